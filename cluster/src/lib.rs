@@ -1,0 +1,3 @@
+//! The node as one state machine.
+
+pub mod machine;

@@ -1,0 +1,3 @@
+//! The replication log and its readers.
+
+pub mod disk;

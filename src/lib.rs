@@ -1,0 +1,1 @@
+//! Redis Cluster as a Rust library.

@@ -1,0 +1,1 @@
+//! An invented network, clock and disk.
