@@ -16,7 +16,8 @@ pub trait Machine {
     /// Tells of a connection that a peer opened to `endpoint` and gives it its name.
     fn accept(&mut self, now: Now, endpoint: Endpoint, peer: Peer) -> ConnId;
 
-    /// Feeds one event.
+    /// Feeds one event. One about a name that is no longer in use is ignored: the machine and the wire may close a
+    /// connection in the same moment.
     fn handle(&mut self, now: Now, input: Input<'_>);
 
     /// Feeds bytes that arrived on several connections at the same moment.
@@ -115,7 +116,8 @@ pub enum Effect {
     Exit(Shutdown),
     /// Send what is visible of the connection's buffer.
     Flush(ConnId),
-    /// Listen on these addresses instead of those before; the answer is [`Input::Listening`].
+    /// Listen on these addresses instead of those before; the answer is [`Input::Listening`]. When that is an error,
+    /// those before are listened on still.
     Listen(Endpoint, Listen),
     /// Write a line to the log.
     Log(LogLine),
