@@ -6,12 +6,14 @@
 //! business.
 
 use std::fmt;
+use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Condvar;
 
 use slotmesh_cluster::machine::{ConnId, Endpoint, Input, Machine, Peer, Reset};
+use slotmesh_engine::resp::outbuf::OutBuf;
 
 use crate::shared::{Core, Ended, Life, Shared};
 
@@ -102,6 +104,10 @@ impl<M: Machine> Local<M> {
         let mut core = self.shared.core.lock();
         let before = reply.len();
         let result = loop {
+            if core.is_entered {
+                return Err(Gone::Ended);
+            }
+            core.is_entered = true;
             self.is_open = collect(&mut core, self.conn, reply);
             if reply.len() > before {
                 break Ok(true);
@@ -112,6 +118,7 @@ impl<M: Machine> Local<M> {
             if core.life == Life::Ended {
                 break Err(Gone::Ended);
             }
+            core.is_entered = false;
             let timed_out = match until {
                 None => {
                     self.arrived.wait(&mut core);
@@ -120,7 +127,7 @@ impl<M: Machine> Local<M> {
                 Some(until) => self.arrived.wait_until(&mut core, until).timed_out(),
             };
             if timed_out {
-                break Ok(false);
+                return Ok(false);
             }
         };
         self.shared.leave(core);
@@ -130,10 +137,12 @@ impl<M: Machine> Local<M> {
 
 impl<M: Machine> Drop for Local<M> {
     fn drop(&mut self) {
-        let mut core = self.shared.core.lock();
+        let Ok(mut core) = self.shared.enter() else {
+            return;
+        };
         let was_open = core.outbox.is_local(self.conn);
         core.outbox.forget_local(self.conn);
-        if was_open && core.life != Life::Ended {
+        if was_open {
             let now = core.clock.now();
             core.machine.handle(now, Input::Closed(self.conn, Reset::EndOfStream));
             core.settle();
@@ -156,7 +165,7 @@ fn collect<M: Machine>(core: &mut Core<M>, conn: ConnId, reply: &mut Vec<u8>) ->
             return false;
         }
         let out = core.machine.out_buf(conn);
-        out.take_into(reply);
+        take_all(out, reply);
         if !out.take_drained() || core.life == Life::Ended {
             break;
         }
@@ -165,6 +174,18 @@ fn collect<M: Machine>(core: &mut Core<M>, conn: ConnId, reply: &mut Vec<u8>) ->
         core.settle();
     }
     core.outbox.is_local(conn)
+}
+
+/// Like [`OutBuf::take_into`], but quick for the usual reply, which is in one piece.
+fn take_all(out: &mut OutBuf, reply: &mut Vec<u8>) {
+    let mut first = [IoSlice::new(&[])];
+    if out.segments() == 0 && out.slices(&mut first) == 1 {
+        let count = first[0].len();
+        reply.extend_from_slice(&first[0]);
+        out.advance(count);
+    } else {
+        out.take_into(reply);
+    }
 }
 
 /// Times a machine that produces as its output is taken is asked for more in one call; the caller comes back for

@@ -165,8 +165,7 @@ impl Net {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => listener.ready = false,
                     Err(error) if is_shortage(&error) => {
                         listener.retry_at = Some(now + ACCEPT_RETRY);
-                        let text = errno::text(&error);
-                        self.log.push((LogLevel::Warning, format!("Error accepting a client connection: {text}")));
+                        self.log.push(shortage_line(listener.endpoint, &error));
                     }
                     // The peer has gone again; the next one may be fine.
                     Err(_) => share = share.saturating_sub(1),
@@ -248,6 +247,13 @@ impl Net {
     pub(crate) fn stop(&mut self) {
         self.listeners.close_all();
         self.readable.clear();
+    }
+
+    /// Closes every connection at once.
+    pub(crate) fn close_all(&mut self) {
+        self.stop();
+        self.conns.clear();
+        self.lingers = Lingers::default();
     }
 
     /// Whether bytes are on their way that a peer may still take.
@@ -474,6 +480,15 @@ fn place(endpoint: Endpoint) -> usize {
     match endpoint {
         Endpoint::Bus => 0,
         Endpoint::Client => 1,
+    }
+}
+
+/// What Redis logs of it.
+fn shortage_line(endpoint: Endpoint, error: &io::Error) -> (LogLevel, String) {
+    let text = errno::text(error);
+    match endpoint {
+        Endpoint::Bus => (LogLevel::Verbose, format!("Error accepting cluster node: accept: {text}")),
+        Endpoint::Client => (LogLevel::Warning, format!("Accepting client connection: accept: {text}")),
     }
 }
 

@@ -63,6 +63,8 @@ pub struct Reactor<M: Machine> {
     news: Receiver<News>,
     scratch: Box<[u8]>,
     batch: Vec<(ConnId, Range<usize>)>,
+    /// When the last round began.
+    now: Instant,
 }
 
 /// What to do after a round.
@@ -86,6 +88,7 @@ impl<M: Machine> Reactor<M> {
             outbox: Outbox::default(),
             files: Files::new(reporter.clone(), options.log),
             life: Life::Running,
+            is_entered: false,
             asleep_until: None,
         };
         Ok(Self {
@@ -94,6 +97,7 @@ impl<M: Machine> Reactor<M> {
             news,
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             batch: Vec::with_capacity(BATCH_CONNS_MAX),
+            now: Instant::ZERO,
         })
     }
 
@@ -106,15 +110,16 @@ impl<M: Machine> Reactor<M> {
     /// as peers take them within a second; then everything is closed, and disk operations under way are finished.
     ///
     /// # Errors
-    /// When the system refuses to wait for sockets.
+    /// When the system refuses to wait for sockets, or a caller's call panicked inside the machine.
     pub fn run(mut self) -> io::Result<Outcome> {
         let mut timeout = Some(Duration::ZERO);
         loop {
             if self.net.wait(timeout)? {
                 self.shared.wake.clear();
             }
+            self.net.accept(self.now);
             self.net.read(&mut self.scratch, &mut self.batch);
-            match self.round() {
+            match self.round()? {
                 Turn::End(outcome) => {
                     if outcome != Outcome::Stopped {
                         self.send_last_bytes()?;
@@ -126,17 +131,22 @@ impl<M: Machine> Reactor<M> {
         }
     }
 
-    fn round(&mut self) -> Turn {
-        let Self { shared, net, news, scratch, batch } = self;
+    fn round(&mut self) -> io::Result<Turn> {
+        let Self { shared, net, news, scratch, batch, now: last_now } = self;
         let mut guard = shared.core.lock();
         let core = &mut *guard;
+        if core.is_entered {
+            return Err(io::Error::other("a call panicked inside the machine"));
+        }
+        core.is_entered = true;
         core.asleep_until = None;
         let now = core.clock.now();
+        *last_now = now.instant;
         // What callers on other threads have settled comes first: names they closed may be given out again below.
         carry_out(net, core, now);
         tell_news(net, core, now, news);
         tell_notices(net, core, now);
-        accept(net, core, now);
+        tell_accepted(net, core, now);
         receive(core, now, scratch, batch);
         for (conn, reset) in net.ended.drain(..) {
             core.machine.handle(now, Input::Closed(conn, reset));
@@ -151,10 +161,11 @@ impl<M: Machine> Reactor<M> {
         for (level, text) in net.log.drain(..) {
             core.files.log_host(level, text);
         }
+        core.is_entered = false;
         if let Some(outcome) = outcome(core) {
-            return Turn::End(outcome);
+            return Ok(Turn::End(outcome));
         }
-        Turn::Wait(fall_asleep(net, core, news))
+        Ok(Turn::Wait(fall_asleep(net, core, news)))
     }
 
     /// After the machine's end: what peers still take.
@@ -181,7 +192,7 @@ impl<M: Machine> Reactor<M> {
         core.life = Life::Ended;
         core.asleep_until = None;
         core.outbox.notify_all();
-        self.net.stop();
+        self.net.close_all();
         core.files.take_threads()
     }
 }
@@ -227,8 +238,7 @@ fn tell_notices<M: Machine>(net: &mut Net, core: &mut Core<M>, now: Now) {
     }
 }
 
-fn accept<M: Machine>(net: &mut Net, core: &mut Core<M>, now: Now) {
-    net.accept(now.instant);
+fn tell_accepted<M: Machine>(net: &mut Net, core: &mut Core<M>, now: Now) {
     if net.accepted.is_empty() {
         return;
     }

@@ -6,6 +6,9 @@
 //! reactor, and a caller whose call concerns other connections leaves a note and ends the reactor's sleep. A
 //! caller that only wants its own reply pays one lock, one clock read and no system call.
 //!
+//! A panic inside the machine leaves it in the middle of something. It is not entered again after that: callers hear
+//! that it has ended, and the reactor ends with an error.
+//!
 //! Rules: the reactor takes the lock once per batch and holds it while it writes; before it sleeps it notes until
 //! when, and a caller that makes an earlier deadline wakes it. Start at [`Handle`].
 
@@ -37,6 +40,8 @@ pub(crate) struct Core<M> {
     pub(crate) outbox: Outbox,
     pub(crate) files: Files,
     pub(crate) life: Life,
+    /// Somebody is inside. Seen by the next one only when a panic threw the last one out.
+    pub(crate) is_entered: bool,
     /// Until when the reactor sleeps; none while it is awake or has been told to wake.
     pub(crate) asleep_until: Option<Instant>,
 }
@@ -65,14 +70,24 @@ impl std::error::Error for Ended {}
 impl<M: Machine> Shared<M> {
     /// Takes the lock, unless the machine has ended.
     pub(crate) fn enter(&self) -> Result<MutexGuard<'_, Core<M>>, Ended> {
-        let core = self.core.lock();
-        if core.life == Life::Ended { Err(Ended) } else { Ok(core) }
+        let mut core = self.core.lock();
+        if core.is_entered {
+            // The reactor ends when it sees the same.
+            self.wake.wake();
+            return Err(Ended);
+        }
+        if core.life == Life::Ended {
+            return Err(Ended);
+        }
+        core.is_entered = true;
+        Ok(core)
     }
 
     /// Releases the lock, and wakes the reactor when the call left work for it. The core must be settled.
     #[inline]
     pub(crate) fn leave(&self, mut core: MutexGuard<'_, Core<M>>) {
         let wake = core.must_wake();
+        core.is_entered = false;
         drop(core);
         if wake {
             self.wake.wake();
@@ -153,9 +168,10 @@ impl<M: Machine> Handle<M> {
     pub fn fast_forward(&self, duration: Duration) -> Result<(), Ended> {
         let mut core = self.shared.enter()?;
         core.clock.skip(duration);
-        // The sleep it is in was measured by the old time.
-        if core.asleep_until.take().is_some() {
-            drop(core);
+        let was_asleep = core.asleep_until.take().is_some();
+        self.shared.leave(core);
+        if was_asleep {
+            // Its sleep was measured by the old time.
             self.shared.wake.wake();
         }
         Ok(())

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use slotmesh_cluster::machine::{
-    ConnId, Effect, Endpoint, Input, Listen, Machine, Peer, Reset, Shutdown, Signal, Timer,
+    ConnId, Effect, Endpoint, Input, Listen, LogLine, Machine, Peer, Reset, Shutdown, Signal, Timer,
 };
 use slotmesh_engine::resp::outbuf::{OutBuf, Ticket};
 use slotmesh_engine::time::{Instant, Now};
@@ -171,6 +171,7 @@ pub(crate) fn filler(count: usize) -> Vec<u8> {
 pub(crate) struct Fixture {
     pub(crate) host: Host<Echo>,
     pub(crate) seen: Receiver<Seen>,
+    pub(crate) log: Receiver<LogLine>,
 }
 
 impl Fixture {
@@ -183,9 +184,11 @@ impl Fixture {
         let (sender, seen) = channel();
         let machine =
             Echo { conns: Vec::new(), nobody: OutBuf::new(), effects: VecDeque::new(), deadline: None, seen: sender };
-        let mut options = Options::new(|line| eprintln!("{}", line.text));
+        let (lines, log) = channel();
+        // A test that does not look at the log hangs up.
+        let mut options = Options::new(move |line| drop(lines.send(line)));
         options.listeners = listeners;
-        Self { host: Host::spawn("echo", machine, options).unwrap(), seen }
+        Self { host: Host::spawn("echo", machine, options).unwrap(), seen, log }
     }
 
     /// A host that listens for clients on a port of the system's choice.

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use slotmesh_cluster::machine::{Shutdown, Signal};
+use slotmesh_transport_tcp::local::Gone;
 use slotmesh_transport_tcp::reactor::Outcome;
 use slotmesh_transport_tcp::shared::Ended;
 
@@ -87,4 +88,19 @@ fn a_stop_closes_everything() {
     assert_eq!(read_all(&mut stream), b"");
     assert_eq!(fixture.host.join().unwrap(), Outcome::Stopped);
     assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err());
+}
+
+#[test]
+fn a_machine_that_panicked_is_not_entered_again() {
+    let (fixture, port) = Fixture::listening();
+    let mut stream = client(port);
+    let mut local = fixture.host.handle().open().unwrap();
+    let handle = fixture.host.handle().clone();
+
+    let panicked = thread::spawn(move || handle.run(|_, _| panic!("on purpose"))).join();
+
+    assert!(panicked.is_err());
+    assert_eq!(local.call(b"hello", &mut Vec::new()), Err(Gone::Ended));
+    assert_eq!(read_all(&mut stream), b"");
+    assert!(fixture.host.join().is_err());
 }

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 
-use slotmesh_cluster::machine::{Endpoint, Listen, Peer};
+use slotmesh_cluster::machine::{Endpoint, Listen, LogLevel, Peer};
 
 use crate::echo::{Fixture, GUARD, Seen, client, echo, filler, free_port, guard, listen, read_all};
 
@@ -61,6 +61,20 @@ fn a_taken_port_is_told_and_the_old_one_stays() {
     let text = format!("Could not create server TCP listening socket 127.0.0.1:{taken}: bind: Address already in use");
     assert_eq!(fixture.next(), Seen::Listening(Endpoint::Client, Err(text)));
     echo(&mut client(port), b"hello");
+}
+
+#[test]
+fn an_optional_address_that_is_missing_is_logged() {
+    let (listener, port) = free_port("127.0.0.1:0");
+    let fixture = Fixture::with_listeners(vec![listener]);
+
+    // 203.0.113.0/24 is for documentation; no interface has it.
+    fixture.listen(Endpoint::Client, listen(&["127.0.0.1", "-203.0.113.5"], port));
+
+    assert_eq!(fixture.next(), Seen::Listening(Endpoint::Client, Ok(())));
+    let line = fixture.log.recv_timeout(GUARD).unwrap();
+    assert_eq!(line.level, LogLevel::Warning);
+    assert!(line.text.ends_with(&format!("203.0.113.5:{port}: bind: Cannot assign requested address")), "{line:?}");
 }
 
 #[test]
