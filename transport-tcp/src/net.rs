@@ -30,6 +30,8 @@ pub(crate) struct Net {
     /// By the index of the machine's name for it.
     conns: Vec<Option<Conn>>,
     lingers: Lingers,
+    /// Of `lingers`, or of nobody: those that have room again.
+    lingering: Vec<ConnId>,
     listeners: Listeners,
     resolver: Resolver,
     /// Keep-alive for dialled connections, as the endpoint's listeners have it.
@@ -46,6 +48,8 @@ pub(crate) struct Net {
     pub(crate) ended: Vec<(ConnId, Reset)>,
     /// Connections the machine has not been told of.
     pub(crate) accepted: Vec<Accepted>,
+    /// When the last round began.
+    now: Instant,
     /// Lines for the log.
     pub(crate) log: Vec<(LogLevel, String)>,
 }
@@ -94,6 +98,7 @@ impl Net {
             events: Vec::new(),
             conns: Vec::new(),
             lingers: Lingers::default(),
+            lingering: Vec::new(),
             listeners: Listeners::new(adopted),
             resolver,
             keepalive_secs: [0; 2],
@@ -103,6 +108,7 @@ impl Net {
             notices: VecDeque::new(),
             ended: Vec::new(),
             accepted: Vec::new(),
+            now: Instant::ZERO,
             log: Vec::new(),
         }
     }
@@ -141,8 +147,12 @@ impl Net {
         [self.lingers.deadline(), self.listeners.deadline()].into_iter().flatten().min()
     }
 
-    /// Gives up on peers that never took their last bytes, and tries listeners again.
+    /// A round begins: goes on with last bytes, gives up on peers that do not take theirs, and tries listeners again.
     pub(crate) fn on_time(&mut self, now: Instant) {
+        self.now = now;
+        for id in self.lingering.drain(..) {
+            self.lingers.on_writable(now, id);
+        }
         self.lingers.expire(now);
         for listener in self.listeners.iter_mut() {
             listener.retry_at = listener.retry_at.filter(|&at| at > now);
@@ -150,7 +160,7 @@ impl Net {
     }
 
     /// Takes connections that wait on the listeners, up to the share of a round.
-    pub(crate) fn accept(&mut self, now: Instant) {
+    pub(crate) fn accept(&mut self) {
         let mut share = ACCEPTS_PER_ROUND_MAX;
         for listener in self.listeners.iter_mut() {
             while listener.ready && listener.retry_at.is_none() && share > 0 {
@@ -164,7 +174,7 @@ impl Net {
                     Ok(accepted) => self.accepted.push(accepted),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => listener.ready = false,
                     Err(error) if is_shortage(&error) => {
-                        listener.retry_at = Some(now + ACCEPT_RETRY);
+                        listener.retry_at = Some(self.now + ACCEPT_RETRY);
                         self.log.push(shortage_line(listener.endpoint, &error));
                     }
                     // The peer has gone again; the next one may be fine.
@@ -215,11 +225,11 @@ impl Net {
     }
 
     /// Carries out what the machine asked for.
-    pub(crate) fn carry_out(&mut self, now: Instant, request: Request) {
+    pub(crate) fn carry_out(&mut self, request: Request) {
         match request {
             Request::Close(id, rest) => {
                 if let Some(State::Open(stream)) = self.remove(id) {
-                    self.lingers.close(now, &self.poller, id, stream, rest);
+                    self.lingers.close(self.now, &self.poller, id, stream, rest);
                 }
             }
             Request::Dial(id, target, endpoint) => {
@@ -271,7 +281,7 @@ impl Net {
         let Some(conn) = find(&mut self.conns, id) else {
             // A name of before: closed by the machine, and perhaps still writing.
             if ready.writable {
-                self.lingers.on_writable(id);
+                self.lingering.push(id);
             }
             return;
         };

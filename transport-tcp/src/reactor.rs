@@ -21,7 +21,6 @@ use slotmesh_replication::disk::DiskResult;
 
 use crate::clock::Clock;
 use crate::disk::{Files, LogSink};
-use crate::linger::LINGER_MAX;
 use crate::net::{BATCH_CONNS_MAX, Net, Notice, SCRATCH_BYTES};
 use crate::news::{News, Reporter, Wake};
 use crate::outbox::Outbox;
@@ -63,8 +62,6 @@ pub struct Reactor<M: Machine> {
     news: Receiver<News>,
     scratch: Box<[u8]>,
     batch: Vec<(ConnId, Range<usize>)>,
-    /// When the last round began.
-    now: Instant,
 }
 
 /// What to do after a round.
@@ -97,7 +94,6 @@ impl<M: Machine> Reactor<M> {
             news,
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             batch: Vec::with_capacity(BATCH_CONNS_MAX),
-            now: Instant::ZERO,
         })
     }
 
@@ -107,7 +103,7 @@ impl<M: Machine> Reactor<M> {
     }
 
     /// Drives the machine until it exits or [`Handle::stop`] is called. After an exit, last bytes are sent as far
-    /// as peers take them within a second; then everything is closed, and disk operations under way are finished.
+    /// as peers take them within two seconds; then everything is closed, and disk operations under way are finished.
     ///
     /// # Errors
     /// When the system refuses to wait for sockets, or a caller's call panicked inside the machine.
@@ -117,7 +113,7 @@ impl<M: Machine> Reactor<M> {
             if self.net.wait(timeout)? {
                 self.shared.wake.clear();
             }
-            self.net.accept(self.now);
+            self.net.accept();
             self.net.read(&mut self.scratch, &mut self.batch);
             match self.round()? {
                 Turn::End(outcome) => {
@@ -132,7 +128,7 @@ impl<M: Machine> Reactor<M> {
     }
 
     fn round(&mut self) -> io::Result<Turn> {
-        let Self { shared, net, news, scratch, batch, now: last_now } = self;
+        let Self { shared, net, news, scratch, batch } = self;
         let mut guard = shared.core.lock();
         let core = &mut *guard;
         if core.is_entered {
@@ -141,9 +137,9 @@ impl<M: Machine> Reactor<M> {
         core.is_entered = true;
         core.asleep_until = None;
         let now = core.clock.now();
-        *last_now = now.instant;
+        net.on_time(now.instant);
         // What callers on other threads have settled comes first: names they closed may be given out again below.
-        carry_out(net, core, now);
+        carry_out(net, core);
         tell_news(net, core, now, news);
         tell_notices(net, core, now);
         tell_accepted(net, core, now);
@@ -155,8 +151,7 @@ impl<M: Machine> Reactor<M> {
             core.machine.handle(now, Input::Timer);
         }
         core.settle();
-        carry_out(net, core, now);
-        net.on_time(now.instant);
+        carry_out(net, core);
         net.send(&mut core.machine, &mut core.outbox.dirty);
         for (level, text) in net.log.drain(..) {
             core.files.log_host(level, text);
@@ -171,7 +166,7 @@ impl<M: Machine> Reactor<M> {
     /// After the machine's end: what peers still take.
     fn send_last_bytes(&mut self) -> io::Result<()> {
         self.net.stop();
-        let until = self.shared.core.lock().clock.now().instant + LINGER_MAX;
+        let until = self.shared.core.lock().clock.now().instant + LAST_BYTES_MAX;
         loop {
             let timeout = {
                 let core = &mut *self.shared.core.lock();
@@ -206,9 +201,9 @@ impl<M: Machine> Drop for Reactor<M> {
     }
 }
 
-fn carry_out<M: Machine>(net: &mut Net, core: &mut Core<M>, now: Now) {
+fn carry_out<M: Machine>(net: &mut Net, core: &mut Core<M>) {
     for request in core.outbox.requests.drain(..) {
-        net.carry_out(now.instant, request);
+        net.carry_out(request);
     }
 }
 
@@ -246,7 +241,7 @@ fn tell_accepted<M: Machine>(net: &mut Net, core: &mut Core<M>, now: Now) {
     for stranger in accepted.drain(..) {
         // Settled before each: the machine may give a name out again whose closing waits among the effects.
         core.settle();
-        carry_out(net, core, now);
+        carry_out(net, core);
         let conn = core.machine.accept(now, stranger.endpoint, stranger.peer.clone());
         net.open(conn, stranger);
     }
@@ -291,3 +286,7 @@ fn fall_asleep<M: Machine>(net: &Net, core: &mut Core<M>, news: &Receiver<News>)
 
 /// Answers of other threads the machine hears in one round.
 const NEWS_PER_ROUND_MAX: usize = 256;
+
+/// How long peers may take for their last bytes after the machine's end. A supervisor expects an orderly end within
+/// ten seconds, most of which belong to saving.
+const LAST_BYTES_MAX: Duration = Duration::from_secs(2);

@@ -164,7 +164,10 @@ impl Machine for Echo {
 
 /// `count` bytes that are not all the same.
 pub(crate) fn filler(count: usize) -> Vec<u8> {
-    (0..count).map(|place| (place % 251) as u8).collect()
+    let piece: Vec<u8> = (0..251).collect();
+    let mut bytes = piece.repeat(count / piece.len() + 1);
+    bytes.truncate(count);
+    bytes
 }
 
 /// A hosted echo and what it tells.
