@@ -84,7 +84,7 @@ fn with_an_expectation_each(text: &str) -> String {
         let digits = line.chars().take_while(char::is_ascii_digit).count();
         let (client, rest) = line.split_at(digits);
         let is_command = (rest.starts_with('>') && !rest.starts_with(">>")) || rest.starts_with("scan>");
-        let is_answered = next.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with(['<', ' ']);
+        let is_answered = [" ", "<", "@speaks", &format!("{client}<")].iter().any(|mark| next.starts_with(mark));
         if is_command && !is_answered {
             out.push(format!("{client}< ?"));
         }

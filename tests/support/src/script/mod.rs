@@ -86,6 +86,8 @@ pub enum Action {
     Send(Vec<Word>),
     /// Sends bytes as they are.
     SendRaw(Word),
+    /// Compares the client's replies in this version from here on.
+    Speak(Protocol),
 }
 
 /// Targets a case holds for when it names none: the 7.0 reference and our own.

@@ -118,7 +118,9 @@ impl Builder {
         } else if let Some(command) = rest.strip_prefix('>') {
             self.push_command(step(Action::Send(command_words(command)?)))
         } else if let Some(expectation) = rest.strip_prefix('<') {
-            self.unanswered = None;
+            if self.unanswered.as_ref().is_some_and(|command| command.client == client) {
+                self.unanswered = None;
+            }
             self.push(step(Action::Expect(Expectation::parse(expectation)?)))
         } else {
             Err("a line starts with `>`, `<`, `@` or `#`".to_owned())
@@ -137,6 +139,15 @@ impl Builder {
             let action = Action::Advance(duration(rest.trim())?);
             let step = Step { line: number, source: format!("@{directive}"), client: ClientNumber(1), action };
             return self.push(step);
+        }
+        if name == "speaks" {
+            let protocol = match rest.trim() {
+                "resp2" => Protocol::Resp2,
+                "resp3" => Protocol::Resp3,
+                other => return Err(format!("`{other}` is no protocol version")),
+            };
+            let action = Action::Speak(protocol);
+            return self.push(Step { line: number, source: format!("@{directive}"), client: self.speaker, action });
         }
         let values = || rest.split_whitespace().map(str::to_owned);
         let mut marks = match self.cases.last() {
@@ -168,7 +179,9 @@ impl Builder {
     }
 
     fn push(&mut self, step: Step) -> Result<(), String> {
-        self.end_command();
+        if !matches!(step.action, Action::Speak(_)) {
+            self.end_command();
+        }
         let Some(case) = self.cases.last_mut() else {
             return Err("a step stands ahead of the first case (`## title`)".to_owned());
         };

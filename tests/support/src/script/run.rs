@@ -1,10 +1,12 @@
 //! Running scripts and reporting what did not hold.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::{
-    Action, Bindings, Case, Expectation, Patience, Protocol, Script, Step, Target, Word, compare, show_received,
+    Action, Bindings, Case, ClientNumber, Expectation, Patience, Protocol, Script, Step, Target, Word, compare,
+    show_received,
 };
 use crate::client::Received;
 use crate::reply::Reply;
@@ -73,7 +75,14 @@ fn run_with(script: &Script, target: &mut dyn Target, mut observer: Option<Obser
         }
         for &protocol in &case.protocols {
             report.cases += 1;
-            let mut run = Run { target: &mut *target, protocol, bindings: Bindings::new(), pending: None, checks: 0 };
+            let mut run = Run {
+                target: &mut *target,
+                protocol,
+                switched: BTreeMap::new(),
+                bindings: Bindings::new(),
+                pending: None,
+                checks: 0,
+            };
             let outcome = run.case(case, &mut observer);
             report.checks += run.checks;
             if let Err(fault) = outcome {
@@ -108,6 +117,8 @@ pub fn scripts_below(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 struct Run<'t> {
     target: &'t mut dyn Target,
     protocol: Protocol,
+    /// Clients that have left the case's version.
+    switched: BTreeMap<ClientNumber, Protocol>,
     bindings: Bindings,
     /// What a scan came to, until its expectation takes it.
     pending: Option<Received>,
@@ -177,6 +188,7 @@ impl Run<'_> {
                 let bytes = word.resolve(&self.bindings).map_err(unbound)?;
                 self.target.send_raw(step.client, &bytes).map_err(|error| error.to_string())?;
             }
+            Action::Speak(protocol) => drop(self.switched.insert(step.client, *protocol)),
         }
         Ok(())
     }
@@ -196,7 +208,10 @@ impl Run<'_> {
         let holds = match (&received, expectation) {
             (Received::Closed, Expectation::Closed) | (Received::Nothing, Expectation::Nothing) => true,
             (_, Expectation::Unknown) => observer.is_some(),
-            (Received::Reply(reply), _) => compare(expectation, reply, self.protocol, &mut self.bindings),
+            (Received::Reply(reply), _) => {
+                let protocol = self.switched.get(&step.client).copied().unwrap_or(self.protocol);
+                compare(expectation, reply, protocol, &mut self.bindings)
+            }
             (Received::Closed | Received::Nothing, _) => false,
         };
         if holds { Ok(()) } else { Err(show_received(&received)) }

@@ -58,7 +58,8 @@ fn write(reply: &Reply, out: &mut String, place: Place) {
 
 fn line(text: &[u8], mark: char, out: &mut String, place: Place) {
     out.push(mark);
-    if place == Place::Alone {
+    // Quoted where a blank at the end would be lost in the file.
+    if place == Place::Alone && !text.ends_with(b" ") && std::str::from_utf8(text).is_ok() {
         out.push_str(&String::from_utf8_lossy(text));
     } else if text.iter().all(u8::is_ascii_alphanumeric) {
         out.push_str(&text.escape_ascii().to_string());
