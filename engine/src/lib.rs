@@ -2,6 +2,8 @@
 //!
 //! It does not know a connection, a node id or a file name, and reads no clock: see [`time`].
 
+pub mod config;
+pub mod glob;
 pub mod resp;
 pub mod rng;
 pub mod slot;
