@@ -4,7 +4,9 @@
 
 pub mod config;
 pub mod glob;
+pub mod keyspace;
 pub mod resp;
 pub mod rng;
 pub mod slot;
+pub mod table;
 pub mod time;
