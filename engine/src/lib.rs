@@ -2,6 +2,7 @@
 //!
 //! It does not know a connection, a node id or a file name, and reads no clock: see [`time`].
 
+pub mod rdb;
 pub mod resp;
 pub mod rng;
 pub mod slot;
