@@ -7,6 +7,8 @@
 
 pub mod backlog;
 pub mod disk;
+pub mod feed;
 pub mod log;
 pub mod note;
 pub mod offset;
+pub mod wait;
