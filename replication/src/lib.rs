@@ -8,7 +8,10 @@
 pub mod backlog;
 pub mod disk;
 pub mod feed;
+pub mod handshake;
+pub mod link;
 pub mod log;
 pub mod note;
 pub mod offset;
+mod transfer;
 pub mod wait;
