@@ -5,6 +5,7 @@
 pub mod config;
 pub mod glob;
 pub mod keyspace;
+pub mod rdb;
 pub mod resp;
 pub mod rng;
 pub mod slot;
