@@ -1,3 +1,6 @@
 //! The node as one state machine.
 
+pub mod bus;
 pub mod machine;
+pub mod redirect;
+pub mod slots;

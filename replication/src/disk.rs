@@ -140,3 +140,17 @@ pub enum DiskErrorKind {
     /// Anything else.
     Other,
 }
+
+/// Gives out tickets; a node has one counter, so that a ticket names one request of one of its machines.
+#[derive(Debug, Default)]
+pub struct Tickets {
+    next: u64,
+}
+
+impl Tickets {
+    /// A ticket that was never given out before.
+    pub fn take(&mut self) -> Ticket {
+        self.next += 1;
+        Ticket(self.next)
+    }
+}

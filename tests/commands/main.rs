@@ -1,0 +1,92 @@
+//! Runs the command scripts of `tests/scripts` against real servers.
+//!
+//! The references keep the scripts true: each case marked for `redis` (the default) is run on redis-server 7.0,
+//! each marked for `valkey` on valkey-server 9. `SLOTMESH_SERVER=path` adds a server under test, as target `ours`.
+//! One test per family and target, so that families run beside each other; one fresh server per script, so that a
+//! setting changed by one cannot leak into the next.
+
+use std::path::{Path, PathBuf};
+
+use slotmesh_test_support::script::{Script, TcpTarget, parse, run};
+use slotmesh_test_support::{Launch, Peer, require_peer};
+
+/// Declares each family once: a test per target, and the list that is compared with the folders.
+macro_rules! families {
+    ($($family:ident)*) => {
+        const FAMILIES: &[&str] = &[$(stringify!($family)),*];
+
+        /// The scripts hold on redis-server 7.0.
+        mod hold_on_redis {
+            $(#[test] fn $family() { super::check(stringify!($family), "redis", &super::require_peer!(super::Peer::RedisServer)); })*
+        }
+
+        /// The scripts marked for it hold on valkey-server 9.
+        mod hold_on_valkey {
+            $(#[test] fn $family() { super::check(stringify!($family), "valkey", &super::require_peer!(super::Peer::ValkeyServer)); })*
+        }
+
+        /// The scripts hold on the server that `SLOTMESH_SERVER` names.
+        mod hold_on_ours {
+            $(#[test] fn $family() {
+                match super::server_under_test() {
+                    Some(server) => super::check(stringify!($family), "ours", &server),
+                    None => eprintln!("SKIP {}: SLOTMESH_SERVER names no server", module_path!()),
+                }
+            })*
+        }
+    };
+}
+
+families! { connection expire generic keyspace protocol pubsub server string transaction }
+
+#[test]
+fn every_folder_of_scripts_is_run() {
+    let entries = std::fs::read_dir(scripts()).unwrap().map(Result::unwrap);
+    let mut folders: Vec<String> =
+        entries.filter(|entry| entry.path().is_dir()).map(|entry| entry.file_name().into_string().unwrap()).collect();
+    folders.sort();
+
+    assert_eq!(folders, FAMILIES);
+}
+
+/// Runs a family's scripts on a server and fails with everything that did not hold.
+fn check(family: &str, target: &str, server: &Path) {
+    let (mut cases, mut checks, mut failures) = (0, 0, String::new());
+    for path in run::scripts_below(&scripts().join(family)).expect("the family has a folder") {
+        let script = load(&path);
+        if !script.cases.iter().any(|case| case.targets.iter().any(|name| name == target)) {
+            continue;
+        }
+        let server = launch(server);
+        let report = run::run(&script, &mut TcpTarget::new(target, server.address()));
+        cases += report.cases;
+        checks += report.checks;
+        for failure in report.failures {
+            failures.push_str(&format!("{failure}\n\n"));
+        }
+    }
+    assert!(failures.is_empty(), "{family} on {target}:\n\n{failures}");
+    eprintln!("{family} on {target}: {cases} cases, {checks} replies");
+}
+
+/// A server as scripts expect it: no persistence, `DEBUG` allowed.
+fn launch(server: &Path) -> slotmesh_test_support::Server {
+    Launch::new(server).option("enable-debug-command", "yes").start().expect("the server starts")
+}
+
+fn load(path: &Path) -> Script {
+    let text = std::fs::read_to_string(path).expect("the script can be read");
+    let shown = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap_or(path);
+    match parse(shown, &text) {
+        Ok(script) => script,
+        Err(fault) => panic!("{fault}"),
+    }
+}
+
+fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts")
+}
+
+fn server_under_test() -> Option<PathBuf> {
+    std::env::var_os("SLOTMESH_SERVER").map(PathBuf::from)
+}

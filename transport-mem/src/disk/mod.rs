@@ -1,0 +1,268 @@
+//! A disk that forgets.
+//!
+//! A [`MemDisk`] shows two states of its files: the *volatile* one that operations see, and the *durable* one that
+//! is left after a crash. A file's bytes become durable with [`DiskOp::Sync`], the names in a folder with
+//! [`DiskOp::SyncDir`]. After a crash a seeded part of what was not made durable survives all the same: appended
+//! bytes may be torn, a rename may or may not have happened (but never half of it, and never out of order with
+//! another change of the same name). Faults, space and locks are here too; when an operation happens is not: see
+//! `lanes`. Start at [`MemDisk::perform`].
+
+mod file;
+pub(crate) mod lanes;
+mod names;
+mod op;
+
+use std::collections::{BTreeSet, VecDeque};
+
+use bytes::Bytes;
+use slotmesh_engine::rng::Rng;
+use slotmesh_replication::disk::{DiskError, DiskErrorKind, DiskOp, DiskResult};
+
+use file::{File, Survival};
+use names::Names;
+pub use op::OpKind;
+
+/// An in-memory file system for one machine.
+#[derive(Debug)]
+pub struct MemDisk {
+    files: Vec<File>,
+    /// Places in `files` that no name leads to.
+    free: Vec<usize>,
+    /// When `files` has grown to this length, it is time to look for files without a name.
+    collect_at: usize,
+    names: Names,
+    locks: BTreeSet<String>,
+    locked_elsewhere: BTreeSet<String>,
+    failures: VecDeque<(OpKind, DiskErrorKind)>,
+    capacity: Option<u64>,
+    loses_unsynced: bool,
+    rng: Rng,
+}
+
+impl MemDisk {
+    /// An empty disk with the folders `/`, `.` and [`DIR`]. The seed decides what survives a crash.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            files: Vec::new(),
+            free: Vec::new(),
+            collect_at: COLLECT_FILES_MIN,
+            names: Names::new(),
+            locks: BTreeSet::new(),
+            locked_elsewhere: BTreeSet::new(),
+            failures: VecDeque::new(),
+            capacity: None,
+            loses_unsynced: false,
+            rng: Rng::new(seed),
+        }
+    }
+
+    /// Carries out one operation.
+    pub fn perform(&mut self, op: DiskOp) -> DiskResult {
+        let kind = OpKind::of(&op);
+        let failure = self.failures.iter().position(|&(failing, _)| failing == kind);
+        if let Some((_, error)) = failure.and_then(|at| self.failures.remove(at)) {
+            return DiskResult::Failed(self.fail(op, error));
+        }
+        self.apply(op).unwrap_or_else(DiskResult::Failed)
+    }
+
+    /// Makes the next operation of this kind fail; calls add up.
+    pub fn fail_next(&mut self, op: OpKind, error: DiskErrorKind) {
+        self.failures.push_back((op, error));
+    }
+
+    /// Leaves no room for another byte.
+    pub fn fill(&mut self) {
+        self.capacity = Some(self.used());
+    }
+
+    /// Leaves as much room as is needed again.
+    pub fn free_space(&mut self) {
+        self.capacity = None;
+    }
+
+    /// Makes the next crash lose everything that was not synced, instead of a seeded part of it.
+    pub fn lose_unsynced(&mut self) {
+        self.loses_unsynced = true;
+    }
+
+    /// Lets another process have, or give back, the lock of a file.
+    pub fn lock_elsewhere(&mut self, path: &str, locked: bool) {
+        let path = names::normal(path);
+        if locked {
+            self.locked_elsewhere.insert(path);
+        } else {
+            self.locked_elsewhere.remove(&path);
+        }
+    }
+
+    /// Whether this machine holds the lock of a file.
+    pub fn is_locked(&self, path: &str) -> bool {
+        self.locks.contains(&names::normal(path))
+    }
+
+    /// The bytes of a file as operations see them.
+    pub fn file(&self, path: &str) -> Option<&[u8]> {
+        self.names.file(&names::normal(path)).map(|file| self.files[file].bytes())
+    }
+
+    /// The bytes a file has after a crash in which nothing but synced bytes and names survive.
+    pub fn durable_file(&self, path: &str) -> Option<Vec<u8>> {
+        self.names.durable_file(&names::normal(path)).map(|file| self.files[file].durable())
+    }
+
+    /// Puts a file on the disk with its folder, durably: what was there before the machine began.
+    pub fn install(&mut self, path: &str, bytes: &[u8]) {
+        let path = names::normal(path);
+        let file = self.place();
+        self.files[file] = File::installed(bytes);
+        self.names.install(&path, file);
+    }
+
+    /// The paths of all files, sorted.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.names.files()
+    }
+
+    /// Bytes in use by files that have a name.
+    pub fn used(&self) -> u64 {
+        self.names.used_files().map(|file| self.files[file].len()).sum()
+    }
+
+    /// Loses what was not made durable, or all but a seeded part of it, and every lock.
+    pub fn crash(&mut self) {
+        let strict = std::mem::take(&mut self.loses_unsynced);
+        self.locks.clear();
+        let rng = &mut self.rng;
+        self.names.crash(|| !strict && rng.chance(50));
+        for file in &mut self.files {
+            file.crash(if strict { Survival::Synced } else { Survival::Part(rng) });
+        }
+    }
+
+    /// Ends what belongs to a process: its locks. Its bytes stay, synced or not.
+    pub fn process_ended(&mut self) {
+        self.locks.clear();
+    }
+
+    fn apply(&mut self, op: DiskOp) -> Result<DiskResult, DiskError> {
+        match op {
+            DiskOp::Append { path, data } => self.append(&path, &data).map(|()| DiskResult::Done),
+            DiskOp::Close { .. } => Ok(DiskResult::Done),
+            DiskOp::Create { path } => {
+                let file = self.open(&path)?;
+                self.files[file].truncate(0);
+                Ok(DiskResult::Done)
+            }
+            DiskOp::List { path } => self.names.list(&names::normal(&path)).map(DiskResult::Names),
+            DiskOp::Lock { path } => self.lock(&path).map(|()| DiskResult::Done),
+            DiskOp::MakeDir { path } => self.names.make_dir(&names::normal(&path)).map(|()| DiskResult::Done),
+            DiskOp::Read { path, offset, len } => {
+                let file = self.existing(&path)?;
+                Ok(DiskResult::Data(Bytes::copy_from_slice(self.files[file].read(offset, len))))
+            }
+            DiskOp::Remove { path } => self.names.remove(&names::normal(&path)).map(|()| DiskResult::Done),
+            DiskOp::Rename { from, to } => {
+                self.names.rename(&names::normal(&from), &names::normal(&to)).map(|()| DiskResult::Done)
+            }
+            DiskOp::Size { path } => Ok(DiskResult::Size(self.files[self.existing(&path)?].len())),
+            DiskOp::Sync { path } => {
+                let file = self.existing(&path)?;
+                self.files[file].sync();
+                Ok(DiskResult::Done)
+            }
+            DiskOp::SyncDir { path } => self.names.sync_dir(&names::normal(&path)).map(|()| DiskResult::Done),
+            DiskOp::Truncate { path, len } => self.truncate(&path, len).map(|()| DiskResult::Done),
+        }
+    }
+
+    fn append(&mut self, path: &str, data: &[u8]) -> Result<(), DiskError> {
+        let file = self.open(path)?;
+        let fits = usize::try_from(self.free()).unwrap_or(usize::MAX).min(data.len());
+        // A full disk takes the first part, as a short write does.
+        self.files[file].append(&data[..fits]);
+        if fits < data.len() { Err(op::error(DiskErrorKind::NoSpace)) } else { Ok(()) }
+    }
+
+    fn truncate(&mut self, path: &str, len: u64) -> Result<(), DiskError> {
+        let file = self.existing(path)?;
+        let grows_by = len.saturating_sub(self.files[file].len());
+        if grows_by > self.free().min(GROW_BYTES_MAX) {
+            return Err(op::error(DiskErrorKind::NoSpace));
+        }
+        self.files[file].truncate(len);
+        Ok(())
+    }
+
+    fn lock(&mut self, path: &str) -> Result<(), DiskError> {
+        let name = names::normal(path);
+        if self.locked_elsewhere.contains(&name) {
+            return Err(op::error(DiskErrorKind::Locked));
+        }
+        self.open(path)?;
+        self.locks.insert(name);
+        Ok(())
+    }
+
+    /// The file of this name, made when it is missing.
+    fn open(&mut self, path: &str) -> Result<usize, DiskError> {
+        let path = names::normal(path);
+        if let Some(file) = self.names.file(&path) {
+            return Ok(file);
+        }
+        let file = self.place();
+        match self.names.create(&path, file) {
+            Ok(()) => Ok(file),
+            Err(error) => {
+                self.free.push(file);
+                Err(error)
+            }
+        }
+    }
+
+    /// A place for a new, empty file.
+    fn place(&mut self) -> usize {
+        if self.free.is_empty() && self.files.len() >= self.collect_at {
+            let used = self.names.all_files();
+            self.free.extend((0..self.files.len()).filter(|file| !used.contains(file)));
+            self.collect_at = (used.len() * 2).max(COLLECT_FILES_MIN);
+        }
+        if let Some(file) = self.free.pop() {
+            self.files[file] = File::default();
+            return file;
+        }
+        self.files.push(File::default());
+        self.files.len() - 1
+    }
+
+    fn existing(&self, path: &str) -> Result<usize, DiskError> {
+        self.names.file(&names::normal(path)).ok_or_else(|| op::error(DiskErrorKind::NotFound))
+    }
+
+    fn free(&self) -> u64 {
+        self.capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(self.used()))
+    }
+
+    /// Fails an operation; a failing append may have written a part.
+    fn fail(&mut self, op: DiskOp, error: DiskErrorKind) -> DiskError {
+        if let DiskOp::Append { path, data } = op
+            && let Ok(file) = self.open(&path)
+        {
+            let part = self.rng.index(data.len() + 1);
+            self.files[file].append(&data[..part]);
+        }
+        op::error(error)
+    }
+}
+
+/// The folder that machines of a simulation keep their files in.
+pub const DIR: &str = "/data";
+
+/// Files a disk holds before the first look for those without a name.
+const COLLECT_FILES_MIN: usize = 64;
+
+/// Bytes a `Truncate` may add to a file: nobody asks for it, and it must not take all memory.
+const GROW_BYTES_MAX: u64 = 1 << 30;
+
+#[cfg(test)]
+mod tests;
