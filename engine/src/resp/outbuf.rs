@@ -58,7 +58,7 @@ impl OutBuf {
 
     /// Number of bytes a transport may send now.
     pub fn visible(&self) -> usize {
-        let limit = self.holds.front().map_or(self.end, |hold| hold.from.clamp(self.start, self.end));
+        let limit = self.holds.iter().map(|hold| hold.from).min().map_or(self.end, |at| at.clamp(self.start, self.end));
         (limit - self.start) as usize
     }
 
@@ -140,6 +140,11 @@ impl OutBuf {
     /// Holds are kept in the order they are made; a later hold never shows bytes that an earlier one hides.
     pub fn hold(&mut self, from: Position, ticket: Ticket) {
         self.holds.push_back(Hold { from: from.0, ticket });
+    }
+
+    /// Hides every byte that has not left until [`OutBuf::release`] is called with the same ticket.
+    pub fn hold_unsent(&mut self, ticket: Ticket) {
+        self.holds.push_back(Hold { from: self.start, ticket });
     }
 
     /// Ends the holds that wait for `ticket`. Returns whether bytes became visible.

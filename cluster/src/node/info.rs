@@ -1,0 +1,362 @@
+//! INFO: one function per section, each a list of fields.
+
+use std::fmt::Write as _;
+
+use slotmesh_engine::keyspace::DbIndex;
+use slotmesh_engine::time::Now;
+use slotmesh_replication::link::LinkState;
+
+use super::Node;
+use super::conns::{Role, Waiting};
+
+/// A section's place in the order of the full text, and whether it is in the default text.
+struct Section {
+    name: &'static str,
+    title: &'static str,
+    in_default: bool,
+    write: fn(&mut Node, Now, &mut String),
+}
+
+const SECTIONS: &[Section] = &[
+    Section { name: "server", title: "Server", in_default: true, write: server },
+    Section { name: "clients", title: "Clients", in_default: true, write: clients },
+    Section { name: "memory", title: "Memory", in_default: true, write: memory },
+    Section { name: "persistence", title: "Persistence", in_default: true, write: persistence },
+    Section { name: "stats", title: "Stats", in_default: true, write: stats },
+    Section { name: "replication", title: "Replication", in_default: true, write: replication },
+    Section { name: "cpu", title: "CPU", in_default: true, write: cpu },
+    Section { name: "modules", title: "Modules", in_default: true, write: modules },
+    Section { name: "commandstats", title: "Commandstats", in_default: false, write: commandstats },
+    Section { name: "errorstats", title: "Errorstats", in_default: true, write: errorstats },
+    Section { name: "latencystats", title: "Latencystats", in_default: false, write: latencystats },
+    Section { name: "cluster", title: "Cluster", in_default: true, write: cluster },
+    Section { name: "keyspace", title: "Keyspace", in_default: true, write: keyspace },
+];
+
+impl Node {
+    /// The text of INFO for these sections; none named means the default ones.
+    pub(super) fn info_text(&mut self, now: Now, wanted: &[String]) -> String {
+        let named = |word: &str| wanted.iter().any(|name| name == word);
+        let all = named("all") || named("everything");
+        let default = wanted.is_empty() || named("default");
+        let mut text = String::with_capacity(TEXT_BYTES);
+        for section in SECTIONS {
+            if !(all || (default && section.in_default) || named(section.name)) {
+                continue;
+            }
+            if !text.is_empty() {
+                text.push_str("\r\n");
+            }
+            field(&mut text, &format!("# {}", section.title));
+            (section.write)(self, now, &mut text);
+        }
+        text
+    }
+}
+
+/// Appends one line. Writing to a String cannot fail, here and below.
+fn field(text: &mut String, line: &str) {
+    text.push_str(line);
+    text.push_str("\r\n");
+}
+
+macro_rules! fields {
+    ($text:expr, $($name:literal => $value:expr),* $(,)?) => {
+        $(let _ = write!($text, concat!($name, ":{}\r\n"), $value);)*
+    };
+}
+
+fn server(node: &mut Node, now: Now, text: &mut String) {
+    let uptime = now.instant.millis_since(node.started.instant) / 1000;
+    let config = &node.engine.core().config;
+    fields!(text,
+        "redis_version" => config.slotmesh_version,
+        "redis_git_sha1" => "00000000",
+        "redis_git_dirty" => 0,
+        "redis_build_id" => BUILD_ID,
+        "redis_mode" => if node.bus.is_some() { "cluster" } else { "standalone" },
+        "os" => node.host.os,
+        "arch_bits" => usize::BITS,
+        "monotonic_clock" => "POSIX clock_gettime",
+        "multiplexing_api" => node.host.multiplexing,
+        "process_id" => node.process_id,
+        "process_supervised" => "no",
+        "run_id" => String::from_utf8_lossy(&node.run_id),
+        "tcp_port" => config.port,
+        "server_time_usec" => now.unix.micros(),
+        "uptime_in_seconds" => uptime,
+        "uptime_in_days" => uptime / 86_400,
+        "hz" => config.hz,
+        "configured_hz" => config.hz,
+        "lru_clock" => now.unix.seconds() & 0xff_ffff,
+        "executable" => node.host.executable,
+        "config_file" => node.host.config_file.as_deref().unwrap_or_default(),
+        "io_threads_active" => 0,
+        "slotmesh_version" => env!("CARGO_PKG_VERSION"),
+    );
+}
+
+fn clients(node: &mut Node, _: Now, text: &mut String) {
+    let count = |role: Role| node.conns.clients().filter(|(_, client)| client.role == role).count();
+    let plain = node.conns.client_count() - count(Role::Replica);
+    let blocked = node.conns.clients().filter(|(_, client)| client.waiting == Some(Waiting::Replicas)).count();
+    let input_max = node.conns.clients().map(|(_, client)| client.input.len()).max().unwrap_or(0);
+    let output_max = node
+        .conns
+        .clients()
+        .map(|(_, client)| node.engine.out_ref(client.session).allocated())
+        .max()
+        .unwrap_or(0);
+    let pubsub = node.engine.sessions().filter(|session| session.is_subscribed()).count();
+    let core = node.engine.core();
+    fields!(text,
+        "connected_clients" => plain,
+        "cluster_connections" => node.bus.as_ref().map_or(0, |bus| bus.link_reports().len()),
+        "maxclients" => core.config.maxclients,
+        "client_recent_max_input_buffer" => input_max,
+        "client_recent_max_output_buffer" => output_max,
+        "blocked_clients" => blocked,
+        "tracking_clients" => 0,
+        "pubsub_clients" => pubsub,
+        "watching_clients" => core.watch.sessions(),
+        "clients_in_timeout_table" => blocked,
+        "total_watched_keys" => core.watch.keys(),
+        "total_blocking_keys" => 0,
+    );
+}
+
+fn memory(node: &mut Node, _: Now, text: &mut String) {
+    let core = node.engine.core();
+    let dataset = core.keyspace.memory();
+    let backlog = node.replication.log.allocated();
+    let buffers: usize = node
+        .conns
+        .clients()
+        .map(|(_, client)| client.input.capacity() + node.engine.out_ref(client.session).allocated())
+        .sum();
+    let used = dataset.total() + backlog + buffers;
+    node.memory_peak = node.memory_peak.max(used);
+    let core = node.engine.core();
+    fields!(text,
+        "used_memory" => used,
+        "used_memory_human" => human(used),
+        "used_memory_peak" => node.memory_peak,
+        "used_memory_peak_human" => human(node.memory_peak),
+        "used_memory_overhead" => used - dataset.entries,
+        "used_memory_dataset" => dataset.entries,
+        "maxmemory" => core.config.maxmemory,
+        "maxmemory_human" => human(core.config.maxmemory as usize),
+        "maxmemory_policy" => core.config.maxmemory_policy.word(),
+        "mem_not_counted_for_evict" => backlog,
+        "mem_total_replication_buffers" => backlog,
+        "mem_replication_backlog" => backlog,
+        "mem_clients_normal" => buffers,
+        "mem_allocator" => node.host.allocator,
+        "active_defrag_running" => 0,
+        "lazyfree_pending_objects" => core.keyspace.memory().detached,
+    );
+}
+
+fn persistence(node: &mut Node, now: Now, text: &mut String) {
+    let dirty = node.dirty(now);
+    let save = node.persistence.saver.info(now);
+    let aof = node.persistence.aof.as_ref().map(|aof| aof.info());
+    let status = |ok: bool| if ok { "ok" } else { "err" };
+    fields!(text,
+        "loading" => u8::from(node.engine.core().is_loading),
+        "async_loading" => 0,
+        "current_cow_peak" => 0,
+        "current_cow_size" => 0,
+        "rdb_changes_since_last_save" => dirty,
+        "rdb_bgsave_in_progress" => u8::from(save.in_progress),
+        "rdb_last_save_time" => save.last_save_secs,
+        "rdb_last_bgsave_status" => status(save.last_ok),
+        "rdb_last_bgsave_time_sec" => signed(save.last_duration_secs),
+        "rdb_current_bgsave_time_sec" => signed(save.current_secs),
+        "rdb_saves" => save.saves,
+        "rdb_last_cow_size" => 0,
+        "rdb_last_load_keys_expired" => node.loaded.keys_expired,
+        "rdb_last_load_keys_loaded" => node.loaded.keys_loaded,
+        "aof_enabled" => u8::from(aof.is_some_and(|aof| aof.enabled)),
+        "aof_rewrite_in_progress" => u8::from(aof.is_some_and(|aof| aof.rewriting)),
+        "aof_rewrite_scheduled" => u8::from(aof.is_some_and(|aof| aof.scheduled)),
+        "aof_last_bgrewrite_status" => status(aof.is_none_or(|aof| aof.last_rewrite_ok)),
+        "aof_last_write_status" => status(aof.is_none_or(|aof| aof.last_write_ok)),
+    );
+    if let Some(aof) = aof.filter(|aof| aof.enabled) {
+        fields!(text,
+            "aof_current_size" => aof.current_bytes,
+            "aof_base_size" => aof.base_bytes,
+            "aof_pending_rewrite" => 0,
+            "aof_buffer_length" => 0,
+            "aof_pending_bio_fsync" => u8::from(aof.pending_fsync),
+        );
+    }
+}
+
+fn stats(node: &mut Node, _: Now, text: &mut String) {
+    let counters = &node.counters;
+    let core = node.engine.core();
+    let stats = &core.stats;
+    use slotmesh_engine::pubsub::Kind;
+    fields!(text,
+        "total_connections_received" => counters.connections_received,
+        "total_commands_processed" => stats.commands,
+        "total_net_input_bytes" => counters.net_input_bytes,
+        "total_net_output_bytes" => counters.net_output_bytes,
+        "rejected_connections" => counters.rejected_connections,
+        "sync_full" => counters.full_syncs,
+        "sync_partial_ok" => counters.partial_syncs,
+        "sync_partial_err" => counters.partial_sync_errors,
+        "expired_keys" => stats.expired_keys,
+        "evicted_keys" => stats.evicted_keys,
+        "keyspace_hits" => stats.keyspace_hits,
+        "keyspace_misses" => stats.keyspace_misses,
+        "pubsub_channels" => core.pubsub.names(Kind::Channel),
+        "pubsub_patterns" => core.pubsub.names(Kind::Pattern),
+        "pubsubshard_channels" => core.pubsub.names(Kind::Shard),
+        "latest_fork_usec" => 0,
+        "total_forks" => 0,
+        "total_error_replies" => stats.error_replies,
+        "client_query_buffer_limit_disconnections" => counters.query_limit_disconnections,
+        "client_output_buffer_limit_disconnections" => counters.output_limit_disconnections,
+    );
+}
+
+fn replication(node: &mut Node, now: Now, text: &mut String) {
+    if node.is_replica() {
+        replica(node, now, text);
+    } else {
+        field(text, "role:master");
+    }
+    let infos: Vec<_> = node.replication.feeds.infos(now).map(|(_, info)| info).collect();
+    fields!(text, "connected_slaves" => infos.len());
+    let config = &node.engine.core().config;
+    if config.min_replicas_to_write > 0 && config.min_replicas_max_lag > 0 {
+        let good = node.replication.feeds.good(now, config.min_replicas_max_lag);
+        fields!(text, "min_slaves_good_slaves" => good);
+    }
+    for (index, info) in infos.iter().enumerate() {
+        let _ = write!(
+            text,
+            "slave{index}:ip={},port={},state={},offset={},lag={}\r\n",
+            info.ip, info.port, info.state, info.offset, info.lag_secs
+        );
+    }
+    let log = &node.replication.log;
+    let backlog = log.info();
+    fields!(text,
+        "master_failover_state" => "no-failover",
+        "master_replid" => log.replid(),
+        "master_replid2" => log.replid2(),
+        "master_repl_offset" => log.offset(),
+        "second_repl_offset" => signed(log.second_offset()),
+        "repl_backlog_active" => u8::from(backlog.active),
+        "repl_backlog_size" => backlog.size,
+        "repl_backlog_first_byte_offset" => backlog.first_byte_offset,
+        "repl_backlog_histlen" => backlog.histlen,
+    );
+}
+
+fn replica(node: &Node, now: Now, text: &mut String) {
+    field(text, "role:slave");
+    let Some(info) = node.replication.link.as_ref().and_then(|link| link.info(now)) else { return };
+    let config = &node.engine.core().config;
+    let offset = node.replication.log.offset();
+    let up = info.state == LinkState::Connected;
+    fields!(text,
+        "master_host" => info.target.0,
+        "master_port" => info.target.1,
+        "master_link_status" => if up { "up" } else { "down" },
+        "master_last_io_seconds_ago" => signed(info.last_io_secs),
+        "master_sync_in_progress" => u8::from(info.sync.is_some()),
+        "slave_read_repl_offset" => offset,
+        "slave_repl_offset" => offset,
+    );
+    if let Some(sync) = info.sync {
+        let left = sync.total_bytes.saturating_sub(sync.read_bytes);
+        let percent = if sync.total_bytes > 0 { sync.read_bytes as f64 * 100.0 / sync.total_bytes as f64 } else { 0.0 };
+        fields!(text,
+            "master_sync_total_bytes" => sync.total_bytes,
+            "master_sync_read_bytes" => sync.read_bytes,
+            "master_sync_left_bytes" => left,
+            "master_sync_perc" => format_args!("{percent:.2}"),
+            "master_sync_last_io_seconds_ago" => sync.last_io_secs,
+        );
+    }
+    if !up {
+        fields!(text, "master_link_down_since_seconds" => signed(info.down_since_secs));
+    }
+    fields!(text,
+        "slave_priority" => config.replica_priority,
+        "slave_read_only" => u8::from(config.replica_read_only),
+        "replica_announced" => u8::from(config.replica_announced),
+    );
+}
+
+fn cpu(node: &mut Node, _: Now, text: &mut String) {
+    let usage = node.host.cpu;
+    for (name, micros) in [("used_cpu_sys", usage.system_micros), ("used_cpu_user", usage.user_micros)] {
+        let _ = write!(text, "{name}:{}.{:06}\r\n", micros / 1_000_000, micros % 1_000_000);
+    }
+}
+
+fn modules(_: &mut Node, _: Now, _: &mut String) {}
+
+fn commandstats(node: &mut Node, _: Now, text: &mut String) {
+    let core = node.engine.core();
+    for (id, command) in core.registry.iter() {
+        let Some(stats) = core.stats.commands_by_id.get(id.index()) else { continue };
+        if stats.calls + stats.rejected + stats.failed == 0 {
+            continue;
+        }
+        let per_call = if stats.calls > 0 { stats.micros as f64 / stats.calls as f64 } else { 0.0 };
+        let _ = write!(
+            text,
+            "cmdstat_{}:calls={},usec={},usec_per_call={per_call:.2},rejected_calls={},failed_calls={}\r\n",
+            command.full_name, stats.calls, stats.micros, stats.rejected, stats.failed
+        );
+    }
+}
+
+fn errorstats(node: &mut Node, _: Now, text: &mut String) {
+    for (code, count) in &node.engine.core().stats.errors {
+        let _ = write!(text, "errorstat_{}:count={count}\r\n", String::from_utf8_lossy(code));
+    }
+}
+
+fn latencystats(_: &mut Node, _: Now, _: &mut String) {}
+
+fn cluster(node: &mut Node, _: Now, text: &mut String) {
+    fields!(text, "cluster_enabled" => u8::from(node.bus.is_some()));
+}
+
+fn keyspace(node: &mut Node, _: Now, text: &mut String) {
+    let keyspace = &node.engine.core().keyspace;
+    for index in 0..keyspace.databases() {
+        let db = keyspace.db(DbIndex(index));
+        if !db.is_empty() {
+            let _ = write!(text, "db{index}:keys={},expires={},avg_ttl=0\r\n", db.len(), db.volatile_len());
+        }
+    }
+}
+
+/// A number, or -1 for "not known".
+fn signed(value: Option<u64>) -> i64 {
+    value.map_or(-1, |value| i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+/// Bytes as people read them: `1.50M`.
+fn human(bytes: usize) -> String {
+    let units = [(1_u64 << 40, 'T'), (1 << 30, 'G'), (1 << 20, 'M'), (1 << 10, 'K')];
+    match units.iter().find(|(unit, _)| bytes as u64 >= *unit) {
+        Some((unit, letter)) => format!("{:.2}{letter}", bytes as f64 / *unit as f64),
+        None => format!("{bytes}B"),
+    }
+}
+
+/// Names this build where Redis shows a checksum of its own.
+const BUILD_ID: &str = "0";
+
+/// Bytes the full text usually needs.
+const TEXT_BYTES: usize = 8 * 1024;

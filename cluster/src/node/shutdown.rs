@@ -1,0 +1,218 @@
+//! The orderly end: replicas get what they miss, files are completed, then the node says goodbye.
+
+use slotmesh_engine::error::ReplyError;
+use slotmesh_engine::time::{Instant, Now};
+
+use super::Node;
+use super::boot::Life;
+use crate::machine::{ConnId, Effect, Shutdown};
+
+/// How to end (`SHUTDOWN`'s words and `shutdown-on-sigterm`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Manner {
+    /// Whether to save: as the save points say, or by order.
+    pub(super) save: SaveOrder,
+    /// Do not wait for replicas.
+    pub(super) now: bool,
+    /// End even if a file cannot be written.
+    pub(super) force: bool,
+}
+
+/// Whether a dataset is saved at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum SaveOrder {
+    /// When there are save points.
+    #[default]
+    AsConfigured,
+    /// Not at all.
+    No,
+    /// In any case.
+    Yes,
+}
+
+/// An end in progress.
+#[derive(Debug)]
+pub(super) struct Ending {
+    manner: Manner,
+    /// The client that asked, to be told when it fails.
+    client: Option<ConnId>,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Replicas catch up until then at the latest.
+    Replicas(Instant),
+    /// The append only file is being synced.
+    Aof,
+    /// The dump file is being written.
+    Dump,
+}
+
+impl Node {
+    /// A signal asked for the end.
+    pub(super) fn on_signal(&mut self, now: Now, name: &str) {
+        if matches!(self.life, Life::Ended) {
+            return;
+        }
+        if self.ending.is_some() && name == "SIGINT" {
+            self.log_warning("You insist... exiting now.");
+            return self.exit(1);
+        }
+        if self.engine.core().is_loading {
+            self.log_warning("Received shutdown signal during loading, scheduling shutdown.");
+            return self.exit(0);
+        }
+        self.log_warning(format!("Received {name} scheduling shutdown..."));
+        let manner = self.manner_of_signal(name);
+        self.begin_shutdown(now, manner, None);
+    }
+
+    fn manner_of_signal(&self, name: &str) -> Manner {
+        let config = &self.engine.core().config;
+        let flags = if name == "SIGINT" { config.shutdown_on_sigint } else { config.shutdown_on_sigterm };
+        let save = match (flags.nosave(), flags.save()) {
+            (true, _) => SaveOrder::No,
+            (_, true) => SaveOrder::Yes,
+            _ => SaveOrder::AsConfigured,
+        };
+        Manner { save, now: flags.now(), force: flags.force() }
+    }
+
+    /// Begins to end.
+    pub(super) fn begin_shutdown(&mut self, now: Now, manner: Manner, client: Option<ConnId>) {
+        if self.ending.is_some() {
+            return;
+        }
+        self.log_warning("User requested shutdown...");
+        self.step_changes(now);
+        let grace_secs = self.engine.core().config.shutdown_timeout;
+        let lagging = !self.is_replica() && self.replication.feeds.lagging(&self.replication.log) > 0;
+        if !manner.now && grace_secs > 0 && lagging {
+            let until = now.instant.plus_millis(grace_secs.saturating_mul(1000));
+            self.log_notice("Waiting for replicas before shutting down.");
+            self.pause.begin_by_shutdown(until);
+            self.replication.log.append_getack();
+            self.replication.feeds.log_grew(&self.replication.log);
+            self.ending = Some(Ending { manner, client, stage: Stage::Replicas(until) });
+        } else {
+            self.ending = Some(Ending { manner, client, stage: Stage::Aof });
+            self.end_aof(now);
+        }
+    }
+
+    /// Takes the end back.
+    ///
+    /// # Errors
+    /// When none is in progress.
+    pub(super) fn abort_shutdown(&mut self, now: Now) -> Result<(), ReplyError> {
+        if self.ending.take().is_none() {
+            return Err(ReplyError::Fixed("ERR No shutdown in progress."));
+        }
+        self.pause.end_by_shutdown();
+        self.resume_paused(now);
+        Ok(())
+    }
+
+    pub(super) fn shutdown_deadline(&self) -> Option<Instant> {
+        match self.ending.as_ref()?.stage {
+            Stage::Replicas(until) => Some(until),
+            Stage::Aof | Stage::Dump => None,
+        }
+    }
+
+    /// Looks whether the replicas have caught up, or their time is over.
+    pub(super) fn tick_shutdown(&mut self, now: Now) {
+        let Some(Ending { stage: Stage::Replicas(until), .. }) = self.ending else { return };
+        let connected = self.replication.feeds.connected();
+        let lagging = self.replication.feeds.lagging(&self.replication.log);
+        if lagging > 0 && now.instant < until {
+            return;
+        }
+        for line in self.replication.feeds.lag_report(now, &self.replication.log) {
+            self.log_warning(line);
+        }
+        let synced = connected - lagging;
+        self.log_notice(format!("{synced} of {connected} replicas are in sync when shutting down."));
+        if let Some(ending) = &mut self.ending {
+            ending.stage = Stage::Aof;
+        }
+        self.end_aof(now);
+    }
+
+    fn end_aof(&mut self, now: Now) {
+        if self.aof_wants_last_sync() {
+            self.log_notice("Calling fsync() on the AOF file.");
+            self.begin_last_sync(now);
+        } else {
+            self.end_dump(now);
+        }
+    }
+
+    /// The append only file is complete, or could not be.
+    pub(super) fn last_sync_done(&mut self, now: Now, failed: bool) {
+        let Some(ending) = &self.ending else { return };
+        if ending.stage != Stage::Aof {
+            return;
+        }
+        if failed && !ending.manner.force {
+            return self.fail_shutdown(now, "Error trying to sync the AOF, can't exit.");
+        }
+        self.end_dump(now);
+    }
+
+    fn end_dump(&mut self, now: Now) {
+        let Some(ending) = &mut self.ending else { return };
+        let wanted = match ending.manner.save {
+            SaveOrder::AsConfigured => !self.engine.core().config.save.is_empty(),
+            SaveOrder::No => false,
+            SaveOrder::Yes => true,
+        };
+        if !wanted {
+            return self.goodbye();
+        }
+        ending.stage = Stage::Dump;
+        if self.job.is_some() {
+            self.log_warning("There is a child saving an .rdb. Killing it!");
+            self.cancel_snapshots(now);
+        }
+        self.log_notice("Saving the final RDB snapshot before exiting.");
+        self.save_now(now);
+    }
+
+    /// The last dump is on disk, or could not be written. Returns whether an end waited for it.
+    pub(super) fn last_dump_done(&mut self, now: Now, saved: bool) -> bool {
+        let Some(ending) = &self.ending else { return false };
+        if ending.stage != Stage::Dump {
+            return false;
+        }
+        if !saved && !ending.manner.force {
+            self.fail_shutdown(now, "Error trying to save the DB, can't exit.");
+            return true;
+        }
+        self.goodbye();
+        true
+    }
+
+    fn fail_shutdown(&mut self, now: Now, why: &str) {
+        self.log_warning(why);
+        let Some(ending) = self.ending.take() else { return };
+        self.pause.end_by_shutdown();
+        self.resume_paused(now);
+        if let Some(client) = ending.client.and_then(|conn| self.conns.client(conn)) {
+            let session = client.session;
+            self.engine.reply_error(session, &ReplyError::Fixed("ERR Errors trying to SHUTDOWN. Check logs."));
+        }
+    }
+
+    fn goodbye(&mut self) {
+        self.log_warning("Redis is now ready to exit, bye bye...");
+        self.exit(0);
+    }
+
+    /// Ends the machine.
+    pub(super) fn exit(&mut self, code: i32) {
+        self.life = Life::Ended;
+        self.effects.push_back(Effect::Exit(Shutdown { code }));
+    }
+}

@@ -1,0 +1,167 @@
+//! The walk: one snapshot at a time, pulled from the engine in chunks and given to whoever it is for.
+//!
+//! BGSAVE, SAVE, the base of a rewritten append only file and full synchronisations are the same job with different
+//! sinks. A chunk is pulled only while the sink has room, a few per turn, so that neither memory nor other clients
+//! suffer from a slow disk or replica.
+
+use slotmesh_engine::save::SaveInfo;
+use slotmesh_engine::time::Now;
+use slotmesh_replication::disk::Lane;
+use slotmesh_replication::feed::SyncForm;
+use slotmesh_replication::persist::job::{Purpose, SnapshotJob};
+
+use super::Node;
+use crate::machine::Effect;
+
+impl Node {
+    /// Begins what is wanted, and moves the running walk on. Returns whether anything happened.
+    pub(super) fn step_snapshot(&mut self, now: Now) -> bool {
+        if let Some((ticket, op)) = self.job.as_mut().and_then(SnapshotJob::poll) {
+            self.effects.push_back(Effect::Disk(ticket, Lane::Snapshot, op));
+            return true;
+        }
+        if let Some(outcome) = self.job.as_mut().and_then(SnapshotJob::take_outcome) {
+            self.end_job(now, outcome);
+            return true;
+        }
+        self.job.is_none() && self.begin_wanted(now)
+    }
+
+    /// One turn of the walk: a few chunks, as far as the sink has room.
+    pub(super) fn tick_snapshot(&mut self, now: Now) {
+        self.turn_snapshot();
+        while self.step_snapshot(now) {}
+    }
+
+    fn turn_snapshot(&mut self) {
+        let Self { job: Some(job), engine, replication, tickets, .. } = self else { return };
+        for _ in 0..CHUNKS_PER_TURN_MAX {
+            if !engine.is_saving() || !job.has_room(&replication.feeds) {
+                break;
+            }
+            match engine.pull_save(CHUNK_BYTES) {
+                Some(chunk) => job.push(chunk, &mut replication.feeds, tickets),
+                None => job.end(&mut replication.feeds, tickets),
+            }
+        }
+        self.plan_snapshot();
+    }
+
+    /// Asks for another turn when the walk can go on.
+    pub(super) fn plan_snapshot(&mut self) {
+        let can_go_on =
+            self.job.as_ref().is_some_and(|job| self.engine.is_saving() && job.has_room(&self.replication.feeds));
+        if can_go_on {
+            self.yield_now();
+        }
+    }
+
+    /// Begins the next walk that somebody waits for.
+    fn begin_wanted(&mut self, now: Now) -> bool {
+        if self.engine.core().is_loading {
+            return false;
+        }
+        if self.begin_wanted_file(now) {
+            return true;
+        }
+        match self.replication.feeds.wants_snapshot(now) {
+            Some(SyncForm::Sockets) => self.begin_sync_sockets(now),
+            Some(SyncForm::Disk) => self.begin_sync_file(now),
+            None => false,
+        }
+    }
+
+    fn begin_sync_sockets(&mut self, now: Now) -> bool {
+        if !self.begin_walk(now, SaveInfo::default()) {
+            return false;
+        }
+        let Self { replication, rng, .. } = self;
+        replication.feeds.begin_snapshot(SyncForm::Sockets, &replication.log, rng);
+        let at = self.replication.log.end();
+        self.job = Some(SnapshotJob::to_sockets(now, at));
+        self.counters.full_syncs += 1;
+        self.plan_snapshot();
+        true
+    }
+
+    fn begin_sync_file(&mut self, now: Now) -> bool {
+        let path = self.path_of(&format!("temp-sync-{}.rdb", self.process_id));
+        if !self.begin_walk(now, SaveInfo::default()) {
+            return false;
+        }
+        let Self { replication, rng, .. } = self;
+        replication.feeds.begin_snapshot(SyncForm::Disk, &replication.log, rng);
+        let at = self.replication.log.end();
+        self.job = Some(SnapshotJob::to_file(now, Purpose::SyncFile, at, path, &mut self.tickets));
+        self.counters.full_syncs += 1;
+        self.plan_snapshot();
+        true
+    }
+
+    /// Begins a walk to a file.
+    pub(super) fn begin_file_job(&mut self, now: Now, purpose: Purpose, path: String) -> bool {
+        if !self.begin_walk(now, SaveInfo { aof_base: purpose == Purpose::AofBase, ..SaveInfo::default() }) {
+            return false;
+        }
+        let at = self.replication.log.end();
+        self.job = Some(SnapshotJob::to_file(now, purpose, at, path, &mut self.tickets));
+        self.plan_snapshot();
+        true
+    }
+
+    /// Begins the engine's part. It can be refused for a moment, after several walks were given up.
+    fn begin_walk(&mut self, now: Now, mut info: SaveInfo) -> bool {
+        // What was changed before belongs to the picture, what comes after to the log behind it.
+        self.step_changes(now);
+        if self.replication.log.is_active() {
+            let log = &self.replication.log;
+            info.history = Some((*log.replid().as_bytes(), log.offset().0, log.selected().unwrap_or(0)));
+        }
+        self.engine.begin_save(now, info).is_ok()
+    }
+
+    fn end_job(&mut self, now: Now, outcome: Result<u64, slotmesh_replication::disk::DiskError>) {
+        let Some(job) = self.job.take() else { return };
+        if outcome.is_err() {
+            self.engine.abort_save();
+        }
+        // What the engine has left of a complete walk is its last, empty answer.
+        let complete = self.engine.pull_save(CHUNK_BYTES);
+        debug_assert!(complete.is_none(), "a job ends after its walk");
+        match job.purpose() {
+            Purpose::AofBase => self.aof_base_done(now, outcome),
+            Purpose::Dump => self.dump_done(now, outcome),
+            Purpose::SyncFile => self.sync_file_done(now, outcome),
+            Purpose::SyncSockets => {}
+        }
+    }
+
+    fn sync_file_done(&mut self, now: Now, outcome: Result<u64, slotmesh_replication::disk::DiskError>) {
+        let path = self.path_of(&format!("temp-sync-{}.rdb", self.process_id));
+        match outcome {
+            Ok(size) => self.replication.feeds.file_ready(&path, size, None, &mut self.tickets),
+            Err(_) => self.replication.feeds.fail_snapshot(now),
+        }
+    }
+
+    /// Gives up the running walk: the dataset it pictures is being replaced.
+    pub(super) fn cancel_snapshots(&mut self, now: Now) {
+        let Some(mut job) = self.job.take() else { return };
+        self.engine.abort_save();
+        job.cancel(now, &mut self.replication.feeds, &mut self.tickets);
+        while let Some((ticket, op)) = job.poll() {
+            self.effects.push_back(Effect::Disk(ticket, Lane::Snapshot, op));
+        }
+        match job.purpose() {
+            Purpose::AofBase => self.aof_base_cancelled(now),
+            Purpose::Dump => self.dump_cancelled(now),
+            Purpose::SyncFile | Purpose::SyncSockets => {}
+        }
+    }
+}
+
+/// Bytes of one chunk: large enough that a disk or a socket works at its pace, small enough to be one short pause.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Chunks pulled before other work has its turn.
+const CHUNKS_PER_TURN_MAX: usize = 2;
