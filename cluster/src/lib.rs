@@ -2,5 +2,6 @@
 
 pub mod bus;
 pub mod machine;
+pub mod node;
 pub mod redirect;
 pub mod slots;

@@ -261,6 +261,15 @@ impl Engine {
         self.call_primed(now, id, command, args, None);
     }
 
+    /// Drops an open transaction and its watches: its EXEC was refused.
+    pub fn discard(&mut self, id: SessionId) {
+        let state = self.session_mut(id);
+        state.transaction = None;
+        if std::mem::take(&mut state.watched) > 0 {
+            self.core.watch.remove(id);
+        }
+    }
+
     /// As [`Engine::call`], with the hash of the first key, which is word `key.0`, computed before.
     ///
     /// # Panics
@@ -503,7 +512,8 @@ impl Engine {
 }
 
 impl Stats {
-    fn count_call(&mut self, id: command::CommandId, failed: bool) {
+    /// Counts a command that ran.
+    pub fn count_call(&mut self, id: command::CommandId, failed: bool) {
         self.commands += 1;
         let stats = self.of(id);
         stats.calls += 1;

@@ -25,6 +25,7 @@ pub mod session;
 pub mod slot;
 pub mod stats;
 pub mod table;
+mod tick;
 pub mod time;
 pub mod watch;
 

@@ -12,17 +12,13 @@ pub use slotmesh_engine::resp::outbuf::Ticket;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DiskOp {
     /// Puts `data` at the end of the file, which is created when it is missing.
-    ///
-    /// A file never gets a gap: when one fails, those to the same file that were asked before the failure was heard
-    /// fail with it.
     Append {
         /// The file.
         path: String,
         /// What to add.
         data: Bytes,
     },
-    /// Forgets an open handle of the file, if the host keeps one. Due before a file that one lane has used is renamed,
-    /// replaced or removed by another.
+    /// Forgets an open handle of the file, if the host keeps one.
     Close {
         /// The file.
         path: String,

@@ -36,6 +36,13 @@ pub struct Address {
     pub cport: u16,
 }
 
+impl Address {
+    /// The address as text; empty while it is unknown.
+    pub fn ip_text(&self) -> String {
+        self.ip.map_or_else(String::new, |ip| ip.to_string())
+    }
+}
+
 /// What is known of a node.
 #[derive(Debug)]
 pub struct Node {

@@ -81,7 +81,7 @@ impl Node {
 
     /// Closes clients that said nothing for longer than `timeout` seconds.
     pub(super) fn close_idle_clients(&mut self, now: Now) {
-        let timeout_secs = self.engine.core().config.timeout;
+        let timeout_secs = self.engine.core().config.timeout_secs;
         if timeout_secs == 0 {
             return;
         }
@@ -90,7 +90,7 @@ impl Node {
             .clients()
             .filter(|(_, client)| client.role != Role::Replica && client.waiting.is_none())
             .filter(|(_, client)| !self.engine.session(client.session).is_subscribed())
-            .filter(|(_, client)| now.instant.millis_since(client.active) > timeout_secs * 1000)
+            .filter(|(_, client)| now.instant.millis_since(client.active) > u64::from(timeout_secs) * 1000)
             .map(|(conn, _)| conn)
             .collect();
         for conn in idle {
@@ -107,8 +107,7 @@ impl Node {
             return false;
         }
         let limits = &self.engine.core().config.client_output_buffer_limit;
-        let limit =
-            if self.engine.session(client.session).is_subscribed() { limits.pubsub } else { limits.normal };
+        let limit = if self.engine.session(client.session).is_subscribed() { limits.pubsub } else { limits.normal };
         let waiting = self.engine.out_ref(client.session).len() as u64;
         let over_soft = limit.soft_bytes > 0 && waiting > limit.soft_bytes;
         let since = self.soft_limit_since(now.instant, conn, over_soft);
@@ -125,8 +124,7 @@ impl Node {
 }
 
 /// The one line a stranger gets from a server without password.
-const PROTECTED_MODE: &str =
-    "DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the \
+const PROTECTED_MODE: &str = "DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the \
      default user. In this mode connections are only accepted from the loopback interface. If you want to connect \
      from external computers to Redis you may adopt one of the following solutions: 1) Just disable protected mode \
      sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from the \

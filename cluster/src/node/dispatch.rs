@@ -1,11 +1,9 @@
 //! The gates every request passes, in the order of Redis's `processCommand`, so that the same error wins when two
 //! apply. Nothing else in the node refuses a command.
 
-use slotmesh_engine::command::spec::{
-    DENY_OOM, LOADING, NO_AUTH, NO_MULTI, PROTECTED, STALE, WRITE,
-};
+use slotmesh_engine::command::spec::{DENY_OOM, LOADING, NO_AUTH, NO_MULTI, PROTECTED, STALE, WRITE};
 use slotmesh_engine::command::{Action, Resolved};
-use slotmesh_engine::config::Protection;
+use slotmesh_engine::config::choices::Allowed;
 use slotmesh_engine::error::ReplyError;
 use slotmesh_engine::keyspace::KeyHash;
 use slotmesh_engine::resp::args::Args;
@@ -137,9 +135,9 @@ impl Node {
             return Ok(());
         }
         let allowed = match self.engine.core().config.enable_debug_command {
-            Protection::Yes => true,
-            Protection::No => false,
-            Protection::Local => self.is_local(conn),
+            Allowed::Yes => true,
+            Allowed::No => false,
+            Allowed::Local => self.is_local(conn),
         };
         if allowed {
             return Ok(());
@@ -202,9 +200,7 @@ impl Node {
         if command.flags.has(STALE) || !self.is_stale() {
             return Ok(());
         }
-        Err(ReplyError::Fixed(
-            "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
-        ))
+        Err(ReplyError::Fixed("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."))
     }
 
     fn loading_gate(&self, command: Resolved) -> Result<(), ReplyError> {

@@ -11,19 +11,33 @@ use crate::machine::{ConnId, Effect};
 impl Node {
     /// Drains every part into the others, then the sessions' buffers into effects.
     pub(super) fn drain(&mut self, now: Now) {
-        while self.step_changes(now)
-            | self.step_broadcasts(now)
+        while self.step_changes()
+            | self.step_broadcasts()
             | self.step_bus(now)
             | self.step_feeds(now)
             | self.step_primary_link(now)
             | self.step_persistence(now)
             | self.step_waits(now)
         {}
+        self.flush_aof(now);
+        while self.step_persistence(now) {}
         self.flush_sessions(now);
+        self.resume_clients(now);
+    }
+
+    /// Lets clients go on whose wait ended during the drain; what they do is drained by the next input at the latest.
+    fn resume_clients(&mut self, now: Now) {
+        if self.resumed.is_empty() {
+            return;
+        }
+        for conn in std::mem::take(&mut self.resumed) {
+            self.run_kept(now, conn);
+        }
+        self.yield_now();
     }
 
     /// Moves the bytes of changes into the log, which every replica and the append only file read.
-    pub(super) fn step_changes(&mut self, now: Now) -> bool {
+    pub(super) fn step_changes(&mut self) -> bool {
         let changes = self.engine.changes();
         if changes.is_empty() {
             return false;
@@ -34,7 +48,6 @@ impl Node {
         self.replication.log.append_raw(self.engine.core().changes.bytes(), audience, db);
         self.engine.changes().clear();
         self.replication.feeds.log_grew(&self.replication.log);
-        self.persistence.log_grew(now, &mut self.replication.log, &mut self.tickets);
         true
     }
 
@@ -42,14 +55,15 @@ impl Node {
     fn flush_sessions(&mut self, now: Now) {
         let mut noted = std::mem::take(&mut self.noted);
         self.engine.take_noted(&mut noted);
+        let hold = if noted.is_empty() { None } else { self.reply_hold() };
         for session in noted.drain(..) {
             let Some(conn) = self.conns.of_session(session) else { continue };
+            if let Some(ticket) = hold {
+                self.hold_replies(conn, ticket);
+            }
             self.settle_client(now, conn);
         }
         self.noted = noted;
-        for conn in std::mem::take(&mut self.closing) {
-            self.settle_client(now, conn);
-        }
     }
 
     /// Flushes a client's buffer; closes the client if it asked to leave or does not read.
@@ -67,9 +81,6 @@ impl Node {
             self.counters.output_limit_disconnections += 1;
             self.engine.out(session).clear();
             return self.close_client(conn);
-        }
-        if let Some(hold) = self.persistence.reply_hold() {
-            self.hold_replies(conn, hold);
         }
         if self.engine.out_ref(session).visible() > 0 {
             self.effects.push_back(Effect::Flush(conn));

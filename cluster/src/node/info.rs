@@ -101,12 +101,8 @@ fn clients(node: &mut Node, _: Now, text: &mut String) {
     let plain = node.conns.client_count() - count(Role::Replica);
     let blocked = node.conns.clients().filter(|(_, client)| client.waiting == Some(Waiting::Replicas)).count();
     let input_max = node.conns.clients().map(|(_, client)| client.input.len()).max().unwrap_or(0);
-    let output_max = node
-        .conns
-        .clients()
-        .map(|(_, client)| node.engine.out_ref(client.session).allocated())
-        .max()
-        .unwrap_or(0);
+    let output_max =
+        node.conns.clients().map(|(_, client)| node.engine.out_ref(client.session).allocated()).max().unwrap_or(0);
     let pubsub = node.engine.sessions().filter(|session| session.is_subscribed()).count();
     let core = node.engine.core();
     fields!(text,
@@ -232,8 +228,8 @@ fn replication(node: &mut Node, now: Now, text: &mut String) {
     let infos: Vec<_> = node.replication.feeds.infos(now).map(|(_, info)| info).collect();
     fields!(text, "connected_slaves" => infos.len());
     let config = &node.engine.core().config;
-    if config.min_replicas_to_write > 0 && config.min_replicas_max_lag > 0 {
-        let good = node.replication.feeds.good(now, config.min_replicas_max_lag);
+    if config.min_replicas_to_write > 0 && config.min_replicas_max_lag_secs > 0 {
+        let good = node.replication.feeds.good(now, u64::from(config.min_replicas_max_lag_secs));
         fields!(text, "min_slaves_good_slaves" => good);
     }
     for (index, info) in infos.iter().enumerate() {

@@ -7,7 +7,7 @@ use slotmesh_engine::time::Now;
 use super::Node;
 use super::conns::Kind;
 use crate::bus::{BusOutput, ChannelScope, Facts, LinkBytes, LinkId, PrimaryLink};
-use crate::machine::{ConnId, Effect, Endpoint, LogLevel, Peer, Target};
+use crate::machine::{ConnId, Effect, Endpoint, Peer, Target};
 
 impl Node {
     /// Takes a connection another node opened.
@@ -52,10 +52,7 @@ impl Node {
 
     pub(super) fn link_bytes(&self, link: LinkId) -> LinkBytes {
         let conn = self.conns.of_link(link).and_then(|conn| self.conns.get(conn));
-        conn.map_or_else(LinkBytes::default, |conn| LinkBytes {
-            allocated: conn.out.allocated(),
-            used: conn.out.len(),
-        })
+        conn.map_or_else(LinkBytes::default, |conn| LinkBytes { allocated: conn.out.allocated(), used: conn.out.len() })
     }
 
     /// What the bus must know of the rest of the node.
@@ -77,7 +74,11 @@ impl Node {
                 let target = Target { host: ip.to_string(), port, source: self.bind_source() };
                 self.effects.push_back(Effect::Dial(conn, target, Endpoint::Bus));
             }
-            BusOutput::FlushData => self.flush_all(),
+            BusOutput::FlushData => {
+                self.cancel_snapshots(now);
+                self.engine.flush_all();
+                self.dataset_replaced(now);
+            }
             BusOutput::Log(level, text) => self.log(level, text),
             BusOutput::Publish { scope, channel, message } => self.publish_from_bus(scope, &channel, &message),
             BusOutput::PauseWrites(until) => self.pause.begin_by_failover(until),
@@ -135,20 +136,20 @@ impl Node {
     }
 
     /// Sends what was published here to the other nodes. Returns whether there was anything.
-    pub(super) fn step_broadcasts(&mut self, now: Now) -> bool {
+    pub(super) fn step_broadcasts(&mut self) -> bool {
         let broadcasts = self.engine.take_broadcasts();
         let any = !broadcasts.is_empty();
         let Some(bus) = &mut self.bus else { return false };
         for message in broadcasts {
             let scope = if message.sharded { ChannelScope::Shard } else { ChannelScope::Cluster };
-            bus.publish(now, scope, &message.channel, &message.payload);
+            bus.publish(scope, &message.channel, &message.payload);
         }
         any
     }
 
     /// Tells shard subscribers that their slots moved, and removes keys that are no longer ours.
     fn slots_lost(&mut self, ranges: &[crate::slots::SlotRange], delete_keys: bool) {
-        for slot in ranges.iter().flat_map(|range| range.iter()) {
+        for slot in ranges.iter().flat_map(|range| range.slots()) {
             self.engine.drop_shard_channels(slot);
             if delete_keys {
                 self.engine.delete_slot(slot);
@@ -158,15 +159,16 @@ impl Node {
 
     /// How the link to the primary stands, for elections.
     fn primary_link_facts(&self) -> PrimaryLink {
-        let link = &self.replication.link;
-        match link.as_ref().and_then(|link| link.last_contact()) {
-            Some(at) if self.is_primary_link_up() => PrimaryLink::Up(at),
-            Some(_) => link.as_ref().and_then(|link| link.down_since()).map_or(PrimaryLink::Never, PrimaryLink::Down),
-            None => PrimaryLink::Never,
+        let Some(link) = &self.replication.link else { return PrimaryLink::Never };
+        match (link.last_contact(), link.down_since()) {
+            (Some(at), _) => PrimaryLink::Up(at),
+            (None, Some(since)) => PrimaryLink::Down(since),
+            (None, None) => PrimaryLink::Never,
         }
     }
 
-    pub(super) fn log_at(&mut self, level: LogLevel, text: String) {
-        self.log(level, text);
+    /// The local address to dial from, when one is configured.
+    pub(super) fn bind_source(&self) -> Option<String> {
+        Some(self.engine.core().config.bind_source_addr.clone()).filter(|address| !address.is_empty())
     }
 }

@@ -19,35 +19,41 @@ mod monitor;
 mod pause;
 mod persistence;
 mod primary_link;
+mod recovery;
 mod replicas;
 mod shutdown;
 mod slot_gate;
 mod snapshot;
+mod state;
 mod timers;
 
 use std::collections::VecDeque;
 
 use slotmesh_engine::Engine;
-use slotmesh_engine::command::spec::Spec;
 use slotmesh_engine::command::DataFn;
+use slotmesh_engine::command::spec::Spec;
 use slotmesh_engine::config::Config;
+use slotmesh_engine::load::LoadInfo;
 use slotmesh_engine::resp::outbuf::OutBuf;
 use slotmesh_engine::rng::Rng;
 use slotmesh_engine::session::SessionId;
 use slotmesh_engine::time::{Instant, Now};
 use slotmesh_replication::disk::Tickets;
+use slotmesh_replication::persist::job::SnapshotJob;
 
 use crate::bus::Bus;
-use crate::machine::{
-    ConnId, Effect, Endpoint, Input, LogLevel, LogLine, Machine, Peer, Reset, Signal, Timer,
-};
+use crate::machine::{ConnId, Effect, Endpoint, Input, LogLevel, LogLine, Machine, Peer, Reset, Signal, Timer};
 use boot::Life;
+pub use boot::{CpuTime, HostInfo};
 use command::NodeFn;
 use conns::{Conns, Kind};
 use intake::Batch;
 use pause::Pauses;
 use persistence::Persistence;
+use primary_link::Following;
 use replicas::Replication;
+use shutdown::Ending;
+use timers::Timers;
 
 /// A server node: what `redis-server` is, as a function of bytes and time.
 ///
@@ -61,6 +67,20 @@ pub struct Node {
     bus: Option<Bus>,
     replication: Replication,
     persistence: Persistence,
+    /// The walk that is running.
+    job: Option<SnapshotJob>,
+    following: Following,
+    /// An end in progress.
+    ending: Option<Ending>,
+    timers: Timers,
+    host: HostInfo,
+    process_id: u32,
+    /// What the dataset's file told at start.
+    loaded: LoadInfo,
+    /// Most memory ever seen in use, in bytes.
+    memory_peak: usize,
+    /// Clients whose wait ended during a drain.
+    resumed: Vec<ConnId>,
     pause: Pauses,
     life: Life,
     /// The node's own commands, by the number their rows carry.
@@ -116,13 +136,23 @@ impl Node {
         let mut rng = Rng::new(seed ^ NODE_STREAM).fork();
         let functions = command::register(engine.registry_mut());
         let run_id = rng.hex_id();
-        let replication = Replication::new(Now::default(), &engine.core().config, &mut rng);
+        let config = engine.core().config.clone();
+        let replication = Replication::new(Now::default(), &config, &mut rng);
         Self {
             engine,
             conns: Conns::default(),
             bus: None,
             replication,
-            persistence: Persistence::default(),
+            persistence: Persistence::new(Now::default(), &config, 0),
+            job: None,
+            following: Following::default(),
+            ending: None,
+            timers: Timers::default(),
+            host: HostInfo::default(),
+            process_id: 0,
+            loaded: LoadInfo::default(),
+            memory_peak: 0,
+            resumed: Vec::new(),
             pause: Pauses::default(),
             life: Life::New,
             functions,

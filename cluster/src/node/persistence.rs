@@ -11,8 +11,8 @@ use slotmesh_engine::config::choices::AppendFsync;
 use slotmesh_engine::error::ReplyError;
 use slotmesh_engine::time::{Instant, Now};
 use slotmesh_replication::disk::{DiskError, DiskResult, Lane, Ticket};
-use slotmesh_replication::persist::aof::{self, Aof, AofConfig, Fsync};
-use slotmesh_replication::persist::job::{Purpose, SnapshotJob};
+use slotmesh_replication::persist::aof::{self, Aof, AofConfig, Fsync, Starting};
+use slotmesh_replication::persist::job::Purpose;
 use slotmesh_replication::persist::manifest::BaseForm;
 use slotmesh_replication::persist::replace::FileReplace;
 use slotmesh_replication::persist::save::{self, SaveConfig, SavePoint, Saver};
@@ -90,7 +90,12 @@ pub(super) fn save_config(config: &Config, process_id: u32) -> SaveConfig {
     SaveConfig {
         dir: config.dir.clone(),
         name: config.dbfilename.clone(),
-        points: config.save.iter().map(|point| SavePoint { secs: point.seconds, changes: point.changes }).collect(),
+        points: config
+            .save
+            .points()
+            .iter()
+            .map(|point| SavePoint { secs: point.seconds, changes: point.changes })
+            .collect(),
         stop_writes_on_error: config.stop_writes_on_bgsave_error,
         process_id,
     }
@@ -111,7 +116,7 @@ pub(super) fn aof_config(config: &Config, process_id: u32) -> AofConfig {
         base: if config.aof_use_rdb_preamble { BaseForm::Rdb } else { BaseForm::Commands },
         timestamps: config.aof_timestamp_enabled,
         keep_history: config.aof_disable_auto_gc,
-        rewrite_growth_percent: config.auto_aof_rewrite_percentage,
+        rewrite_growth_percent: u64::from(config.auto_aof_rewrite_percentage),
         rewrite_bytes_min: config.auto_aof_rewrite_min_size,
         process_id,
     }
@@ -144,10 +149,8 @@ impl Node {
         {
             return;
         }
-        if replication.feeds.on_disk(now, ticket, result.clone(), tickets) {
-            return;
-        }
-        self.rewrite_on_disk(ticket, &result);
+        // Operations nobody waits for (closing, removing what was given up) end here.
+        replication.feeds.on_disk(now, ticket, result, tickets);
     }
 
     /// Lets the files read what the log got. Called once per batch.
@@ -290,19 +293,21 @@ impl Node {
     }
 
     /// The dataset is another one now, and no file holds it.
-    pub(super) fn dataset_replaced(&mut self, _: Now) {
-        if let Some(aof) = &mut self.persistence.aof
+    pub(super) fn dataset_replaced(&mut self, now: Now) {
+        let Self { persistence, replication, tickets, .. } = self;
+        if let Some(aof) = &mut persistence.aof
             && aof.is_on()
         {
             // The old base and its commands describe data that are gone.
-            aof.restart();
+            aof.disable(now, &mut replication.log, tickets);
+            aof.enable(Starting::No);
         }
     }
 
     // --- append only file -------------------------------------------------------------------------------------
 
     pub(super) fn begin_aof_rewrite(&mut self, now: Now) -> bool {
-        self.step_changes(now);
+        self.step_changes();
         let Self { persistence, replication, tickets, .. } = self;
         let Some(aof) = &mut persistence.aof else { return false };
         let temp = aof.begin_rewrite(&mut replication.log, tickets);
@@ -400,7 +405,7 @@ impl Node {
     pub(super) fn persistence_deadline(&self) -> Option<Instant> {
         let config = &self.engine.core().config;
         let aof_on = self.persistence.aof.as_ref().is_some_and(Aof::is_on);
-        let needed = !config.save.is_empty() || aof_on || self.job.is_some() || self.ending.is_some();
+        let needed = !config.save.points().is_empty() || aof_on || self.job.is_some() || self.ending.is_some();
         needed.then_some(self.persistence.next_cron)
     }
 

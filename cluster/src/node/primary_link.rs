@@ -7,6 +7,9 @@
 
 use std::time::Duration;
 
+use slotmesh_engine::command::Resolved;
+use slotmesh_engine::config::special::primary::Primary;
+use slotmesh_engine::error::ReplyError;
 use slotmesh_engine::load::{Expired, Loader};
 use slotmesh_engine::resp::args::Args;
 use slotmesh_engine::resp::request::{Limits, Parsed, RequestParser};
@@ -18,7 +21,7 @@ use slotmesh_replication::log::Audience;
 use slotmesh_replication::offset::{Offset, Replid};
 
 use super::Node;
-use super::conns::Kind;
+use super::conns::{Kind, Waiting};
 use crate::machine::{ConnId, Effect, Endpoint, Reset, Target};
 
 /// The stream being applied.
@@ -41,6 +44,8 @@ pub(super) struct Following {
     loader: Option<Box<Loader>>,
     history: Option<(Replid, Offset)>,
     pub(super) stream: Option<Stream>,
+    /// The history a loaded file belonged to, to resume from.
+    pub(super) cached: Option<(Replid, Offset)>,
 }
 
 impl Node {
@@ -50,11 +55,14 @@ impl Node {
         let own = was_primary.then(|| (self.replication.log.replid(), self.replication.log.offset()));
         self.engine.core_mut().is_replica = true;
         self.abandon_stream();
-        self.unblock_waits(now);
+        self.unblock_waits();
         let config = self.link_config();
         let link = self.replication.link.get_or_insert_with(|| Link::new(config.clone()));
         link.configure(config);
-        link.follow(now, host, port, own);
+        match self.following.cached.take() {
+            Some(cached) => link.follow_from(now, host, port, Some(cached)),
+            None => link.follow(now, host, port, own),
+        }
         self.follow_readers();
     }
 
@@ -94,17 +102,50 @@ impl Node {
         }
     }
 
+    /// At start: follows the primary that the configuration names.
+    pub(super) fn follow_configured_primary(&mut self, now: Now) {
+        if let Some(primary) = self.engine.core().config.replicaof.clone() {
+            self.follow(now, &primary.host, primary.port);
+        }
+    }
+
+    /// Notes whom the node follows, for CONFIG GET and CONFIG REWRITE.
+    pub(super) fn remember_primary(&mut self, primary: Option<(&str, u16)>) {
+        self.engine.core_mut().config.replicaof = primary.map(|(host, port)| Primary { host: host.to_owned(), port });
+    }
+
+    /// Clients in WAIT hear that nobody can acknowledge any more.
+    fn unblock_waits(&mut self) {
+        let waiting: Vec<ConnId> = self
+            .conns
+            .clients()
+            .filter(|(_, client)| client.waiting == Some(Waiting::Replicas))
+            .map(|(conn, _)| conn)
+            .collect();
+        for conn in waiting {
+            let Some(client) = self.conns.client_mut(conn) else { continue };
+            client.closing = true;
+            let session = client.session;
+            self.engine.reply_error(
+                session,
+                &ReplyError::Fixed(
+                    "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
+                ),
+            );
+        }
+    }
+
     pub(super) fn link_config(&self) -> LinkConfig {
         let config = &self.engine.core().config;
-        let announced = config.replica_announce_port as u16;
+        let announced = config.replica_announce_port;
         LinkConfig {
             identity: Identity {
-                user: Some(config.masteruser.clone()).filter(|user| !user.is_empty()),
-                password: Some(config.masterauth.clone().into_bytes()).filter(|password| !password.is_empty()),
-                port: if announced != 0 { announced } else { config.port as u16 },
+                user: Some(String::from_utf8_lossy(&config.masteruser).into_owned()).filter(|user| !user.is_empty()),
+                password: Some(config.masterauth.clone()).filter(|password| !password.is_empty()),
+                port: if announced != 0 { announced } else { config.port },
                 ip: Some(config.replica_announce_ip.clone()).filter(|ip| !ip.is_empty()),
             },
-            timeout: Duration::from_secs(config.repl_timeout),
+            timeout: Duration::from_secs(u64::from(config.repl_timeout_secs)),
             load: LoadTarget::Parser,
         }
     }
@@ -116,9 +157,7 @@ impl Node {
 
     /// Whether the dataset may be old and the operator does not want it served then.
     pub(super) fn is_stale(&self) -> bool {
-        self.is_replica()
-            && !self.engine.core().config.replica_serve_stale_data
-            && !self.is_primary_link_up()
+        self.is_replica() && !self.engine.core().config.replica_serve_stale_data && !self.is_primary_link_up()
     }
 
     // --- connection -------------------------------------------------------------------------------------------
@@ -221,7 +260,7 @@ impl Node {
                 }
                 self.replication.log.force_select();
                 self.begin_stream(info.stream_db);
-                self.persistence.dataset_replaced(now);
+                self.dataset_replaced(now);
                 let early = self.replication.link.as_mut().map(|link| link.loaded(now)).unwrap_or_default();
                 self.follow_readers();
                 self.apply_stream(now, &early);
@@ -296,7 +335,7 @@ impl Node {
                 Ok(Parsed::Inline { .. }) | Err(_) => return Err(Corrupt),
             }
             if self.engine.session(stream.session).transaction.is_none() {
-                self.log_stream(now, stream.session, &pending[logged..at]);
+                self.log_stream(stream.session, &pending[logged..at]);
                 logged = at;
             }
         }
@@ -313,8 +352,8 @@ impl Node {
             Ok(command) => {
                 if self.engine.session(session).transaction.is_some() && self.engine.is_queued(command) {
                     self.engine.session_mut(session).queue(command, args);
-                } else if let Some(conn) = self.following.conn {
-                    self.run_command(now, conn, session, command, args, None);
+                } else {
+                    self.run_stream_command(now, session, command, args);
                 }
             }
             Err(error) => self.log_warning(format!(
@@ -327,8 +366,13 @@ impl Node {
         self.engine.out(session).clear();
     }
 
+    /// Runs a command that came from no client.
+    pub(super) fn run_stream_command(&mut self, now: Now, session: SessionId, command: Resolved, args: Args<'_>) {
+        self.run_command(now, STREAM_CONN, session, command, args, None);
+    }
+
     /// Passes applied bytes on, as they came, to our own replicas and file.
-    fn log_stream(&mut self, now: Now, session: SessionId, bytes: &[u8]) {
+    fn log_stream(&mut self, session: SessionId, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }
@@ -336,13 +380,15 @@ impl Node {
         self.replication.log.append_raw(bytes, Audience::All, Some(db.0));
         self.engine.changes().set_db(Some(db));
         self.replication.feeds.log_grew(&self.replication.log);
-        self.persistence.log_grew(now, &mut self.replication.log, &mut self.tickets);
         let offset = self.replication.log.offset();
         if let Some(link) = &mut self.replication.link {
             link.applied(offset);
         }
     }
 }
+
+/// Stands for the connection of commands that came from no client; it is never given out.
+const STREAM_CONN: ConnId = ConnId { index: u32::MAX, generation: u32::MAX };
 
 /// The stream holds what no primary sends.
 #[derive(Debug)]

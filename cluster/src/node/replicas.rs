@@ -45,17 +45,17 @@ pub(super) fn feed_config(config: &Config) -> FeedConfig {
     let limit = config.client_output_buffer_limit.replica;
     FeedConfig {
         diskless: config.repl_diskless_sync,
-        diskless_delay: Duration::from_secs(config.repl_diskless_sync_delay_secs),
+        diskless_delay: Duration::from_secs(u64::from(config.repl_diskless_sync_delay_secs)),
         diskless_replicas_max: config.repl_diskless_sync_max_replicas as usize,
-        timeout: Duration::from_secs(config.repl_timeout_secs),
-        ping_period: Duration::from_secs(config.repl_ping_replica_period_secs),
+        timeout: Duration::from_secs(u64::from(config.repl_timeout_secs)),
+        ping_period: Duration::from_secs(u64::from(config.repl_ping_replica_period_secs)),
         backlog_ttl: Duration::from_secs(config.repl_backlog_ttl_secs),
         output_limit: OutputLimit {
             hard_bytes: limit.hard_bytes,
             soft_bytes: limit.soft_bytes,
             soft_time: Duration::from_secs(limit.soft_secs),
         },
-        delete_sync_files: config.rdb_del_sync_files && config.save.is_empty() && !config.appendonly,
+        delete_sync_files: config.rdb_del_sync_files && config.save.points().is_empty() && !config.appendonly,
     }
 }
 
@@ -126,7 +126,7 @@ impl Node {
         let wanted = config.min_replicas_to_write as usize;
         wanted == 0
             || config.min_replicas_max_lag_secs == 0
-            || self.replication.feeds.good(now, config.min_replicas_max_lag_secs) >= wanted
+            || self.replication.feeds.good(now, u64::from(config.min_replicas_max_lag_secs)) >= wanted
     }
 
     /// Answers clients whose WAIT is over. Returns whether there was one.
@@ -150,6 +150,8 @@ impl Node {
 
     pub(super) fn note(&mut self, note: slotmesh_replication::note::Note) {
         let level = match note.level {
+            Level::Debug => LogLevel::Debug,
+            Level::Verbose => LogLevel::Verbose,
             Level::Notice => LogLevel::Notice,
             Level::Warning => LogLevel::Warning,
         };

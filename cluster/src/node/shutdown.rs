@@ -71,12 +71,12 @@ impl Node {
     fn manner_of_signal(&self, name: &str) -> Manner {
         let config = &self.engine.core().config;
         let flags = if name == "SIGINT" { config.shutdown_on_sigint } else { config.shutdown_on_sigterm };
-        let save = match (flags.nosave(), flags.save()) {
+        let save = match (flags.nosave, flags.save) {
             (true, _) => SaveOrder::No,
             (_, true) => SaveOrder::Yes,
             _ => SaveOrder::AsConfigured,
         };
-        Manner { save, now: flags.now(), force: flags.force() }
+        Manner { save, now: flags.now, force: flags.force }
     }
 
     /// Begins to end.
@@ -85,8 +85,8 @@ impl Node {
             return;
         }
         self.log_warning("User requested shutdown...");
-        self.step_changes(now);
-        let grace_secs = self.engine.core().config.shutdown_timeout;
+        self.step_changes();
+        let grace_secs = u64::from(self.engine.core().config.shutdown_timeout_secs);
         let lagging = !self.is_replica() && self.replication.feeds.lagging(&self.replication.log) > 0;
         if !manner.now && grace_secs > 0 && lagging {
             let until = now.instant.plus_millis(grace_secs.saturating_mul(1000));
@@ -164,7 +164,7 @@ impl Node {
     fn end_dump(&mut self, now: Now) {
         let Some(ending) = &mut self.ending else { return };
         let wanted = match ending.manner.save {
-            SaveOrder::AsConfigured => !self.engine.core().config.save.is_empty(),
+            SaveOrder::AsConfigured => !self.engine.core().config.save.points().is_empty(),
             SaveOrder::No => false,
             SaveOrder::Yes => true,
         };

@@ -68,8 +68,7 @@ impl Node {
             client: ClientKind::Plain,
         };
         let presence = || self.presence(session, command, args, is_exec);
-        redirect::decide(bus, now.instant, &request, presence)
-            .map_err(|refusal| ReplyError::text(refusal.to_string()))
+        redirect::decide(bus, now.instant, &request, presence).map_err(|refusal| ReplyError::text(refusal.to_string()))
     }
 
     fn slot_access(&self, command: Resolved, session: SessionId, is_exec: bool) -> Access {

@@ -112,7 +112,7 @@ impl Node {
     /// Begins the engine's part. It can be refused for a moment, after several walks were given up.
     fn begin_walk(&mut self, now: Now, mut info: SaveInfo) -> bool {
         // What was changed before belongs to the picture, what comes after to the log behind it.
-        self.step_changes(now);
+        self.step_changes();
         if self.replication.log.is_active() {
             let log = &self.replication.log;
             info.history = Some((*log.replid().as_bytes(), log.offset().0, log.selected().unwrap_or(0)));

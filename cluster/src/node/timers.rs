@@ -63,8 +63,17 @@ impl Node {
 
     fn client_deadline(&self) -> Option<Instant> {
         let sleeping = self.sleeping_until();
-        let idle = (self.engine.core().config.timeout > 0).then_some(self.timers.clients);
+        let idle = (self.engine.core().config.timeout_secs > 0).then_some(self.timers.clients);
         [self.pause.deadline(), sleeping, idle].into_iter().flatten().min()
+    }
+
+    /// When the first client asleep wakes up.
+    fn sleeping_until(&self) -> Option<Instant> {
+        let sleepers = self.conns.clients().filter_map(|(_, client)| match client.waiting {
+            Some(Waiting::Sleep { until }) => Some(until),
+            _ => None,
+        });
+        sleepers.min()
     }
 
     fn tick_engine(&mut self, now: Now) {
@@ -93,7 +102,8 @@ impl Node {
         {
             link.tick(now);
         }
-        self.trim_log();
+        let needed = self.replication.feeds.needed();
+        self.replication.log.trim(needed);
         self.follow_readers();
     }
 

@@ -38,7 +38,8 @@ pub enum Action {
 }
 
 /// A subcommand exists but not with these words.
-pub(crate) fn unknown_form(container: &str, word: &[u8]) -> ReplyError {
+/// What to reply to it.
+pub fn unknown_form(container: &str, word: &[u8]) -> ReplyError {
     let text = [
         b"ERR unknown subcommand or wrong number of arguments for '",
         word,

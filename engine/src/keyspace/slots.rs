@@ -3,8 +3,8 @@
 //! Counting is a table of counters; listing walks only the groups that can hold the slot. Start at
 //! [`Db::slot_len`].
 
-use super::Keyspace;
 use super::DbIndex;
+use super::Keyspace;
 use super::db::Db;
 use super::entry::Entry;
 use crate::slot::{SLOTS, Slot};

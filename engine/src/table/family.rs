@@ -95,10 +95,7 @@ impl<T, S: Summary<T>> Group<T, S> {
     #[inline]
     pub(crate) fn probe_addresses(&self, bits: u64) -> [usize; 2] {
         let bucket = bits as usize & self.items.num_buckets().wrapping_sub(1);
-        [
-            self.controls.wrapping_add(bucket),
-            self.controls.wrapping_sub((bucket + 1).wrapping_mul(size_of::<T>())),
-        ]
+        [self.controls.wrapping_add(bucket), self.controls.wrapping_sub((bucket + 1).wrapping_mul(size_of::<T>()))]
     }
 }
 
@@ -115,7 +112,8 @@ pub(crate) fn span_of(position: u64, cell: Cell, part: usize) -> (u64, Option<u6
     let prefix = if width_bits == 64 { 0 } else { position >> width_bits << width_bits };
     let bound = |part: u64| (part << PART_BITS).div_ceil(u64::from(cell.parts));
     let start = prefix + (bound(part as u64) << (width_bits - PART_BITS));
-    let last = prefix + ((bound(part as u64 + 1) << (width_bits - PART_BITS)).wrapping_sub(1) & (u64::MAX >> cell.depth));
+    let last =
+        prefix + ((bound(part as u64 + 1) << (width_bits - PART_BITS)).wrapping_sub(1) & (u64::MAX >> cell.depth));
     (start, last.checked_add(1))
 }
 

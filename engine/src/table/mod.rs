@@ -13,8 +13,8 @@ pub mod hash;
 pub mod scan;
 
 use directory::Directory;
-use family::{Family, GROUP_BUCKETS_MAX, Group, part_of, span_of};
 pub use family::Summary;
+use family::{Family, GROUP_BUCKETS_MAX, Group, part_of, span_of};
 use hash::KeyHash;
 
 /// A hash table that never pauses for long.

@@ -186,6 +186,28 @@ impl Feeds {
             .count()
     }
 
+    /// Replicas attached that have not acknowledged all of the log.
+    pub fn lagging(&self, log: &Log) -> usize {
+        self.attached().filter(|feed| !feed.is_online() || feed.acknowledged < log.offset()).count()
+    }
+
+    /// A line for each replica that lags, as a shutdown logs it.
+    pub fn lag_report(&self, now: Now, log: &Log) -> Vec<String> {
+        let lagging = self.attached().filter(|feed| !feed.is_online() || feed.acknowledged < log.offset());
+        lagging
+            .map(|feed| {
+                let info = feed.info(now);
+                let behind = log.offset().0.saturating_sub(feed.acknowledged.0);
+                format!(
+                    "Lagging replica {} reported offset {behind} behind master, lag={}, state={}.",
+                    feed.name(),
+                    info.lag_secs,
+                    info.state
+                )
+            })
+            .collect()
+    }
+
     /// Replicas online that acknowledged `offset` (what WAIT counts).
     pub fn acknowledged(&self, offset: Offset) -> usize {
         self.attached().filter(|feed| feed.is_online() && feed.acknowledged >= offset).count()

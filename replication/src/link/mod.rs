@@ -383,6 +383,16 @@ impl Link {
         self.retry_later(now);
     }
 
+    /// When bytes last came on a link that is up; nothing while it is not.
+    pub fn last_contact(&self) -> Option<Instant> {
+        self.is_streaming().then_some(self.last_io)
+    }
+
+    /// Since when a link that was up is down; nothing if it never was up, or is.
+    pub fn down_since(&self) -> Option<Instant> {
+        self.down_since
+    }
+
     /// Where the node can resume: the history and what of it is applied.
     pub fn resumable(&self) -> Option<(Replid, Offset)> {
         self.upstream.map(|upstream| (upstream.replid, upstream.offset))

@@ -21,16 +21,16 @@ const CLIENT_ROWS: &[Spec<NodeFn>] = &[
     data("GETNAME", 2, OWN, NO_KEYS, getname as NodeFn),
     data("HELP", 2, LOADING.and(STALE), NO_KEYS, client_help),
     data("ID", 2, OWN, NO_KEYS, id),
-    data("INFO", 2, OWN, NO_KEYS, info).tips(&["nondeterministic_output"]),
+    data("INFO", 2, OWN, NO_KEYS, info as NodeFn).tips(&["nondeterministic_output"]),
     data("KILL", -3, OPERATOR, NO_KEYS, kill),
-    data("LIST", -2, OPERATOR, NO_KEYS, list).tips(&["nondeterministic_output"]),
+    data("LIST", -2, OPERATOR, NO_KEYS, list as NodeFn).tips(&["nondeterministic_output"]),
     data("NO-EVICT", 3, OPERATOR, NO_KEYS, no_evict),
     data("NO-TOUCH", 3, OWN, NO_KEYS, no_touch),
     data("PAUSE", -3, OPERATOR, NO_KEYS, pause),
     data("REPLY", 3, OWN, NO_KEYS, reply),
-    data("SETINFO", 4, OWN, NO_KEYS, setinfo)
+    data("SETINFO", 4, OWN, NO_KEYS, setinfo as NodeFn)
         .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
-    data("SETNAME", 3, OWN, NO_KEYS, setname)
+    data("SETNAME", 3, OWN, NO_KEYS, setname as NodeFn)
         .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
     data("UNPAUSE", 2, OPERATOR, NO_KEYS, unpause),
 ];
@@ -73,9 +73,7 @@ fn setinfo(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     }
     if !value.iter().all(|byte| (b'!'..=b'~').contains(byte)) {
         let option = shown(&call.args[2]);
-        return Err(ReplyError::text(format!(
-            "ERR {option} cannot contain spaces, newlines or special characters."
-        )));
+        return Err(ReplyError::text(format!("ERR {option} cannot contain spaces, newlines or special characters.")));
     }
     let session = node.engine.session_mut(call.session);
     *(if library_name { &mut session.lib_name } else { &mut session.lib_version }) = value.into();
@@ -148,11 +146,7 @@ struct Filter<'a> {
 fn kill(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     let args = call.args;
     let old_form = args.len() == 3;
-    let filter = if old_form {
-        Filter { addr: Some(args.at(2)), ..Filter::default() }
-    } else {
-        kill_filter(call)?
-    };
+    let filter = if old_form { Filter { addr: Some(args.at(2)), ..Filter::default() } } else { kill_filter(call)? };
     let victims: Vec<ConnId> = node
         .conns
         .clients()
@@ -309,7 +303,10 @@ fn client_help(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
             ("ID", "Tells the number of this connection."),
             ("INFO", "Describes this connection, as a line of LIST."),
             ("KILL <ip:port>", "Closes the connection from this address."),
-            ("KILL <option> <value> [<option> <value> ...]", "Closes connections by ADDR, LADDR, TYPE, USER, ID, MAXAGE; SKIPME no includes this one."),
+            (
+                "KILL <option> <value> [<option> <value> ...]",
+                "Closes connections by ADDR, LADDR, TYPE, USER, ID, MAXAGE; SKIPME no includes this one.",
+            ),
             ("LIST [TYPE (NORMAL|MASTER|REPLICA|PUBSUB)] [ID <id> ...]", "Describes connections, a line each."),
             ("NO-EVICT (ON|OFF)", "Keeps this connection when clients are closed to save memory."),
             ("NO-TOUCH (ON|OFF)", "Keeps this connection's commands from renewing access times."),

@@ -13,8 +13,8 @@ use slotmesh_engine::slot::{SLOTS, Slot};
 use super::connection::NO_CLUSTER;
 use super::{Call, Node, NodeFn, integer};
 use crate::bus::link::Side;
-use crate::bus::operations::{Bump, Dataset};
 use crate::bus::report::ClientKind;
+use crate::bus::{Bump, Dataset};
 use crate::bus::{Bus, ClusterError, EndpointKind, FailoverForm, ResetKind, SetSlot};
 use crate::slots::NodeKey;
 
@@ -154,7 +154,7 @@ fn flushslots(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
 
 fn meet(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     if call.args.len() > 5 {
-        return Err(super::unknown_form("CLUSTER", &call.args[1]));
+        return Err(slotmesh_engine::command::unknown_form("CLUSTER", &call.args[1]));
     }
     let args = call.args;
     node.change(call, |bus| bus.meet(call.now, args.at(2), args.at(3), args.get(4)))
@@ -217,11 +217,11 @@ fn setslot(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     let args = call.args;
     node.cluster()?;
     let slot = slot_arg(args.at(2))?;
-    let keys_left = node.engine.core().keyspace.db(DbIndex(0)).slot_len(slot);
+    let keys = node.engine.core().keyspace.db(DbIndex(0)).slot_len(slot);
     let form = match args.len() {
         5 if args.is(3, "migrating") => SetSlot::Migrating(args.at(4)),
         5 if args.is(3, "importing") => SetSlot::Importing(args.at(4)),
-        5 if args.is(3, "node") => SetSlot::Node { id: args.at(4), keys_left: keys_left > 0 },
+        5 if args.is(3, "node") => SetSlot::Node { id: args.at(4), keys },
         4 if args.is(3, "stable") => SetSlot::Stable,
         _ => {
             return Err(ReplyError::Fixed(
@@ -439,7 +439,10 @@ fn cluster_help(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
             ("RESET [HARD|SOFT]", "Makes this node forget the cluster."),
             ("SAVECONFIG", "Writes nodes.conf."),
             ("SET-CONFIG-EPOCH <epoch>", "Gives a fresh node its first epoch."),
-            ("SETSLOT <slot> (IMPORTING <node-id>|MIGRATING <node-id>|STABLE|NODE <node-id>)", "Changes a slot's state."),
+            (
+                "SETSLOT <slot> (IMPORTING <node-id>|MIGRATING <node-id>|STABLE|NODE <node-id>)",
+                "Changes a slot's state.",
+            ),
             ("SHARDS", "Describes the shards with their slots and nodes."),
             ("SLOTS", "Describes ranges of slots with the nodes that serve them."),
         ],

@@ -70,7 +70,7 @@ fn authenticate(node: &mut Node, call: &Call<'_>, user: Option<&[u8]>, password:
         ));
     }
     let known = user.is_none_or(|user| user == b"default");
-    let right = required.is_empty() || same_bytes(required.as_bytes(), password);
+    let right = required.is_empty() || same_bytes(required, password);
     if !known || !right {
         return Err(ReplyError::Fixed("WRONGPASS invalid username-password pair or user is disabled."));
     }
@@ -122,8 +122,7 @@ struct HelloOptions<'a> {
 }
 
 fn hello_protocol(text: &[u8]) -> Result<Protocol, ReplyError> {
-    let version = parse_i64(text)
-        .ok_or(ReplyError::Fixed("ERR Protocol version is not an integer or out of range"))?;
+    let version = parse_i64(text).ok_or(ReplyError::Fixed("ERR Protocol version is not an integer or out of range"))?;
     match version {
         2 => Ok(Protocol::Resp2),
         3 => Ok(Protocol::Resp3),

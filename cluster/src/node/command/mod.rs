@@ -5,12 +5,8 @@
 
 mod client;
 mod cluster;
-mod config;
 mod connection;
-mod debug;
-mod persistence;
 mod replication;
-mod server;
 
 use slotmesh_engine::command::spec::{Group, Spec};
 use slotmesh_engine::command::{Registry, Resolved};
@@ -37,15 +33,11 @@ pub(super) struct Call<'a> {
 
 /// Adds the node's rows to the registry and returns their functions by number.
 pub(super) fn register(registry: &mut Registry) -> Vec<NodeFn> {
-    let families: [(Group, &'static [Spec<NodeFn>]); 8] = [
+    let families: [(Group, &'static [Spec<NodeFn>]); 4] = [
         (Group::Connection, client::ROWS),
         (Group::Connection, connection::ROWS),
         (Group::Cluster, cluster::ROWS),
-        (Group::Server, config::ROWS),
-        (Group::Server, debug::ROWS),
-        (Group::Server, persistence::ROWS),
         (Group::Server, replication::ROWS),
-        (Group::Server, server::ROWS),
     ];
     let mut functions = Vec::new();
     for (group, rows) in families {

@@ -74,22 +74,16 @@ fn role(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
         let mut reply = node.engine.reply(call.session);
         reply.array(5);
         reply.bulk(b"slave");
-        let (host, port, state) = info.map_or((String::new(), 0, "connect"), |info| {
-            (info.target.0, info.target.1, info.state.word())
-        });
+        let (host, port, state) =
+            info.map_or((String::new(), 0, "connect"), |info| (info.target.0, info.target.1, info.state.word()));
         reply.bulk(host.as_bytes());
         reply.int(i64::from(port));
         reply.bulk(state.as_bytes());
         reply.int(if state == "connected" { offset } else { -1 });
         return Ok(());
     }
-    let replicas: Vec<_> = node
-        .replication
-        .feeds
-        .infos(call.now)
-        .map(|(_, info)| info)
-        .filter(|info| info.state == "online")
-        .collect();
+    let replicas: Vec<_> =
+        node.replication.feeds.infos(call.now).map(|(_, info)| info).filter(|info| info.state == "online").collect();
     let mut reply = node.engine.reply(call.session);
     reply.array(3);
     reply.bulk(b"master");
@@ -124,7 +118,7 @@ fn replconf(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
 fn psync(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     let origin = node.origin_of(call.conn);
     // The changes of this batch belong to the history before the replica's place in it.
-    node.step_changes(call.now);
+    node.step_changes();
     let request = Psync {
         peer: Node::peer_id(call.conn),
         origin: &origin,
@@ -140,7 +134,7 @@ fn psync(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
 
 fn sync(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     let origin = node.origin_of(call.conn);
-    node.step_changes(call.now);
+    node.step_changes();
     let gate = sync_gate(node, call);
     let peer = Node::peer_id(call.conn);
     let Node { replication, rng, .. } = node;
@@ -168,10 +162,9 @@ fn wait(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
         ));
     }
     let replicas = integer(&call.args[1])?;
-    let millis = parse_i64(&call.args[2])
-        .ok_or(ReplyError::Fixed("ERR timeout is not an integer or out of range"))?;
+    let millis = parse_i64(&call.args[2]).ok_or(ReplyError::Fixed("ERR timeout is not an integer or out of range"))?;
     let millis = u64::try_from(millis).map_err(|_| ReplyError::Fixed("ERR timeout is negative"))?;
-    node.step_changes(call.now);
+    node.step_changes();
     let offset = Offset(node.conns.client(call.conn).map_or(0, |client| client.wrote_to));
     let acknowledged = node.replication.feeds.acknowledged(offset);
     let wanted = usize::try_from(replicas).unwrap_or(0);
@@ -188,6 +181,6 @@ fn wait(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     }
     node.replication.log.append_getack();
     node.replication.feeds.log_grew(&node.replication.log);
-    node.set_waiting(call.conn, Waiting::Replicas);
+    node.wait_for_replicas(call.conn, Waiting::Replicas);
     Ok(())
 }

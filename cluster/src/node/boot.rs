@@ -1,0 +1,287 @@
+//! The beginning of a node: configuration files, dataset, listeners, in that order of events.
+
+use slotmesh_engine::load::LoadInfo;
+use slotmesh_engine::time::Now;
+use slotmesh_replication::disk::{DiskErrorKind, DiskOp, DiskResult, Lane, Ticket};
+
+use super::Node;
+use super::persistence::Persistence;
+use crate::bus::config_file::{self, ConfigFile};
+use crate::bus::{Bus, BusConfig, EndpointKind};
+use crate::machine::{Effect, Endpoint, Listen};
+
+/// Where a node is in its life.
+#[derive(Debug, Default)]
+pub(super) enum Life {
+    /// It has not begun.
+    #[default]
+    New,
+    /// It takes its lock and reads nodes.conf.
+    ReadingClusterConfig(Reading),
+    /// It waits for its listeners.
+    Listening {
+        /// Answers still to come.
+        left: u8,
+    },
+    /// It reads its dataset.
+    Loading(Box<super::recovery::Recovery>),
+    /// It serves.
+    Running,
+    /// It has ended.
+    Ended,
+}
+
+/// nodes.conf, as far as it was read.
+#[derive(Debug)]
+pub(super) struct Reading {
+    ticket: Ticket,
+    locked: bool,
+    bytes: Vec<u8>,
+}
+
+/// What the host tells of itself once, for INFO.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HostInfo {
+    /// The operating system's name and version.
+    pub os: String,
+    /// How the host waits for sockets.
+    pub multiplexing: String,
+    /// The program's path.
+    pub executable: String,
+    /// The allocator's name.
+    pub allocator: String,
+    /// The configuration file's complete path, when there is one.
+    pub config_file: Option<String>,
+    /// The process's number.
+    pub process_id: u32,
+    /// Processor time used so far; the host renews it now and then.
+    pub cpu: CpuTime,
+}
+
+/// Processor time of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CpuTime {
+    /// In the kernel, in microseconds.
+    pub system_micros: u64,
+    /// In the program, in microseconds.
+    pub user_micros: u64,
+}
+
+impl Node {
+    /// Begins the node's life: call it once, before any input.
+    pub fn start(&mut self, now: Now) {
+        assert!(matches!(self.life, Life::New), "a node begins once");
+        self.last_now = now;
+        self.started = now;
+        self.persistence = Persistence::new(now, &self.engine.core().config, self.process_id);
+        if self.engine.core().config.cluster_enabled {
+            let path = self.path_of(&self.engine.core().config.cluster_config_file);
+            let ticket = self.tickets.take();
+            self.effects.push_back(Effect::Disk(ticket, Lane::Config, DiskOp::Lock { path }));
+            self.life = Life::ReadingClusterConfig(Reading { ticket, locked: false, bytes: Vec::new() });
+        } else {
+            self.open_listeners();
+        }
+        self.drain(now);
+    }
+
+    /// Whether the node serves.
+    pub fn is_running(&self) -> bool {
+        matches!(self.life, Life::Running)
+    }
+
+    /// Takes an answer of the disk that belongs to the beginning. Returns whether it did.
+    pub(super) fn boot_on_disk(&mut self, now: Now, ticket: Ticket, result: &DiskResult) -> bool {
+        match &mut self.life {
+            Life::ReadingClusterConfig(reading) if reading.ticket == ticket => {
+                self.on_cluster_config(now, result);
+                true
+            }
+            Life::Loading(_) => self.recovery_on_disk(now, ticket, result),
+            _ => false,
+        }
+    }
+
+    // --- nodes.conf -------------------------------------------------------------------------------------------
+
+    fn on_cluster_config(&mut self, now: Now, result: &DiskResult) {
+        let name = self.engine.core().config.cluster_config_file.clone();
+        let path = self.path_of(&name);
+        let Life::ReadingClusterConfig(reading) = &mut self.life else { return };
+        match result {
+            DiskResult::Failed(error) if error.kind == DiskErrorKind::Locked => {
+                self.log_warning(format!(
+                    "Sorry, the cluster configuration file {name} is already used by a different Redis Cluster node. \
+                     Please make sure that different nodes use different cluster configuration files."
+                ));
+                return self.exit(1);
+            }
+            DiskResult::Failed(error) => {
+                let text = format!("Can't open the cluster config file {name}: {}", error.text);
+                self.log_warning(text);
+                return self.exit(1);
+            }
+            DiskResult::Data(data) => {
+                reading.bytes.extend_from_slice(data);
+                if reading.bytes.len() > CLUSTER_CONFIG_BYTES_MAX {
+                    self.log_warning(format!("The cluster config file {name} is too large"));
+                    return self.exit(1);
+                }
+                if data.len() < READ_BYTES {
+                    let bytes = std::mem::take(&mut reading.bytes);
+                    return self.begin_cluster(now, &bytes);
+                }
+            }
+            DiskResult::Done | DiskResult::Names(_) | DiskResult::Size(_) => reading.locked = true,
+        }
+        let offset = reading.bytes.len() as u64;
+        let ticket = self.tickets.take();
+        reading.ticket = ticket;
+        let op = DiskOp::Read { path, offset, len: READ_BYTES };
+        self.effects.push_back(Effect::Disk(ticket, Lane::Config, op));
+    }
+
+    fn begin_cluster(&mut self, now: Now, bytes: &[u8]) {
+        let file: Option<ConfigFile> = if bytes.is_empty() {
+            None
+        } else {
+            match config_file::parse(bytes) {
+                Ok(file) => Some(file),
+                Err(error) => {
+                    self.log_warning(format!("Unrecoverable error: corrupted cluster config file: {error}."));
+                    return self.exit(1);
+                }
+            }
+        };
+        let found = file.is_some();
+        let rng = self.rng.fork();
+        let bus = Bus::new(now, bus_config(&self.engine.core().config), file.as_ref(), rng);
+        let id = bus.my_id();
+        self.log_notice(if found {
+            format!("Node configuration loaded, I'm {id}")
+        } else {
+            format!("No cluster configuration found, I'm {id}")
+        });
+        self.bus = Some(bus);
+        self.open_listeners();
+    }
+
+    // --- listeners --------------------------------------------------------------------------------------------
+
+    fn open_listeners(&mut self) {
+        let client = self.client_listen();
+        self.effects.push_back(Effect::Listen(Endpoint::Client, client));
+        let mut left = 1;
+        if self.bus.is_some() {
+            let bus = self.bus_listen();
+            self.effects.push_back(Effect::Listen(Endpoint::Bus, bus));
+            left += 1;
+        }
+        self.life = Life::Listening { left };
+    }
+
+    /// What the client port listens on, by the options.
+    pub(super) fn client_listen(&self) -> Listen {
+        let config = &self.engine.core().config;
+        let unix = Some(config.unixsocket.clone()).filter(|path| !path.is_empty());
+        Listen {
+            addresses: config.bind.0.clone(),
+            port: config.port,
+            backlog: config.tcp_backlog,
+            unix: unix.map(|path| (path, config.unixsocketperm)),
+            keepalive_secs: config.tcp_keepalive_secs,
+        }
+    }
+
+    fn bus_listen(&self) -> Listen {
+        let config = &self.engine.core().config;
+        let keepalive_secs = (config.cluster_node_timeout_ms / 1000 * 2) as u32;
+        Listen { port: bus_port(config), unix: None, keepalive_secs, ..self.client_listen() }
+    }
+
+    /// The host listens, or cannot.
+    pub(super) fn on_listening(&mut self, now: Now, endpoint: Endpoint, result: Result<(), String>) {
+        let config = &self.engine.core().config;
+        let port = config.port;
+        if let Err(text) = result {
+            self.log_warning(text);
+            if !matches!(self.life, Life::Listening { .. }) {
+                return;
+            }
+            self.log_warning(match endpoint {
+                Endpoint::Bus => {
+                    format!("Failed listening on port {} (cluster), aborting.", bus_port(&self.engine.core().config))
+                }
+                Endpoint::Client => format!("Failed listening on port {port} (TCP), aborting."),
+            });
+            return self.exit(1);
+        }
+        let Life::Listening { left } = &mut self.life else { return };
+        *left -= 1;
+        if *left == 0 {
+            self.log_warning("Server initialized");
+            self.begin_recovery(now);
+        }
+    }
+
+    /// The dataset is there: the node serves from now on.
+    pub(super) fn begin_service(&mut self, now: Now, loaded: LoadInfo) {
+        self.engine.core_mut().is_loading = false;
+        self.life = Life::Running;
+        self.adopt_loaded(now, &loaded);
+        self.loaded = loaded;
+        let config = &self.engine.core().config;
+        let (port, socket) = (config.port, config.unixsocket.clone());
+        if port != 0 {
+            self.log_notice("Ready to accept connections");
+        }
+        if !socket.is_empty() {
+            self.log_notice(format!("The server is now ready to accept connections at {socket}"));
+        }
+        self.plan_engine(now);
+        self.follow_configured_primary(now);
+    }
+}
+
+/// The port of the cluster bus.
+pub(super) fn bus_port(config: &slotmesh_engine::config::Config) -> u16 {
+    let configured = config.cluster_port;
+    if configured != 0 { configured } else { config.port.wrapping_add(BUS_PORT_OFFSET) }
+}
+
+/// The options of the cluster bus.
+pub(super) fn bus_config(config: &slotmesh_engine::config::Config) -> BusConfig {
+    use slotmesh_engine::config::choices::EndpointType;
+    let announced = |port: u16, real: u16| if port != 0 { port } else { real };
+    BusConfig {
+        node_timeout_ms: config.cluster_node_timeout_ms.max(1),
+        port: announced(config.cluster_announce_port, config.port),
+        pport: 0,
+        cport: announced(config.cluster_announce_bus_port, bus_port(config)),
+        announce_ip: config.cluster_announce_ip.parse().ok(),
+        announce_hostname: config.cluster_announce_hostname.clone(),
+        preferred_endpoint: match config.cluster_preferred_endpoint_type {
+            EndpointType::Hostname => EndpointKind::Hostname,
+            EndpointType::Ip => EndpointKind::Ip,
+            EndpointType::UnknownEndpoint => EndpointKind::Unknown,
+        },
+        require_full_coverage: config.cluster_require_full_coverage,
+        allow_reads_when_down: config.cluster_allow_reads_when_down,
+        allow_pubsubshard_when_down: config.cluster_allow_pubsubshard_when_down,
+        replica_no_failover: config.cluster_replica_no_failover,
+        replica_validity_factor: u64::from(config.cluster_replica_validity_factor),
+        repl_ping_period_secs: u64::from(config.repl_ping_replica_period_secs),
+        migration_barrier: config.cluster_migration_barrier as usize,
+        allow_replica_migration: config.cluster_allow_replica_migration,
+        link_sendbuf_limit: usize::try_from(config.cluster_link_sendbuf_limit).unwrap_or(usize::MAX),
+    }
+}
+
+/// Bytes of nodes.conf read at once.
+const READ_BYTES: usize = 64 * 1024;
+
+/// Bytes of nodes.conf at the most: a thousand nodes with scattered slots need less than a tenth.
+const CLUSTER_CONFIG_BYTES_MAX: usize = 16 << 20;
+
+/// The bus port is the client port plus this (cluster specification).
+const BUS_PORT_OFFSET: u16 = 10_000;

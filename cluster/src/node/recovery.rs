@@ -1,0 +1,206 @@
+//! Reading back the dataset at start: what replication's [`Recover`] finds, applied to the engine.
+
+use slotmesh_engine::load::{Expired, LoadInfo, Loader};
+use slotmesh_engine::resp::args::Args;
+use slotmesh_engine::resp::request::{Limits, Parsed, RequestParser};
+use slotmesh_engine::session::{Origin, SessionId};
+use slotmesh_engine::time::Now;
+use slotmesh_replication::disk::{DiskResult, Lane, Ticket};
+use slotmesh_replication::offset::{Offset, Replid};
+use slotmesh_replication::persist::aof::{Aof, Starting};
+use slotmesh_replication::persist::recover::{Found, Output, RdbSource, Recover, RecoverConfig};
+
+use super::Node;
+use super::boot::Life;
+use super::persistence::aof_config;
+use crate::machine::Effect;
+
+/// A dataset being read back.
+#[derive(Debug)]
+pub(super) struct Recovery {
+    recover: Recover,
+    loader: Option<Loader>,
+    source: RdbSource,
+    /// Applies the commands of an append only file.
+    session: SessionId,
+    loaded: LoadInfo,
+}
+
+impl Node {
+    /// Begins to read back the dataset.
+    pub(super) fn begin_recovery(&mut self, now: Now) {
+        self.engine.core_mut().is_loading = true;
+        let config = &self.engine.core().config;
+        let recover = Recover::begin(
+            now,
+            RecoverConfig {
+                dir: config.dir.clone(),
+                dump_name: config.dbfilename.clone(),
+                aof_folder: config.appenddirname.clone(),
+                aof_name: config.appendfilename.clone(),
+                aof: config.appendonly,
+                load_truncated: config.aof_load_truncated,
+            },
+            &mut self.tickets,
+        );
+        let session = self.engine.open_stream(Origin::File);
+        let loaded = LoadInfo::default();
+        self.life =
+            Life::Loading(Box::new(Recovery { recover, loader: None, source: RdbSource::Dump, session, loaded }));
+        self.advance_recovery(now);
+    }
+
+    pub(super) fn recovery_on_disk(&mut self, now: Now, ticket: Ticket, result: &DiskResult) -> bool {
+        let Life::Loading(recovery) = &mut self.life else { return false };
+        let mine = recovery.recover.on_disk(now, ticket, result.clone(), &mut self.tickets);
+        if mine {
+            self.advance_recovery(now);
+        }
+        mine
+    }
+
+    /// Carries out what the recovery wishes, as far as it goes without the disk.
+    fn advance_recovery(&mut self, now: Now) {
+        while let Life::Loading(recovery) = &mut self.life {
+            let Some(output) = recovery.recover.poll(&mut self.tickets) else { return };
+            match output {
+                Output::Commands(bytes) => self.load_commands(now, &bytes),
+                Output::Disk(ticket, op) => self.effects.push_back(Effect::Disk(ticket, Lane::Log, op)),
+                Output::Done(found) => self.end_recovery(now, found),
+                Output::Fatal(lines) => {
+                    lines.into_iter().for_each(|line| self.log_warning(line));
+                    self.exit(1);
+                }
+                Output::Note(note) => self.note(note),
+                Output::Rdb(bytes) => self.load_rdb(&bytes),
+                Output::RdbBegin(source) => self.begin_rdb(now, source),
+            }
+        }
+    }
+
+    fn begin_rdb(&mut self, now: Now, source: RdbSource) {
+        let follows = self.engine.core().config.replicaof.is_some();
+        let expired = match source {
+            RdbSource::Dump if !follows => Expired::Drop,
+            RdbSource::Aof | RdbSource::Dump => Expired::Keep,
+        };
+        let loader = self.engine.begin_load(now, expired);
+        if let Life::Loading(recovery) = &mut self.life {
+            recovery.source = source;
+            recovery.loader = Some(loader);
+        }
+    }
+
+    fn load_rdb(&mut self, bytes: &[u8]) {
+        let Life::Loading(recovery) = &mut self.life else { return };
+        let Some(loader) = &mut recovery.loader else { return };
+        if let Err(error) = loader.feed(bytes) {
+            recovery.loader = None;
+            return recovery.recover.rdb_failed(&error.to_string());
+        }
+        if loader.is_complete() {
+            let rest = loader.rest().to_vec();
+            if let Some(loader) = recovery.loader.take() {
+                // The file is complete: nothing can be refused any more.
+                recovery.loaded = self.engine.adopt(loader).unwrap_or_default();
+            }
+            recovery.recover.rdb_ended(&rest);
+        }
+    }
+
+    /// Applies whole commands of an append only file.
+    fn load_commands(&mut self, now: Now, bytes: &[u8]) {
+        let Life::Loading(recovery) = &self.life else { return };
+        let session = recovery.session;
+        let limits = Limits { bulk_bytes_max: usize::MAX, authenticated: true, trusted: true };
+        let mut parser = RequestParser::default();
+        let mut ranges = Vec::new();
+        let mut at = 0;
+        loop {
+            ranges.clear();
+            match parser.parse(&bytes[at..], at, &mut ranges, &limits) {
+                Ok(Parsed::Request { consumed }) => {
+                    let args = Args::new(bytes, &ranges);
+                    if !self.load_command(now, session, args) {
+                        let name = String::from_utf8_lossy(args.at(0)).into_owned();
+                        if let Life::Loading(recovery) = &mut self.life {
+                            recovery.recover.unknown_command(&name);
+                        }
+                        return;
+                    }
+                    at += consumed;
+                }
+                Ok(Parsed::Empty { consumed }) => at += consumed,
+                // The recovery hands on whole commands only, and has looked at their form.
+                Ok(Parsed::Incomplete | Parsed::Inline { .. }) | Err(_) => return,
+            }
+        }
+    }
+
+    /// Runs one command of the file. Returns whether it is known.
+    fn load_command(&mut self, now: Now, session: SessionId, args: Args<'_>) -> bool {
+        let Ok(command) = self.engine.resolve(args) else { return false };
+        if self.engine.session(session).transaction.is_some() && self.engine.is_queued(command) {
+            self.engine.session_mut(session).queue(command, args);
+        } else {
+            self.run_stream_command(now, session, command, args);
+        }
+        self.engine.out(session).clear();
+        true
+    }
+
+    fn end_recovery(&mut self, now: Now, found: Found) {
+        let Life::Loading(recovery) = std::mem::take(&mut self.life) else { return };
+        self.engine.close(recovery.session);
+        self.engine.changes().clear();
+        let config = aof_config(&self.engine.core().config, self.process_id);
+        let wanted = self.engine.core().config.appendonly;
+        let Self { replication, tickets, persistence, .. } = self;
+        persistence.aof = Some(if wanted && !found.aof.manifest.is_empty() {
+            Aof::resume(now, config, found.aof, &mut replication.log, tickets)
+        } else {
+            let mut aof = Aof::off(now, config, found.aof);
+            if wanted {
+                aof.enable(Starting::Yes);
+            }
+            aof
+        });
+        self.follow_readers();
+        self.check_cluster_data(now);
+        if !matches!(self.life, Life::Ended) {
+            self.begin_service(now, recovery.loaded);
+        }
+    }
+
+    /// In cluster mode only database 0 may hold keys, and slots with keys must have an owner.
+    fn check_cluster_data(&mut self, now: Now) {
+        use slotmesh_engine::keyspace::DbIndex;
+        use slotmesh_engine::slot::Slot;
+        if self.bus.is_none() {
+            return;
+        }
+        let keyspace = &self.engine.core().keyspace;
+        if (1..keyspace.databases()).any(|index| !keyspace.db(DbIndex(index)).is_empty()) {
+            self.log_warning("You can't have keys in a DB different than DB 0 when in Cluster mode. Exiting.");
+            return self.exit(1);
+        }
+        let held: Vec<Slot> = Slot::all().filter(|&slot| keyspace.db(DbIndex(0)).slot_len(slot) > 0).collect();
+        if let Some(bus) = &mut self.bus {
+            bus.adopt_keys(now, held);
+        }
+    }
+
+    /// Goes on with the replication history a loaded file belonged to.
+    pub(super) fn adopt_loaded(&mut self, _: Now, loaded: &LoadInfo) {
+        let (Some(replid), Some(offset)) = (loaded.replid, loaded.offset) else { return };
+        let Some(replid) = Replid::parse(&replid) else { return };
+        let follows =
+            self.engine.core().config.replicaof.is_some() || self.bus.as_ref().is_some_and(|bus| !bus.is_primary());
+        if follows {
+            self.following.cached = Some((replid, Offset(offset)));
+        } else {
+            self.replication.log.restore(replid, Offset(offset));
+        }
+        self.follow_readers();
+    }
+}
