@@ -231,6 +231,7 @@ mod tests {
                 "normal 2 2 2 slave 1048576 5 5 pubsub 33554432 8388608 60",
             ),
             ("oom-score-adj-values", "-2000 3 2000", "-2000 3 2000"),
+            ("notify-keyspace-events", "", ""),
             ("notify-keyspace-events", "KEA", "AKE"),
             ("notify-keyspace-events", "Kxz", "zxK"),
             ("notify-keyspace-events", "K$gnm", "g$nKm"),
