@@ -432,6 +432,7 @@ pub(super) mod tests {
         assert_eq!(config.slotmesh_version, "6.2.1");
         assert_eq!(config.hz, 500);
         assert_eq!(config.unixsocketperm, 0o700);
+        assert_eq!(loaded("unixsocketperm \"\"").unwrap().unixsocketperm, 0);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 mod checks;
 pub mod choices;
 mod debug;
+pub mod docs;
 pub mod file;
 pub mod get;
 pub mod invalid;

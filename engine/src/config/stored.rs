@@ -134,7 +134,9 @@ fn parse_number(kind: &Kind, word: &[u8]) -> Result<i128, Invalid> {
     match *kind {
         Kind::Octal { min, max } => {
             let text = std::str::from_utf8(word).map_err(|_| Invalid::NotOctal)?;
-            let number = i64::from_str_radix(text, 8).map_err(|_| Invalid::NotOctal)?;
+            // Redis (7.0.15) takes no digits at all for 0 here.
+            let number = if text.is_empty() { Ok(0) } else { i64::from_str_radix(text, 8) };
+            let number = number.map_err(|_| Invalid::NotOctal)?;
             if number < min || number > max {
                 return Err(Invalid::OutOfOctalRange { min, max });
             }
