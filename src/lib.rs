@@ -1,1 +1,5 @@
 //! Redis Cluster as a Rust library.
+
+pub mod conf;
+pub mod daemon;
+pub mod logfile;

@@ -1,7 +1,7 @@
 //! Glob patterns of KEYS, SCAN, PSUBSCRIBE, CONFIG GET and ACL rules.
 //!
 //! `*` any bytes, `?` one byte, `[ab]`, `[a-z]`, `[^a]` one byte of a set, `\x` the byte itself. Start at
-//! [`matches`].
+//! [`matches()`].
 
 /// Whether all of `text` matches `pattern`; `nocase` ignores the case of ASCII letters.
 ///

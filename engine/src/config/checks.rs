@@ -54,14 +54,18 @@ pub(super) fn proc_title_template(text: &str) -> Result<(), Invalid> {
     const VARIABLES: [&str; 7] =
         ["title", "listen-addr", "server-mode", "port", "tls-port", "unixsocket", "config-file"];
     let mut rest = text;
-    while let Some((_, variable)) = rest.split_once('{') {
+    let mut says_something = false;
+    while let Some((before, variable)) = rest.split_once('{') {
         let (variable, after) = variable.split_once('}').ok_or(Invalid::ProcTitleTemplate)?;
         if !VARIABLES.contains(&variable) {
             return Err(Invalid::ProcTitleTemplate);
         }
+        // Redis (7.0.15) tries the template with an empty title.
+        says_something |= !before.trim().is_empty() || variable != "title";
         rest = after;
     }
-    if text.trim().is_empty() { Err(Invalid::ProcTitleTemplate) } else { Ok(()) }
+    says_something |= !rest.trim().is_empty();
+    if says_something { Ok(()) } else { Err(Invalid::ProcTitleTemplate) }
 }
 
 pub(super) fn version(text: &str) -> Result<(), Invalid> {

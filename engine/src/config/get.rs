@@ -45,7 +45,7 @@ mod tests {
 
     /// What `CONFIG GET *` of Redis 7.0.15 prints for a server without any configuration (its working directory as
     /// `.`), and the visible options that 7.2 added.
-    const DEFAULTS: &str = include_str!("defaults.tsv");
+    const DEFAULTS: &str = include_str!("golden/defaults.tsv");
 
     fn get(patterns: &[&str]) -> Vec<(String, String)> {
         let patterns: Vec<_> = patterns.iter().map(|pattern| pattern.as_bytes()).collect();

@@ -2,16 +2,19 @@
 //!
 //! Lives here: [`Config`] with one typed field per option, the table of options ([`ROWS`]) from which CONFIG GET,
 //! CONFIG SET, the file parser, CONFIG REWRITE and the docs derive, and the grammar of configuration text. Pure
-//! functions only: files are read by a host themselves, and nothing here makes a value happen. Start
+//! functions only: files are read by a host through [`file::Host`], and nothing here makes a value happen. Start
 //! at [`options`].
 
 mod checks;
 pub mod choices;
 mod debug;
+pub mod docs;
+pub mod file;
 pub mod get;
 pub mod invalid;
 pub mod memory;
 pub mod options;
+pub mod rewrite;
 pub mod row;
 pub mod set;
 pub mod special;

@@ -12,7 +12,7 @@ use super::choices::{
 };
 use super::memory::MemoryShare;
 use super::row::Effect::{Accepted, Effective};
-use super::row::{Flags, HIDDEN, IMMUTABLE, PROTECTED, Row, SENSITIVE};
+use super::row::{Flags, HIDDEN, IMMUTABLE, KEEP_EMPTY, PROTECTED, Row, SENSITIVE};
 use super::special::bind::Bind;
 use super::special::buffer_limits::BufferLimits;
 use super::special::keyspace_events::KeyspaceEvents;
@@ -58,7 +58,7 @@ macro_rules! options {
                 doc: concat!($($doc),+),
                 assign: |config, kind, words, origin| config.$field.assign(kind, words, origin),
                 text: |config, kind| config.$field.text(kind),
-                lines: |config, kind| config.$field.lines(kind),
+                lines: |config, default, kind| config.$field.lines(kind, &default.$field),
                 same: |one, other| one.$field == other.$field,
             },
         )+];
@@ -92,13 +92,13 @@ options! {
     /// Least important lines that are logged.
     loglevel: LogLevel = LogLevel::Notice, "loglevel", Kind::Choice(LogLevel::WORDS), [], Effective;
     /// File the log goes to; empty: standard output.
-    logfile: String = "", "logfile", ANY_TEXT, [IMMUTABLE], Effective;
+    logfile: String = "", "logfile", ANY_TEXT, [IMMUTABLE, KEEP_EMPTY], Effective;
     /// Log to syslog as well.
     syslog_enabled: bool = false, "syslog-enabled",
         Kind::Flag, [IMMUTABLE], Accepted("the log goes to standard output or to a file");
     /// Name in syslog lines.
     syslog_ident: String = "redis", "syslog-ident",
-        ANY_TEXT, [IMMUTABLE], Accepted("the log goes to standard output or to a file");
+        ANY_TEXT, [IMMUTABLE, KEEP_EMPTY], Accepted("the log goes to standard output or to a file");
     /// Facility of syslog lines.
     syslog_facility: SyslogFacility = SyslogFacility::Local0, "syslog-facility",
         Kind::Choice(SyslogFacility::WORDS), [IMMUTABLE], Accepted("the log goes to standard output or to a file");
@@ -124,7 +124,7 @@ options! {
         int(0, I32_MAX), [HIDDEN], Accepted("the server has no signal handler that could look at itself");
     /// Start in spite of this system check.
     ignore_warnings: String = "", "ignore-warnings",
-        ANY_TEXT, [], Accepted("the system checks with these names do not exist here");
+        ANY_TEXT, [KEEP_EMPTY], Accepted("the system checks with these names do not exist here");
     /// Turn transparent huge pages off for the process.
     disable_thp: bool = true, "disable-thp",
         Kind::Flag, [IMMUTABLE], Accepted("the process leaves the kernel's huge page setting alone");
@@ -172,7 +172,7 @@ options! {
     enable_module_command: Allowed = Allowed::No, "enable-module-command",
         Kind::Choice(Allowed::WORDS), [IMMUTABLE], Accepted("modules of Redis cannot be loaded, whoever asks");
     /// Order of text in SORT ALPHA and Lua; only that of bytes is known: empty, `C` or `POSIX`.
-    locale_collate: String = "", "locale-collate", Kind::Text(checks::locale), [], Effective;
+    locale_collate: String = "", "locale-collate", Kind::Text(checks::locale), [KEEP_EMPTY], Effective;
 
     // The network.
     /// TCP port for clients; 0: none.
@@ -258,7 +258,7 @@ options! {
     /// Password of the default user; empty: none is asked for.
     requirepass: Vec<u8> = b"", "requirepass", Kind::Bytes, [SENSITIVE], Effective;
     /// File of the ACL users; empty: they are in the configuration file.
-    aclfile: String = "", "aclfile", ANY_TEXT, [IMMUTABLE], Effective;
+    aclfile: String = "", "aclfile", ANY_TEXT, [IMMUTABLE, KEEP_EMPTY], Effective;
     /// Channels a new ACL user may use.
     acl_pubsub_default: AclPubsubDefault = AclPubsubDefault::ResetChannels, "acl-pubsub-default",
         Kind::Choice(AclPubsubDefault::WORDS), [], Effective;
@@ -326,7 +326,7 @@ options! {
     jemalloc_bg_thread: bool = true, "jemalloc-bg-thread", Kind::Flag, [], Accepted("the allocator is not jemalloc");
     /// Which events on keys are published.
     notify_keyspace_events: KeyspaceEvents = KeyspaceEvents::NONE, "notify-keyspace-events",
-        Kind::Words("letters of Ag$lshzxeKEtmdn"), [], Effective;
+        Kind::Word("letters of Ag$lshzxeKEtmdn"), [], Effective;
     /// Keys that client side caching remembers; 0: no limit.
     tracking_table_max_keys: u64 = 1_000_000_u64, "tracking-table-max-keys", COUNT, [], Effective;
 
@@ -382,7 +382,7 @@ options! {
     /// When a snapshot is due.
     save: SavePoints = SavePoints::default(), "save", Kind::Words("seconds changes ..."), [], Effective;
     /// File name of the snapshot, within `dir`.
-    dbfilename: String = "dump.rdb", "dbfilename", Kind::Text(checks::dbfilename), [PROTECTED], Effective;
+    dbfilename: String = "dump.rdb", "dbfilename", Kind::Text(checks::dbfilename), [PROTECTED, KEEP_EMPTY], Effective;
     /// Compress strings in snapshots.
     rdbcompression: bool = true, "rdbcompression", Kind::Flag, [], Effective;
     /// End snapshots with a checksum, and check it.
@@ -500,7 +500,7 @@ options! {
     /// Be a cluster node.
     cluster_enabled: bool = false, "cluster-enabled", Kind::Flag, [IMMUTABLE], Effective;
     /// File the node keeps the cluster's state in, within `dir`.
-    cluster_config_file: String = "nodes.conf", "cluster-config-file", ANY_TEXT, [IMMUTABLE], Effective;
+    cluster_config_file: String = "nodes.conf", "cluster-config-file", ANY_TEXT, [IMMUTABLE, KEEP_EMPTY], Effective;
     /// Port of the cluster bus; 0: `port` + 10000.
     cluster_port: u16 = 0_u16, "cluster-port", PORT, [IMMUTABLE], Effective;
     /// Milliseconds of silence after which a node may have failed.

@@ -2,7 +2,7 @@
 
 use super::Config;
 use super::invalid::Invalid;
-use super::stored::{Kind, Origin};
+use super::stored::{Kind, Line, Origin};
 
 /// One option.
 #[derive(Debug, Clone, Copy)]
@@ -22,7 +22,7 @@ pub struct Row {
     #[expect(clippy::type_complexity, reason = "one function type, used once")]
     pub(super) assign: fn(&mut Config, &Kind, &[&[u8]], Origin) -> Result<(), Invalid>,
     pub(super) text: fn(&Config, &Kind) -> Vec<u8>,
-    pub(super) lines: fn(&Config, &Kind) -> Vec<Vec<u8>>,
+    pub(super) lines: fn(&Config, &Config, &Kind) -> Vec<Line>,
     pub(super) same: fn(&Config, &Config) -> bool,
 }
 
@@ -47,6 +47,8 @@ pub(super) const PROTECTED: u8 = 2;
 pub(super) const HIDDEN: u8 = 4;
 /// Its value is a secret.
 pub(super) const SENSITIVE: u8 = 8;
+/// CONFIG REWRITE writes an empty value down; elsewhere an empty text stands for "not set" and has no line.
+pub(super) const KEEP_EMPTY: u8 = 16;
 
 impl Flags {
     /// Whether only a configuration file or the command line can set it.
@@ -81,9 +83,13 @@ impl Row {
         (self.text)(config, &self.kind)
     }
 
-    /// The values CONFIG REWRITE writes after the name, one per line; none when a line would say nothing.
-    pub fn lines(&self, config: &Config) -> Vec<Vec<u8>> {
-        (self.lines)(config, &self.kind)
+    /// The lines CONFIG REWRITE writes, without the name; `default` is the configuration without any file.
+    pub fn lines(&self, config: &Config, default: &Config) -> Vec<Line> {
+        let empty_text = matches!(self.kind, Kind::Text(_) | Kind::Bytes) && self.value(config).is_empty();
+        if empty_text && self.flags.0 & KEEP_EMPTY == 0 {
+            return Vec::new();
+        }
+        (self.lines)(config, default, &self.kind)
     }
 
     /// Whether two configurations agree about the option.

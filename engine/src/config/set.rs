@@ -113,6 +113,9 @@ impl Config {
             row.assign(&mut next, &words, Origin::Set).map_err(|cause| SetError::Value { option, cause })?;
         }
         next.clamp();
+        if next.repl_backlog_size != self.repl_backlog_size {
+            next.repl_backlog_size = next.repl_backlog_size.max(BACKLOG_BYTES_MIN);
+        }
         let changed = Changed::between(self, &next);
         Ok((next, changed))
     }
@@ -177,6 +180,9 @@ pub(super) fn split_value(value: &[u8]) -> Vec<&[u8]> {
     if value.is_empty() { Vec::new() } else { value.split(|&byte| byte == b' ').collect() }
 }
 
+/// What CONFIG SET makes of a smaller `repl-backlog-size` (observed on Redis 7.0.15; a file may say less).
+const BACKLOG_BYTES_MIN: u64 = 16 * 1024;
+
 /// Bounds of `hz` (redis.conf, "hz").
 const HZ_MIN: u32 = 1;
 const HZ_MAX: u32 = 500;
@@ -216,6 +222,7 @@ mod tests {
             ("maxmemory", "18446744073709551615", "18446744073709551615"),
             ("maxmemory", "", "0"),
             ("maxmemory", "kb", "0"),
+            ("repl-backlog-size", "1", "16384"),
             ("maxmemory-clients", "50%", "50%"),
             ("maxmemory-clients", "1mb", "1048576"),
             ("slowlog-log-slower-than", "-1", "-1"),
@@ -231,6 +238,7 @@ mod tests {
                 "normal 2 2 2 slave 1048576 5 5 pubsub 33554432 8388608 60",
             ),
             ("oom-score-adj-values", "-2000 3 2000", "-2000 3 2000"),
+            ("notify-keyspace-events", "", ""),
             ("notify-keyspace-events", "KEA", "AKE"),
             ("notify-keyspace-events", "Kxz", "zxK"),
             ("notify-keyspace-events", "K$gnm", "g$nKm"),
@@ -324,6 +332,7 @@ mod tests {
             ("shutdown-on-sigint", "nosave save", "shutdown options SAVE and NOSAVE can't be used simultaneously"),
             ("bind", &many, "Too many bind addresses specified."),
             ("proc-title-template", "", title),
+            ("proc-title-template", "{title}", title),
             ("proc-title-template", "{ti{tle}", title),
             ("cluster-announce-hostname", "a_b", "Hostnames may only contain alphanumeric characters, hyphens or dots"),
             ("cluster-announce-hostname", &long, "Hostnames must be less than 256 characters"),

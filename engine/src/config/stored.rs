@@ -43,6 +43,8 @@ pub enum Kind {
     Text(fn(&str) -> Result<(), Invalid>),
     /// Any bytes.
     Bytes,
+    /// One word with a grammar of its own; the text says which.
+    Word(&'static str),
     /// Several words with a grammar of their own; the text says which.
     Words(&'static str),
 }
@@ -64,10 +66,24 @@ pub(super) trait Stored: Clone + PartialEq {
     /// The value as CONFIG GET shows it.
     fn text(&self, kind: &Kind) -> Vec<u8>;
 
-    /// The values CONFIG REWRITE writes after the option's name, one per line; none when a line would say nothing.
-    fn lines(&self, kind: &Kind) -> Vec<Vec<u8>> {
-        vec![self.text(kind)]
+    /// The value in the form CONFIG REWRITE gives it.
+    fn written(&self, kind: &Kind) -> Vec<u8> {
+        self.text(kind)
     }
+
+    /// The lines CONFIG REWRITE writes, without the option's name.
+    fn lines(&self, kind: &Kind, default: &Self) -> Vec<Line> {
+        vec![Line { value: self.written(kind), forced: self != default }]
+    }
+}
+
+/// One line of CONFIG REWRITE, without the option's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// What follows the name.
+    pub value: Vec<u8>,
+    /// Whether the line is added when the file has none for it.
+    pub forced: bool,
 }
 
 /// The one word of an option that takes exactly one.
@@ -118,7 +134,9 @@ fn parse_number(kind: &Kind, word: &[u8]) -> Result<i128, Invalid> {
     match *kind {
         Kind::Octal { min, max } => {
             let text = std::str::from_utf8(word).map_err(|_| Invalid::NotOctal)?;
-            let number = i64::from_str_radix(text, 8).map_err(|_| Invalid::NotOctal)?;
+            // Redis (7.0.15) takes no digits at all for 0 here.
+            let number = if text.is_empty() { Ok(0) } else { i64::from_str_radix(text, 8) };
+            let number = number.map_err(|_| Invalid::NotOctal)?;
             if number < min || number > max {
                 return Err(Invalid::OutOfOctalRange { min, max });
             }
@@ -135,6 +153,7 @@ fn parse_number(kind: &Kind, word: &[u8]) -> Result<i128, Invalid> {
         | Kind::Choice(_)
         | Kind::Text(_)
         | Kind::Bytes
+        | Kind::Word(_)
         | Kind::Words(_) => unreachable!("a numeric field has a numeric row"),
     }
 }
@@ -159,13 +178,13 @@ macro_rules! stored_number {
                 }
             }
 
-            fn lines(&self, kind: &Kind) -> Vec<Vec<u8>> {
+            fn written(&self, kind: &Kind) -> Vec<u8> {
                 match kind {
                     Kind::Memory { .. } => {
                         let bytes = u64::try_from(*self).expect("memory is not negative");
-                        vec![memory_text(bytes).into_bytes()]
+                        memory_text(bytes).into_bytes()
                     }
-                    _ => vec![self.text(kind)],
+                    _ => self.text(kind),
                 }
             }
         }
@@ -187,10 +206,10 @@ impl Stored for MemoryShare {
         }
     }
 
-    fn lines(&self, kind: &Kind) -> Vec<Vec<u8>> {
+    fn written(&self, kind: &Kind) -> Vec<u8> {
         match self {
-            Self::Bytes(bytes) => vec![memory_text(*bytes).into_bytes()],
-            Self::Percent(_) => vec![self.text(kind)],
+            Self::Bytes(bytes) => memory_text(*bytes).into_bytes(),
+            Self::Percent(_) => self.text(kind),
         }
     }
 }
@@ -208,8 +227,8 @@ impl Stored for String {
         self.as_bytes().to_vec()
     }
 
-    fn lines(&self, _: &Kind) -> Vec<Vec<u8>> {
-        vec![quote(self.as_bytes())]
+    fn written(&self, _: &Kind) -> Vec<u8> {
+        quote(self.as_bytes())
     }
 }
 
@@ -223,8 +242,8 @@ impl Stored for Vec<u8> {
         self.clone()
     }
 
-    fn lines(&self, _: &Kind) -> Vec<Vec<u8>> {
-        vec![quote(self)]
+    fn written(&self, _: &Kind) -> Vec<u8> {
+        quote(self)
     }
 }
 

@@ -31,8 +31,8 @@ impl Stored for Bind {
         self.0.join(" ").into_bytes()
     }
 
-    fn lines(&self, kind: &Kind) -> Vec<Vec<u8>> {
-        vec![if self.0.is_empty() { b"\"\"".to_vec() } else { self.text(kind) }]
+    fn written(&self, kind: &Kind) -> Vec<u8> {
+        if self.0.is_empty() { b"\"\"".to_vec() } else { self.text(kind) }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::config::invalid::Invalid;
 use crate::config::memory::{memory_text, parse_memory};
-use crate::config::stored::{Kind, Origin, Stored, parse_integer};
+use crate::config::stored::{Kind, Line, Origin, Stored, parse_integer};
 
 /// The limits of one class of clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -80,18 +80,16 @@ impl Stored for BufferLimits {
             .into_bytes()
     }
 
-    fn lines(&self, _: &Kind) -> Vec<Vec<u8>> {
-        let default = Self::default();
-        [
-            ("normal", self.normal, default.normal),
-            ("replica", self.replica, default.replica),
-            ("pubsub", self.pubsub, default.pubsub),
-        ]
-        .into_iter()
-        .map(|(name, limit, _)| {
+    fn lines(&self, _: &Kind, default: &Self) -> Vec<Line> {
+        let line = |name: &str, limit: BufferLimit, default: BufferLimit| {
             let (hard, soft) = (memory_text(limit.hard_bytes), memory_text(limit.soft_bytes));
-            format!("{name} {hard} {soft} {}", limit.soft_secs).into_bytes()
-        })
-        .collect()
+            let value = format!("{name} {hard} {soft} {}", limit.soft_secs).into_bytes();
+            Line { value, forced: limit != default }
+        };
+        vec![
+            line("normal", self.normal, default.normal),
+            line("replica", self.replica, default.replica),
+            line("pubsub", self.pubsub, default.pubsub),
+        ]
     }
 }

@@ -120,12 +120,12 @@ impl Stored for KeyspaceEvents {
         self.letters().into_bytes()
     }
 
-    fn lines(&self, kind: &Kind) -> Vec<Vec<u8>> {
+    fn written(&self, kind: &Kind) -> Vec<u8> {
         // REWRITE must not lose what CONFIG GET does not show.
         let mut letters = self.text(kind);
         if self.contains(Self::NEW) && !letters.contains(&b'n') {
             letters.push(b'n');
         }
-        vec![quote(&letters)]
+        quote(&letters)
     }
 }

@@ -1,7 +1,7 @@
 //! `latency-tracking-info-percentiles`: which percentiles INFO shows.
 
 use crate::config::invalid::Invalid;
-use crate::config::stored::{Kind, Origin, Stored};
+use crate::config::stored::{Kind, Line, Origin, Stored};
 
 /// Percentiles, each 0 to 100, in the order given.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,8 +24,13 @@ impl Stored for Percentiles {
         self.0.iter().map(|&percentile| percentile_text(percentile)).collect::<Vec<_>>().join(" ").into_bytes()
     }
 
-    fn lines(&self, kind: &Kind) -> Vec<Vec<u8>> {
-        vec![if self.0.is_empty() { b"\"\"".to_vec() } else { self.text(kind) }]
+    fn written(&self, kind: &Kind) -> Vec<u8> {
+        if self.0.is_empty() { b"\"\"".to_vec() } else { self.text(kind) }
+    }
+
+    fn lines(&self, kind: &Kind, _: &Self) -> Vec<Line> {
+        // Redis (7.0.15) writes the line even when the percentiles are the built-in ones.
+        vec![Line { value: self.written(kind), forced: true }]
     }
 }
 

@@ -28,8 +28,4 @@ impl Stored for Option<Primary> {
     fn text(&self, _: &Kind) -> Vec<u8> {
         self.as_ref().map_or_else(Vec::new, |primary| format!("{} {}", primary.host, primary.port).into_bytes())
     }
-
-    fn lines(&self, kind: &Kind) -> Vec<Vec<u8>> {
-        if self.is_some() { vec![self.text(kind)] } else { Vec::new() }
-    }
 }

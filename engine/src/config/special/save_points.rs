@@ -1,7 +1,7 @@
 //! `save`: after how many changes within how many seconds a snapshot is due.
 
 use crate::config::invalid::Invalid;
-use crate::config::stored::{Kind, Origin, Stored, parse_integer};
+use crate::config::stored::{Kind, Line, Origin, Stored, parse_integer};
 
 /// One condition for a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,14 +48,11 @@ impl PartialEq for SavePoints {
 
 impl Stored for SavePoints {
     fn assign(&mut self, _: &Kind, words: &[&[u8]], origin: Origin) -> Result<(), Invalid> {
-        if matches!(words, [word] if word.is_empty()) || (words.is_empty() && origin == Origin::Set) {
+        if matches!(words, [word] if word.is_empty()) {
             *self = Self::new(Vec::new());
             return Ok(());
         }
         let pairs = words.chunks(2).map(parse_point).collect::<Option<Vec<_>>>().ok_or(Invalid::SaveParameters)?;
-        if pairs.is_empty() {
-            return Err(Invalid::SaveParameters);
-        }
         if origin == Origin::Set || self.built_in {
             self.points.clear();
         }
@@ -68,11 +65,13 @@ impl Stored for SavePoints {
         self.points.iter().map(point_text).collect::<Vec<_>>().join(" ").into_bytes()
     }
 
-    fn lines(&self, _: &Kind) -> Vec<Vec<u8>> {
+    fn lines(&self, _: &Kind, _: &Self) -> Vec<Line> {
+        // Redis (7.0.15) writes the points even when they are the built-in ones.
+        let line = |value: Vec<u8>| Line { value, forced: true };
         if self.points.is_empty() {
-            return vec![b"\"\"".to_vec()];
+            return vec![line(b"\"\"".to_vec())];
         }
-        self.points.iter().map(|point| point_text(point).into_bytes()).collect()
+        self.points.iter().map(|point| line(point_text(point).into_bytes())).collect()
     }
 }
 
