@@ -107,6 +107,21 @@ impl Double {
         conn
     }
 
+    /// Sends numbered lines over a connection, all at once.
+    pub(crate) fn put_ticks(&mut self, conn: ConnId, count: u64) {
+        for number in 1..=count {
+            self.conns[conn.index as usize].out.put(format!("TICK {number}\n").as_bytes());
+        }
+        self.effects.push_back(Effect::Flush(conn));
+    }
+
+    /// Sends many bytes to whoever is blocked.
+    pub(crate) fn spam_blocked(&mut self, count: usize) {
+        for blocked in std::mem::take(&mut self.blocked) {
+            self.line(blocked, &format!("SPAM {count}"));
+        }
+    }
+
     pub(crate) fn waiting_bytes(&self) -> usize {
         self.conns.iter().map(|conn| conn.out.len()).sum()
     }

@@ -5,7 +5,8 @@ use slotmesh_engine::time::Instant;
 use slotmesh_replication::disk::{DiskResult, Lane};
 
 use super::Sim;
-use super::host::{Boot, HostWire};
+use super::host::HostWire;
+use crate::boot::Boot;
 use crate::disk::OpKind;
 use crate::network::{ConnKey, EndState, Medium, Owner, Payload, REFUSED, RESET, Side, TIMED_OUT};
 use crate::place::{MachineId, Place};

@@ -5,10 +5,11 @@ use slotmesh_cluster::machine::Reset;
 use slotmesh_engine::rng::Rng;
 use slotmesh_replication::disk::DiskErrorKind;
 
-use super::{CallError, Sim, SimConfig};
+use super::{Sim, SimConfig};
 use crate::clock::{Skew, Spread};
 use crate::disk::OpKind;
 use crate::place::{ClientId, MachineId};
+use crate::reply::CallError;
 use crate::rule::{Fault, Hazards, Link, Loss, plan};
 use crate::testing::{BUS_PORT, CLIENT_PORT, COUNT, Double};
 
@@ -345,7 +346,8 @@ fn disk_faults_reach_the_machine() {
     assert!(sim.trace().entries().any(|entry| entry.to_string().ends_with("disk Sync failed")));
     sim.slow_disk(id, Spread::exactly(SECOND));
     assert_eq!(sim.call(client, b"INC\n", SECOND), Ok(b":1\r\n".to_vec()));
-    assert_eq!(sim.reply(client, SECOND), Err(CallError::TimedOut));
+    // The second one takes three operations of a second each.
+    assert_eq!(sim.reply(client, Duration::from_millis(2_900)), Err(CallError::TimedOut));
     assert_eq!(sim.reply(client, SECOND), Ok(b":2\r\n".to_vec()));
 }
 
