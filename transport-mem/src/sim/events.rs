@@ -7,7 +7,6 @@ use slotmesh_replication::disk::{DiskResult, Lane};
 use super::Sim;
 use super::host::HostWire;
 use crate::boot::Boot;
-use crate::disk::OpKind;
 use crate::network::{ConnKey, EndState, Medium, Owner, Payload, REFUSED, RESET, Side, TIMED_OUT};
 use crate::place::{MachineId, Place};
 use crate::queue::Event;
@@ -147,9 +146,7 @@ impl<M: Machine> Sim<M> {
             return;
         }
         let kit = &mut self.hosts[id.0].kit;
-        let Some((ticket, op)) = kit.lanes.pop(lane) else { return };
-        let kind = OpKind::of(&op);
-        let result = kit.disk.perform(op);
+        let Some((ticket, kind, result)) = kit.lanes.complete(lane, &mut kit.disk) else { return };
         if let Some(next) = kit.lanes.first(lane) {
             let takes = kit.disk_config.duration(next, &mut kit.rng);
             self.queue.push(self.now + takes, event);
