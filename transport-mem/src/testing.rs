@@ -44,6 +44,8 @@ pub(crate) struct Double {
     pub(crate) drained: u64,
     pub(crate) blocked: Vec<ConnId>,
     pub(crate) spins: bool,
+    /// How many connections each joint arrival was on.
+    pub(crate) batches: Vec<usize>,
 }
 
 #[derive(Default)]
@@ -96,6 +98,7 @@ impl Double {
             drained: 0,
             blocked: Vec::new(),
             spins: false,
+            batches: Vec::new(),
         }
     }
 
@@ -304,6 +307,13 @@ impl Machine for Double {
             }
             Input::Signal(_) => self.effects.push_back(Effect::Exit(Shutdown { code: 0 })),
             Input::Timer => self.tick(now),
+        }
+    }
+
+    fn receive_many(&mut self, now: Now, batch: &[(ConnId, &[u8])]) {
+        self.batches.push(batch.len());
+        for &(conn, bytes) in batch {
+            self.handle(now, Input::Received(conn, bytes));
         }
     }
 

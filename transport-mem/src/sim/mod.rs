@@ -6,6 +6,7 @@
 //! it prints the seed and the last events. What an event does is in `events`, faults are in `faults`, clients in
 //! `client`. Start at [`Sim::add`] and [`Sim::run_until`].
 
+mod batch;
 mod client;
 mod config;
 mod events;

@@ -298,6 +298,24 @@ fn machines_see_who_connects() {
 }
 
 #[test]
+fn what_arrives_at_the_same_moment_is_handed_over_together() {
+    let mut sim = Sim::new(1);
+    let id = sim.add(|boot| Double::new(boot.now, Vec::new(), 1_000));
+    let clients: Vec<_> = (0..20).map(|_| sim.client(id)).collect();
+    sim.settle();
+
+    for &client in &clients {
+        sim.send(client, b"INC\n");
+    }
+    sim.settle();
+
+    assert_eq!(sim.machine(id).unwrap().batches, [16, 4]);
+    for (at, &client) in clients.iter().enumerate() {
+        assert_eq!(sim.take_received(client), format!(":{}\r\n", at + 1).into_bytes());
+    }
+}
+
+#[test]
 fn push_messages_are_set_aside() {
     let mut sim = Sim::new(1);
     let id = sim.add(|boot| Double::new(boot.now, Vec::new(), 1_000));
