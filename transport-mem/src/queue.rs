@@ -69,9 +69,14 @@ impl Queue {
         Some((entry.at, entry.event))
     }
 
+    /// The next event and when it is due.
+    pub(crate) fn peek(&self) -> Option<(Instant, Event)> {
+        self.heap.peek().map(|Reverse(entry)| (entry.at, entry.event))
+    }
+
     /// When the next event is due.
     pub(crate) fn next_at(&self) -> Option<Instant> {
-        self.heap.peek().map(|Reverse(entry)| entry.at)
+        self.peek().map(|(at, _)| at)
     }
 
     /// Whether no bytes and no disk operation are on their way.

@@ -3,6 +3,8 @@
 //! A client of the simulator or of the live bus sees bytes and wants to know when one whole RESP2 or RESP3 reply
 //! is there. This walks over it without building values. What the reply means is not of interest here.
 
+use slotmesh_cluster::machine::Reset;
+
 /// Why bytes are no reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Malformed {
@@ -12,6 +14,30 @@ pub enum Malformed {
     Length,
     /// More elements than [`ELEMENTS_MAX`] are announced.
     TooLarge,
+}
+
+/// Why a call got no reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallError {
+    /// The connection is gone.
+    Closed(Reset),
+    /// What came is no reply.
+    Malformed(Malformed),
+    /// No whole reply came in time.
+    TimedOut,
+}
+
+/// Takes the first whole reply from `received`. RESP3 push messages before it go to `pushes`.
+pub(crate) fn take_reply(received: &mut Vec<u8>, pushes: &mut Vec<u8>) -> Result<Option<Vec<u8>>, Malformed> {
+    while let Some(len) = reply_len(received)? {
+        let rest = received.split_off(len);
+        let reply = std::mem::replace(received, rest);
+        if reply.first() != Some(&b'>') {
+            return Ok(Some(reply));
+        }
+        pushes.extend_from_slice(&reply);
+    }
+    Ok(None)
 }
 
 /// Length in bytes of the first whole reply in `bytes`; nothing when it is not complete yet.

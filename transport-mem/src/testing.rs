@@ -44,6 +44,8 @@ pub(crate) struct Double {
     pub(crate) drained: u64,
     pub(crate) blocked: Vec<ConnId>,
     pub(crate) spins: bool,
+    /// How many connections each joint arrival was on.
+    pub(crate) batches: Vec<usize>,
 }
 
 #[derive(Default)]
@@ -96,6 +98,7 @@ impl Double {
             drained: 0,
             blocked: Vec::new(),
             spins: false,
+            batches: Vec::new(),
         }
     }
 
@@ -105,6 +108,21 @@ impl Double {
         let target = Target { host: host.into(), port, source: None };
         self.effects.push_back(Effect::Dial(conn, target, Endpoint::Client));
         conn
+    }
+
+    /// Sends numbered lines over a connection, all at once.
+    pub(crate) fn put_ticks(&mut self, conn: ConnId, count: u64) {
+        for number in 1..=count {
+            self.conns[conn.index as usize].out.put(format!("TICK {number}\n").as_bytes());
+        }
+        self.effects.push_back(Effect::Flush(conn));
+    }
+
+    /// Sends many bytes to whoever is blocked.
+    pub(crate) fn spam_blocked(&mut self, count: usize) {
+        for blocked in std::mem::take(&mut self.blocked) {
+            self.line(blocked, &format!("SPAM {count}"));
+        }
     }
 
     pub(crate) fn waiting_bytes(&self) -> usize {
@@ -289,6 +307,13 @@ impl Machine for Double {
             }
             Input::Signal(_) => self.effects.push_back(Effect::Exit(Shutdown { code: 0 })),
             Input::Timer => self.tick(now),
+        }
+    }
+
+    fn receive_many(&mut self, now: Now, batch: &[(ConnId, &[u8])]) {
+        self.batches.push(batch.len());
+        for &(conn, bytes) in batch {
+            self.handle(now, Input::Received(conn, bytes));
         }
     }
 

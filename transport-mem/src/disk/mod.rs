@@ -4,10 +4,11 @@
 //! is left after a crash. A file's bytes become durable with [`DiskOp::Sync`], the names in a folder with
 //! [`DiskOp::SyncDir`]. After a crash a seeded part of what was not made durable survives all the same: appended
 //! bytes may be torn, a rename may or may not have happened (but never half of it, and never out of order with
-//! another change of the same name). Faults, space and locks are here too; when an operation happens is not: see
-//! `lanes`. Start at [`MemDisk::perform`].
+//! another change of the same name). Each lane keeps files open by name as a real host does (see `handles`). Faults,
+//! space and locks are here too; when an operation happens is not: see `lanes`. Start at [`MemDisk::perform`].
 
 mod file;
+mod handles;
 pub(crate) mod lanes;
 mod names;
 mod op;
@@ -16,9 +17,10 @@ use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use slotmesh_engine::rng::Rng;
-use slotmesh_replication::disk::{DiskError, DiskErrorKind, DiskOp, DiskResult};
+use slotmesh_replication::disk::{DiskError, DiskErrorKind, DiskOp, DiskResult, Lane};
 
 use file::{File, Survival};
+use handles::{Handles, Mode};
 use names::Names;
 pub use op::OpKind;
 
@@ -31,6 +33,7 @@ pub struct MemDisk {
     /// When `files` has grown to this length, it is time to look for files without a name.
     collect_at: usize,
     names: Names,
+    handles: Handles,
     locks: BTreeSet<String>,
     locked_elsewhere: BTreeSet<String>,
     failures: VecDeque<(OpKind, DiskErrorKind)>,
@@ -47,6 +50,7 @@ impl MemDisk {
             free: Vec::new(),
             collect_at: COLLECT_FILES_MIN,
             names: Names::new(),
+            handles: Handles::default(),
             locks: BTreeSet::new(),
             locked_elsewhere: BTreeSet::new(),
             failures: VecDeque::new(),
@@ -56,14 +60,14 @@ impl MemDisk {
         }
     }
 
-    /// Carries out one operation.
-    pub fn perform(&mut self, op: DiskOp) -> DiskResult {
+    /// Carries out one operation of a lane.
+    pub fn perform(&mut self, lane: Lane, op: DiskOp) -> DiskResult {
         let kind = OpKind::of(&op);
         let failure = self.failures.iter().position(|&(failing, _)| failing == kind);
         if let Some((_, error)) = failure.and_then(|at| self.failures.remove(at)) {
-            return DiskResult::Failed(self.fail(op, error));
+            return DiskResult::Failed(self.fail(lane, op, error));
         }
-        self.apply(op).unwrap_or_else(DiskResult::Failed)
+        self.apply(lane, op).unwrap_or_else(DiskResult::Failed)
     }
 
     /// Makes the next operation of this kind fail; calls add up.
@@ -132,7 +136,7 @@ impl MemDisk {
     /// Loses what was not made durable, or all but a seeded part of it, and every lock.
     pub fn crash(&mut self) {
         let strict = std::mem::take(&mut self.loses_unsynced);
-        self.locks.clear();
+        self.process_ended();
         let rng = &mut self.rng;
         self.names.crash(|| !strict && rng.chance(50));
         for file in &mut self.files {
@@ -140,54 +144,73 @@ impl MemDisk {
         }
     }
 
-    /// Ends what belongs to a process: its locks. Its bytes stay, synced or not.
+    /// Ends what belongs to a process: its locks and open files. Its bytes stay, synced or not.
     pub fn process_ended(&mut self) {
         self.locks.clear();
+        self.handles.clear();
     }
 
-    fn apply(&mut self, op: DiskOp) -> Result<DiskResult, DiskError> {
+    fn apply(&mut self, lane: Lane, op: DiskOp) -> Result<DiskResult, DiskError> {
         match op {
-            DiskOp::Append { path, data } => self.append(&path, &data).map(|()| DiskResult::Done),
-            DiskOp::Close { .. } => Ok(DiskResult::Done),
-            DiskOp::Create { path } => {
-                let file = self.open(&path)?;
-                self.files[file].truncate(0);
-                Ok(DiskResult::Done)
-            }
-            DiskOp::List { path } => self.names.list(&names::normal(&path)).map(DiskResult::Names),
-            DiskOp::Lock { path } => self.lock(&path).map(|()| DiskResult::Done),
-            DiskOp::MakeDir { path } => self.names.make_dir(&names::normal(&path)).map(|()| DiskResult::Done),
+            DiskOp::Append { path, data } => self.append(lane, &path, &data)?,
+            DiskOp::Close { path } => self.handles.close(lane, &names::normal(&path)),
+            DiskOp::Create { path } => self.create(lane, &path)?,
+            DiskOp::List { path } => return self.names.list(&names::normal(&path)).map(DiskResult::Names),
+            DiskOp::Lock { path } => self.lock(&path)?,
+            DiskOp::MakeDir { path } => self.names.make_dir(&names::normal(&path))?,
             DiskOp::Read { path, offset, len } => {
-                let file = self.existing(&path)?;
-                Ok(DiskResult::Data(Bytes::copy_from_slice(self.files[file].read(offset, len))))
+                let file = self.handle(lane, &path, Mode::Read)?;
+                return Ok(DiskResult::Data(Bytes::copy_from_slice(self.files[file].read(offset, len))));
             }
-            DiskOp::Remove { path } => self.names.remove(&names::normal(&path)).map(|()| DiskResult::Done),
-            DiskOp::Rename { from, to } => {
-                self.names.rename(&names::normal(&from), &names::normal(&to)).map(|()| DiskResult::Done)
-            }
-            DiskOp::Size { path } => Ok(DiskResult::Size(self.files[self.existing(&path)?].len())),
-            DiskOp::Sync { path } => {
-                let file = self.existing(&path)?;
-                self.files[file].sync();
-                Ok(DiskResult::Done)
-            }
-            DiskOp::SyncDir { path } => self.names.sync_dir(&names::normal(&path)).map(|()| DiskResult::Done),
-            DiskOp::Truncate { path, len } => self.truncate(&path, len).map(|()| DiskResult::Done),
+            DiskOp::Remove { path } => self.remove(lane, &path)?,
+            DiskOp::Rename { from, to } => self.rename(lane, &from, &to)?,
+            DiskOp::Size { path } => return Ok(DiskResult::Size(self.files[self.existing(&path)?].len())),
+            DiskOp::Sync { path } => self.sync(lane, &path)?,
+            DiskOp::SyncDir { path } => self.names.sync_dir(&names::normal(&path))?,
+            DiskOp::Truncate { path, len } => self.truncate(&path, len)?,
         }
+        Ok(DiskResult::Done)
     }
 
-    fn append(&mut self, path: &str, data: &[u8]) -> Result<(), DiskError> {
-        let file = self.open(path)?;
-        let fits = usize::try_from(self.free()).unwrap_or(usize::MAX).min(data.len());
+    fn append(&mut self, lane: Lane, path: &str, data: &[u8]) -> Result<(), DiskError> {
+        let file = self.handle(lane, path, Mode::Append)?;
+        let fits = usize::try_from(self.room()).unwrap_or(usize::MAX).min(data.len());
         // A full disk takes the first part, as a short write does.
         self.files[file].append(&data[..fits]);
         if fits < data.len() { Err(op::error(DiskErrorKind::NoSpace)) } else { Ok(()) }
     }
 
+    fn create(&mut self, lane: Lane, path: &str) -> Result<(), DiskError> {
+        self.handles.close(lane, &names::normal(path));
+        let file = self.handle(lane, path, Mode::Append)?;
+        self.files[file].truncate(0);
+        Ok(())
+    }
+
+    fn remove(&mut self, lane: Lane, path: &str) -> Result<(), DiskError> {
+        let path = names::normal(path);
+        self.handles.close(lane, &path);
+        self.names.remove(&path)
+    }
+
+    fn rename(&mut self, lane: Lane, from: &str, to: &str) -> Result<(), DiskError> {
+        let (from, to) = (names::normal(from), names::normal(to));
+        self.handles.close(lane, &from);
+        self.handles.close(lane, &to);
+        self.names.rename(&from, &to)
+    }
+
+    fn sync(&mut self, lane: Lane, path: &str) -> Result<(), DiskError> {
+        let open = self.handles.find(lane, &names::normal(path), Mode::Append);
+        let file = open.map_or_else(|| self.handle(lane, path, Mode::Read), Ok)?;
+        self.files[file].sync();
+        Ok(())
+    }
+
     fn truncate(&mut self, path: &str, len: u64) -> Result<(), DiskError> {
         let file = self.existing(path)?;
         let grows_by = len.saturating_sub(self.files[file].len());
-        if grows_by > self.free().min(GROW_BYTES_MAX) {
+        if grows_by > self.room().min(GROW_BYTES_MAX) {
             return Err(op::error(DiskErrorKind::NoSpace));
         }
         self.files[file].truncate(len);
@@ -202,6 +225,20 @@ impl MemDisk {
         self.open(path)?;
         self.locks.insert(name);
         Ok(())
+    }
+
+    /// The file a lane has open under this name; else it opens the one that has the name now.
+    fn handle(&mut self, lane: Lane, path: &str, mode: Mode) -> Result<usize, DiskError> {
+        let name = names::normal(path);
+        if let Some(file) = self.handles.find(lane, &name, mode) {
+            return Ok(file);
+        }
+        let file = match mode {
+            Mode::Append => self.open(path)?,
+            Mode::Read => self.existing(path)?,
+        };
+        self.handles.open(lane, name, mode, file);
+        Ok(file)
     }
 
     /// The file of this name, made when it is missing.
@@ -223,7 +260,8 @@ impl MemDisk {
     /// A place for a new, empty file.
     fn place(&mut self) -> usize {
         if self.free.is_empty() && self.files.len() >= self.collect_at {
-            let used = self.names.all_files();
+            let mut used = self.names.all_files();
+            used.extend(self.handles.files());
             self.free.extend((0..self.files.len()).filter(|file| !used.contains(file)));
             self.collect_at = (used.len() * 2).max(COLLECT_FILES_MIN);
         }
@@ -239,14 +277,14 @@ impl MemDisk {
         self.names.file(&names::normal(path)).ok_or_else(|| op::error(DiskErrorKind::NotFound))
     }
 
-    fn free(&self) -> u64 {
+    fn room(&self) -> u64 {
         self.capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(self.used()))
     }
 
     /// Fails an operation; a failing append may have written a part.
-    fn fail(&mut self, op: DiskOp, error: DiskErrorKind) -> DiskError {
+    fn fail(&mut self, lane: Lane, op: DiskOp, error: DiskErrorKind) -> DiskError {
         if let DiskOp::Append { path, data } = op
-            && let Ok(file) = self.open(&path)
+            && let Ok(file) = self.handle(lane, &path, Mode::Append)
         {
             let part = self.rng.index(data.len() + 1);
             self.files[file].append(&data[..part]);

@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use slotmesh_replication::disk::{DiskErrorKind, DiskOp, DiskResult};
+use slotmesh_replication::disk::{DiskErrorKind, DiskOp, DiskResult, Lane};
 
 use super::{MemDisk, OpKind};
 
@@ -118,7 +118,7 @@ fn a_full_disk_takes_what_fits_and_says_so() {
     append(&mut disk, LOG, b"12345");
     disk.fill();
 
-    let full = disk.perform(DiskOp::Append { path: LOG.into(), data: Bytes::from_static(b"6") });
+    let full = disk.perform(Lane::Log, DiskOp::Append { path: LOG.into(), data: Bytes::from_static(b"6") });
 
     assert_eq!(failure(full), (DiskErrorKind::NoSpace, "No space left on device".to_owned()));
     disk.free_space();
@@ -133,7 +133,7 @@ fn a_failure_hits_the_next_operation_of_its_kind_only() {
     disk.fail_next(OpKind::Sync, DiskErrorKind::Other);
 
     append(&mut disk, LOG, b"2");
-    let failed = disk.perform(DiskOp::Sync { path: LOG.into() });
+    let failed = disk.perform(Lane::Log, DiskOp::Sync { path: LOG.into() });
 
     assert_eq!(failure(failed).0, DiskErrorKind::Other);
     sync(&mut disk, LOG);
@@ -144,7 +144,7 @@ fn a_lock_is_held_by_one_process_until_it_ends() {
     let mut disk = MemDisk::new(1);
     let lock = DiskOp::Lock { path: "/data/nodes.conf".into() };
     disk.lock_elsewhere("/data/nodes.conf", true);
-    assert_eq!(failure(disk.perform(lock.clone())).0, DiskErrorKind::Locked);
+    assert_eq!(failure(disk.perform(Lane::Log, lock.clone())).0, DiskErrorKind::Locked);
 
     disk.lock_elsewhere("/data/nodes.conf", false);
 
@@ -157,18 +157,19 @@ fn a_lock_is_held_by_one_process_until_it_ends() {
 #[test]
 fn folders_hold_names() {
     let mut disk = MemDisk::new(1);
-    let missing = disk.perform(DiskOp::Append { path: "/data/aof/x".into(), data: Bytes::from_static(b"1") });
+    let missing =
+        disk.perform(Lane::Log, DiskOp::Append { path: "/data/aof/x".into(), data: Bytes::from_static(b"1") });
     assert_eq!(failure(missing).0, DiskErrorKind::NotFound);
 
     done(&mut disk, DiskOp::MakeDir { path: "/data/aof/".into() });
     append(&mut disk, "/data//aof/./x", b"1");
     append(&mut disk, "/data/b", b"1");
 
-    let names = disk.perform(DiskOp::List { path: "/data".into() });
+    let names = disk.perform(Lane::Log, DiskOp::List { path: "/data".into() });
     assert_eq!(names, DiskResult::Names(vec!["aof".into(), "b".into()]));
-    let names = disk.perform(DiskOp::List { path: "/data/aof".into() });
+    let names = disk.perform(Lane::Log, DiskOp::List { path: "/data/aof".into() });
     assert_eq!(names, DiskResult::Names(vec!["x".into()]));
-    assert_eq!(failure(disk.perform(DiskOp::List { path: "/nowhere".into() })).0, DiskErrorKind::NotFound);
+    assert_eq!(failure(disk.perform(Lane::Log, DiskOp::List { path: "/nowhere".into() })).0, DiskErrorKind::NotFound);
 }
 
 #[test]
@@ -176,12 +177,31 @@ fn reads_stop_at_the_end_of_the_file() {
     let mut disk = MemDisk::new(1);
     disk.install(LOG, b"0123456789");
 
-    let read = |disk: &mut MemDisk, offset, len| disk.perform(DiskOp::Read { path: LOG.into(), offset, len });
+    let read =
+        |disk: &mut MemDisk, offset, len| disk.perform(Lane::Log, DiskOp::Read { path: LOG.into(), offset, len });
 
     assert_eq!(read(&mut disk, 2, 3), DiskResult::Data(Bytes::from_static(b"234")));
     assert_eq!(read(&mut disk, 8, 100), DiskResult::Data(Bytes::from_static(b"89")));
     assert_eq!(read(&mut disk, u64::MAX, usize::MAX), DiskResult::Data(Bytes::new()));
-    assert_eq!(disk.perform(DiskOp::Size { path: LOG.into() }), DiskResult::Size(10));
+    assert_eq!(disk.perform(Lane::Log, DiskOp::Size { path: LOG.into() }), DiskResult::Size(10));
+}
+
+#[test]
+fn a_lane_follows_the_file_it_has_open_and_not_its_name() {
+    for closes in [false, true] {
+        let mut disk = MemDisk::new(1);
+        append(&mut disk, LOG, b"old");
+        if closes {
+            done(&mut disk, DiskOp::Close { path: LOG.into() });
+        }
+        let rename = DiskOp::Rename { from: LOG.into(), to: "/data/kept".into() };
+        assert_eq!(disk.perform(Lane::Snapshot, rename), DiskResult::Done);
+
+        append(&mut disk, LOG, b"new");
+
+        let expected: [Option<&[u8]>; 2] = if closes { [Some(b"old"), Some(b"new")] } else { [Some(b"oldnew"), None] };
+        assert_eq!([disk.file("/data/kept"), disk.file(LOG)], expected);
+    }
 }
 
 const LOG: &str = "/data/log";
@@ -199,7 +219,7 @@ fn sync(disk: &mut MemDisk, path: &str) {
 }
 
 fn done(disk: &mut MemDisk, op: DiskOp) {
-    assert_eq!(disk.perform(op), DiskResult::Done);
+    assert_eq!(disk.perform(Lane::Log, op), DiskResult::Done);
 }
 
 fn failure(result: DiskResult) -> (DiskErrorKind, String) {

@@ -1,10 +1,11 @@
 //! One direction of a connection.
 
 use std::collections::VecDeque;
-use std::io::IoSlice;
 
 use slotmesh_engine::resp::outbuf::OutBuf;
 use slotmesh_engine::time::Instant;
+
+use crate::take::take_visible;
 
 /// What a segment carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,23 +56,7 @@ impl Pipe {
 
     /// Adds up to `room` visible bytes of `out`; a segment that covers them follows. Returns how many.
     pub(crate) fn take(&mut self, out: &mut OutBuf, room: usize) -> usize {
-        let mut left = room;
-        while left > 0 {
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let used = out.slices(&mut slices);
-            let mut taken = 0;
-            for slice in &slices[..used] {
-                let part = &slice[..slice.len().min(left - taken)];
-                self.bytes.extend_from_slice(part);
-                taken += part.len();
-            }
-            if taken == 0 {
-                break;
-            }
-            out.advance(taken);
-            left -= taken;
-        }
-        room - left
+        take_visible(out, room, &mut self.bytes)
     }
 
     /// Adds a segment, never due before the one ahead of it.
@@ -147,9 +132,6 @@ impl Pipe {
         self.state = State::Idle;
     }
 }
-
-/// Pieces of an out-buffer taken in one go.
-const SLICES: usize = 16;
 
 /// Arrived bytes at the front of the buffer that are worth moving the rest for.
 const COMPACT_BYTES: usize = 64 * 1024;

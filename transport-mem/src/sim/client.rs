@@ -12,18 +12,7 @@ use super::Sim;
 use crate::network::{ConnKey, End, EndState, Medium, Owner, Payload, Side};
 use crate::place::{ClientId, MachineId, Place};
 use crate::queue::Event;
-use crate::reply::{Malformed, reply_len};
-
-/// Why a call got no reply.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CallError {
-    /// The connection is gone.
-    Closed(Reset),
-    /// What came is no reply.
-    Malformed(Malformed),
-    /// No whole reply came in time.
-    TimedOut,
-}
+use crate::reply::{CallError, take_reply};
 
 /// A connection of the test.
 #[derive(Debug)]
@@ -157,15 +146,7 @@ impl<M: Machine> Sim<M> {
     /// When what came is no reply.
     pub fn take_reply(&mut self, client: ClientId) -> Result<Option<Vec<u8>>, CallError> {
         let client = &mut self.clients[client.0];
-        while let Some(len) = reply_len(&client.received).map_err(CallError::Malformed)? {
-            let rest = client.received.split_off(len);
-            let reply = std::mem::replace(&mut client.received, rest);
-            if reply.first() != Some(&b'>') {
-                return Ok(Some(reply));
-            }
-            client.pushes.extend_from_slice(&reply);
-        }
-        Ok(None)
+        take_reply(&mut client.received, &mut client.pushes).map_err(CallError::Malformed)
     }
 
     fn connect(&mut self, medium: Medium, id: MachineId, place: Option<Place>, target: SocketAddr) -> ClientId {

@@ -5,8 +5,8 @@ use slotmesh_engine::time::Instant;
 use slotmesh_replication::disk::{DiskResult, Lane};
 
 use super::Sim;
-use super::host::{Boot, HostWire};
-use crate::disk::OpKind;
+use super::host::HostWire;
+use crate::boot::Boot;
 use crate::network::{ConnKey, EndState, Medium, Owner, Payload, REFUSED, RESET, Side, TIMED_OUT};
 use crate::place::{MachineId, Place};
 use crate::queue::Event;
@@ -146,9 +146,7 @@ impl<M: Machine> Sim<M> {
             return;
         }
         let kit = &mut self.hosts[id.0].kit;
-        let Some((ticket, op)) = kit.lanes.pop(lane) else { return };
-        let kind = OpKind::of(&op);
-        let result = kit.disk.perform(op);
+        let Some((ticket, kind, result)) = kit.lanes.complete(lane, &mut kit.disk) else { return };
         if let Some(next) = kit.lanes.first(lane) {
             let takes = kit.disk_config.duration(next, &mut kit.rng);
             self.queue.push(self.now + takes, event);
@@ -184,7 +182,7 @@ impl<M: Machine> Sim<M> {
         let payload = conn.pipes[from.index()].pop(self.now, &mut bytes);
         self.network.schedule(&mut self.queue, key, from);
         match payload {
-            Some(payload) if to.state != EndState::Gone => self.take(key, from, payload, &bytes),
+            Some(payload) if to.state != EndState::Gone => self.take(key, from, payload, &mut bytes),
             Some(_) if to.is_silent => {
                 self.network.send(self.now, &mut self.queue, key, from.other(), Payload::Reset(RESET));
             }
@@ -194,7 +192,7 @@ impl<M: Machine> Sim<M> {
     }
 
     /// Gives a segment to the end that `from` sent it to.
-    fn take(&mut self, key: ConnKey, from: Side, payload: Payload, bytes: &[u8]) {
+    fn take(&mut self, key: ConnKey, from: Side, payload: Payload, bytes: &mut Vec<u8>) {
         match payload {
             Payload::Bytes(_) => self.deliver(key, from, bytes),
             Payload::Connected => self.connected(key),
@@ -204,23 +202,24 @@ impl<M: Machine> Sim<M> {
         }
     }
 
-    fn deliver(&mut self, key: ConnKey, from: Side, bytes: &[u8]) {
-        let Some(conn) = self.network.conn(key) else { return };
-        if conn.ends[from.index()].is_blocked {
-            let back = self.network.latency(key, from.other());
-            self.queue.push(self.now + back, Event::Writable { conn: key, side: from });
-        }
+    fn deliver(&mut self, key: ConnKey, from: Side, bytes: &mut Vec<u8>) {
+        self.open_window(key, from);
         let Some(conn) = self.network.conn(key) else { return };
         match conn.ends[from.other().index()].owner {
             Owner::Client(id) => {
                 self.trace.push(self.now, Some(id.into()), What::ReceivedByClient(bytes.len(), Digest::of(bytes)));
                 self.clients[id.0].received.extend_from_slice(bytes);
             }
-            Owner::Machine(id, Some(conn)) => {
-                self.trace.push(self.now, Some(id.into()), What::Received(conn, bytes.len(), Digest::of(bytes)));
-                self.feed(id, Input::Received(conn, bytes));
-            }
+            Owner::Machine(id, Some(conn)) => self.deliver_to_machine(id, conn, bytes),
             Owner::Machine(_, None) | Owner::Nobody => {}
+        }
+    }
+
+    /// Bytes have arrived: a sender that waits for the window hears of it.
+    pub(super) fn open_window(&mut self, key: ConnKey, from: Side) {
+        if self.network.conn(key).is_some_and(|conn| conn.ends[from.index()].is_blocked) {
+            let back = self.network.latency(key, from.other());
+            self.queue.push(self.now + back, Event::Writable { conn: key, side: from });
         }
     }
 

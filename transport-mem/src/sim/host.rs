@@ -4,40 +4,24 @@
 //! wants; they only note what is to be done, `events` does it.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use slotmesh_cluster::machine::{ConnId, Disk, Endpoint, Listen, LogLine, Shutdown, Target, Wire};
 use slotmesh_engine::resp::outbuf::{OutBuf, Ticket};
 use slotmesh_engine::rng::Rng;
-use slotmesh_engine::time::{Instant, Now};
+use slotmesh_engine::time::Instant;
 use slotmesh_replication::disk::{DiskOp, Lane};
 
 use super::config::SimConfig;
+use crate::boot::Boot;
 use crate::clock::Clock;
 
+use crate::address::{self, EphemeralPorts, Listener};
 use crate::disk::MemDisk;
 use crate::disk::lanes::{DiskConfig, Lanes};
-use crate::listen::{self, Listener};
 use crate::network::{ConnKey, End, EndState, Medium, Network, Owner, Payload, Side};
 use crate::place::{MachineId, Place};
 use crate::queue::{Event, Queue};
-
-/// What a machine is built from.
-#[derive(Debug, Clone)]
-pub struct Boot {
-    /// Which machine it is.
-    pub id: MachineId,
-    /// Its address.
-    pub ip: IpAddr,
-    /// Its clocks.
-    pub now: Now,
-    /// Its own seed, another one after each restart.
-    pub seed: u64,
-    /// 1 for the first start, and one more for each restart.
-    pub run: u32,
-    /// The folder for its files: [`crate::DIR`].
-    pub dir: String,
-}
 
 /// A line of a machine's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +67,7 @@ pub(super) struct Wiring {
     /// By [`ConnId::index`]: the generation, the connection and our side of it.
     attached: Vec<Option<(u32, ConnKey, Side)>>,
     pub(super) listeners: BTreeMap<Endpoint, Listener>,
-    next_port: u16,
+    ports: EphemeralPorts,
 }
 
 /// What a machine asked of its host while it was drained, and its log.
@@ -107,7 +91,7 @@ impl Kit {
             disk: MemDisk::new(rng.next_u64()),
             disk_config: config.disk,
             lanes: Lanes::default(),
-            wiring: Wiring { attached: Vec::new(), listeners: BTreeMap::new(), next_port: EPHEMERAL_PORT_FIRST },
+            wiring: Wiring { attached: Vec::new(), listeners: BTreeMap::new(), ports: EphemeralPorts::new() },
             output: Output::default(),
             waiting: None,
             armed: None,
@@ -167,12 +151,6 @@ impl Wiring {
     pub(super) fn unix(&self) -> Option<(Endpoint, &str)> {
         self.listeners.iter().find_map(|(&endpoint, listener)| Some((endpoint, listener.unix.as_deref()?)))
     }
-
-    fn port(&mut self) -> u16 {
-        let port = self.next_port;
-        self.next_port = if port == EPHEMERAL_PORT_LAST { EPHEMERAL_PORT_FIRST } else { port + 1 };
-        port
-    }
 }
 
 impl Output {
@@ -203,10 +181,10 @@ impl Wire for HostWire<'_> {
 
     fn dial(&mut self, conn: ConnId, target: Target, _: Endpoint) {
         let ip = self.id.ip();
-        let local = SocketAddr::new(ip, self.wiring.port());
+        let local = SocketAddr::new(ip, self.wiring.ports.next());
         let place = Some(Place::Machine(self.id));
         let dialer = |address| End::new(Owner::Machine(self.id, Some(conn)), place, address, EndState::Connecting);
-        match self.resolve(&target) {
+        match address::resolve(self.id, &target, self.machines, self.names) {
             Ok((ip, peer)) => {
                 let remote = SocketAddr::new(ip, target.port);
                 // Over the loopback address both ends have it.
@@ -234,7 +212,7 @@ impl Wire for HostWire<'_> {
     fn listen(&mut self, endpoint: Endpoint, listen: Listen) {
         let others = self.wiring.listeners.iter().filter(|&(&other, _)| other != endpoint);
         let ports: Vec<u16> = others.map(|(_, listener)| listener.port).collect();
-        let problem = match listen::bind(self.id.ip(), &listen, &ports) {
+        let problem = match address::bind(self.id.ip(), &listen, &ports) {
             Ok(listener) => {
                 self.wiring.listeners.insert(endpoint, listener);
                 None
@@ -242,24 +220,6 @@ impl Wire for HostWire<'_> {
             Err(problem) => Some(problem),
         };
         self.queue.push(self.now, Event::Listening { machine: self.id, run: self.run, endpoint, problem });
-    }
-}
-
-impl HostWire<'_> {
-    /// The address a target means, and who is there.
-    fn resolve(&self, target: &Target) -> Result<(IpAddr, MachineId), &'static str> {
-        if let Some(source) = &target.source
-            && source.parse() != Ok(self.id.ip())
-        {
-            return Err("Cannot assign requested address");
-        }
-        let literal = target.host.parse().ok();
-        let loopback = (target.host == "localhost").then_some(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        let ip = literal.or(loopback).or_else(|| self.names.get(&target.host).copied());
-        let ip = ip.ok_or("Name or service not known")?;
-        let peer = if ip.is_loopback() { Some(self.id) } else { MachineId::at(ip) };
-        let peer = peer.filter(|peer| peer.0 < self.machines);
-        peer.map(|peer| (ip, peer)).ok_or("No route to host")
     }
 }
 
@@ -280,10 +240,6 @@ impl Disk for Output {
         self.exited = Some(shutdown);
     }
 }
-
-/// Linux's default range of ports for outgoing connections (`ip_local_port_range`).
-const EPHEMERAL_PORT_FIRST: u16 = 32_768;
-const EPHEMERAL_PORT_LAST: u16 = 60_999;
 
 /// Log lines kept of each machine.
 const LOG_LINES_MAX: usize = 10_000;

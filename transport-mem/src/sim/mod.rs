@@ -6,6 +6,7 @@
 //! it prints the seed and the last events. What an event does is in `events`, faults are in `faults`, clients in
 //! `client`. Start at [`Sim::add`] and [`Sim::run_until`].
 
+mod batch;
 mod client;
 mod config;
 mod events;
@@ -22,16 +23,16 @@ use slotmesh_cluster::machine::{Machine, Shutdown};
 use slotmesh_engine::rng::Rng;
 use slotmesh_engine::time::{Instant, Now};
 
+use crate::boot::Boot;
 use crate::disk::MemDisk;
 use crate::network::Network;
 use crate::place::{MachineId, Place};
 use crate::queue::Queue;
 use crate::rule::Fault;
 use crate::trace::{Trace, What};
-pub use client::CallError;
 use client::Client;
 pub use config::SimConfig;
-pub use host::{Boot, Logged};
+pub use host::Logged;
 use host::{Host, Kit};
 
 /// A deterministic world of machines of one type.

@@ -5,10 +5,11 @@ use slotmesh_cluster::machine::Reset;
 use slotmesh_engine::rng::Rng;
 use slotmesh_replication::disk::DiskErrorKind;
 
-use super::{CallError, Sim, SimConfig};
+use super::{Sim, SimConfig};
 use crate::clock::{Skew, Spread};
 use crate::disk::OpKind;
 use crate::place::{ClientId, MachineId};
+use crate::reply::CallError;
 use crate::rule::{Fault, Hazards, Link, Loss, plan};
 use crate::testing::{BUS_PORT, CLIENT_PORT, COUNT, Double};
 
@@ -297,6 +298,24 @@ fn machines_see_who_connects() {
 }
 
 #[test]
+fn what_arrives_at_the_same_moment_is_handed_over_together() {
+    let mut sim = Sim::new(1);
+    let id = sim.add(|boot| Double::new(boot.now, Vec::new(), 1_000));
+    let clients: Vec<_> = (0..20).map(|_| sim.client(id)).collect();
+    sim.settle();
+
+    for &client in &clients {
+        sim.send(client, b"INC\n");
+    }
+    sim.settle();
+
+    assert_eq!(sim.machine(id).unwrap().batches, [16, 4]);
+    for (at, &client) in clients.iter().enumerate() {
+        assert_eq!(sim.take_received(client), format!(":{}\r\n", at + 1).into_bytes());
+    }
+}
+
+#[test]
 fn push_messages_are_set_aside() {
     let mut sim = Sim::new(1);
     let id = sim.add(|boot| Double::new(boot.now, Vec::new(), 1_000));
@@ -345,7 +364,8 @@ fn disk_faults_reach_the_machine() {
     assert!(sim.trace().entries().any(|entry| entry.to_string().ends_with("disk Sync failed")));
     sim.slow_disk(id, Spread::exactly(SECOND));
     assert_eq!(sim.call(client, b"INC\n", SECOND), Ok(b":1\r\n".to_vec()));
-    assert_eq!(sim.reply(client, SECOND), Err(CallError::TimedOut));
+    // The second one takes three operations of a second each.
+    assert_eq!(sim.reply(client, Duration::from_millis(2_900)), Err(CallError::TimedOut));
     assert_eq!(sim.reply(client, SECOND), Ok(b":2\r\n".to_vec()));
 }
 

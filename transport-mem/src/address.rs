@@ -1,11 +1,14 @@
-//! Which addresses a machine listens on.
+//! Which addresses a machine listens on, and what the ones it dials mean.
 //!
-//! Turns the `bind` option's spelling into something that knows whether it accepts a connection. Shared by the
-//! simulator and the live bus; both have IPv4 addresses only.
+//! Turns the `bind` option's spelling into something that knows whether it accepts a connection, and a dial's
+//! target into an address. Shared by the simulator and the live bus; both have IPv4 addresses only.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use slotmesh_cluster::machine::Listen;
+use slotmesh_cluster::machine::{Listen, Target};
+
+use crate::place::MachineId;
 
 /// The listeners of one endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +57,46 @@ fn bind_one(own: IpAddr, address: &str) -> Result<Vec<IpAddr>, &'static str> {
         Err(_) => Err("Name or service not known"),
     }
 }
+
+/// The address a target means for the machine `own`, and who is there.
+pub(crate) fn resolve(
+    own: MachineId,
+    target: &Target,
+    machines: usize,
+    names: &BTreeMap<String, IpAddr>,
+) -> Result<(IpAddr, MachineId), &'static str> {
+    if let Some(source) = &target.source
+        && source.parse() != Ok(own.ip())
+    {
+        return Err("Cannot assign requested address");
+    }
+    let literal = target.host.parse().ok();
+    let loopback = (target.host == "localhost").then_some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let ip = literal.or(loopback).or_else(|| names.get(&target.host).copied());
+    let ip = ip.ok_or("Name or service not known")?;
+    let peer = if ip.is_loopback() { Some(own) } else { MachineId::at(ip) };
+    let peer = peer.filter(|peer| peer.0 < machines);
+    peer.map(|peer| (ip, peer)).ok_or("No route to host")
+}
+
+/// The ports of outgoing connections: Linux's default range (`ip_local_port_range`), used round and round.
+#[derive(Debug)]
+pub(crate) struct EphemeralPorts(u16);
+
+impl EphemeralPorts {
+    pub(crate) fn new() -> Self {
+        Self(EPHEMERAL_PORT_FIRST)
+    }
+
+    pub(crate) fn next(&mut self) -> u16 {
+        let port = self.0;
+        self.0 = if port == EPHEMERAL_PORT_LAST { EPHEMERAL_PORT_FIRST } else { port + 1 };
+        port
+    }
+}
+
+const EPHEMERAL_PORT_FIRST: u16 = 32_768;
+const EPHEMERAL_PORT_LAST: u16 = 60_999;
 
 #[cfg(test)]
 mod tests {
