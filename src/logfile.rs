@@ -11,13 +11,11 @@ use jiff::Zoned;
 pub use slotmesh_cluster::machine::LogLevel as Level;
 use slotmesh_cluster::machine::LogLine;
 use slotmesh_engine::config::Config;
-use slotmesh_engine::config::choices::LogLevel as ConfiguredLevel;
 
-/// Where lines go, and which.
+/// Where lines go.
 #[derive(Debug, Clone)]
 pub struct LogFile {
     target: Target,
-    least: Level,
 }
 
 #[derive(Debug, Clone)]
@@ -29,7 +27,7 @@ enum Target {
 }
 
 impl LogFile {
-    /// The log that `logfile`, `loglevel` and `daemonize` describe; a relative path starts in `dir`.
+    /// The log that `logfile` and `daemonize` describe; a relative path starts in `dir`.
     pub fn new(config: &Config) -> Self {
         let target = if !config.logfile.is_empty() {
             Target::File(Path::new(&config.dir).join(&config.logfile))
@@ -38,12 +36,7 @@ impl LogFile {
         } else {
             Target::Stdout
         };
-        Self { target, least: level(config.loglevel) }
-    }
-
-    /// Changes the least level that is written, after CONFIG SET loglevel.
-    pub fn set_level(&mut self, configured: ConfiguredLevel) {
-        self.least = level(configured);
+        Self { target }
     }
 
     /// Opens the file once, which creates it.
@@ -57,21 +50,26 @@ impl LogFile {
         }
     }
 
-    /// Writes a line of a machine with the present local time, unless its level is too low.
+    /// Writes a line of a machine with the present local time.
     ///
     /// # Errors
     /// When the line cannot be written; Redis goes on without it.
     pub fn write(&self, entry: &LogLine) -> io::Result<()> {
-        if entry.level < self.least {
-            return Ok(());
-        }
         let line = line(std::process::id(), entry.role, &now(), entry.level, &entry.text);
+        self.write_raw(&line)
+    }
+
+    /// Writes text as it is: the banner of a start.
+    ///
+    /// # Errors
+    /// When the text cannot be written.
+    pub fn write_raw(&self, text: &str) -> io::Result<()> {
         match &self.target {
-            Target::File(path) => open(path)?.write_all(line.as_bytes()),
+            Target::File(path) => open(path)?.write_all(text.as_bytes()),
             Target::Nowhere => Ok(()),
             Target::Stdout => {
                 let mut stdout = io::stdout().lock();
-                stdout.write_all(line.as_bytes())?;
+                stdout.write_all(text.as_bytes())?;
                 stdout.flush()
             }
         }
@@ -98,15 +96,6 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).open(path)
 }
 
-fn level(configured: ConfiguredLevel) -> Level {
-    match configured {
-        ConfiguredLevel::Debug => Level::Debug,
-        ConfiguredLevel::Verbose => Level::Verbose,
-        ConfiguredLevel::Notice => Level::Notice,
-        ConfiguredLevel::Warning => Level::Warning,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::tz::TimeZone;
@@ -131,15 +120,13 @@ mod tests {
     }
 
     #[test]
-    fn lines_below_the_level_are_left_out_and_a_moved_file_is_made_anew() {
+    fn a_moved_file_is_made_anew() {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().to_str().unwrap().to_owned();
         let log = LogFile::new(&Config { dir, logfile: "a.log".to_owned(), ..Config::default() });
         let path = folder.path().join("a.log");
         let entry = |level, text: &str| LogLine { level, role: 'M', text: text.to_owned() };
 
-        log.write(&entry(Level::Verbose, "hidden")).unwrap();
-        assert!(!path.exists());
         log.write(&entry(Level::Notice, "first")).unwrap();
         std::fs::rename(&path, folder.path().join("b.log")).unwrap();
         log.write(&entry(Level::Warning, "second")).unwrap();

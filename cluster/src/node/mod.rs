@@ -33,6 +33,7 @@ use slotmesh_engine::Engine;
 use slotmesh_engine::command::DataFn;
 use slotmesh_engine::command::spec::Spec;
 use slotmesh_engine::config::Config;
+use slotmesh_engine::config::choices::LogLevel as ConfiguredLevel;
 use slotmesh_engine::load::LoadInfo;
 use slotmesh_engine::resp::outbuf::OutBuf;
 use slotmesh_engine::rng::Rng;
@@ -170,6 +171,17 @@ impl Node {
         }
     }
 
+    /// Tells the node of the process around it, for INFO and for names of temporary files; before [`Node::start`].
+    pub fn set_host(&mut self, host: HostInfo) {
+        self.process_id = host.process_id;
+        self.host = host;
+    }
+
+    /// Renews the processor time that INFO shows.
+    pub fn set_cpu_time(&mut self, cpu: CpuTime) {
+        self.host.cpu = cpu;
+    }
+
     /// The engine, to look at.
     pub fn engine(&self) -> &Engine {
         &self.engine
@@ -186,6 +198,9 @@ impl Node {
     }
 
     fn log(&mut self, level: LogLevel, text: impl Into<String>) {
+        if level < least_level(self.engine.core().config.loglevel) {
+            return;
+        }
         let role = if self.is_replica() { 'S' } else { 'M' };
         self.effects.push_back(Effect::Log(LogLine { level, role, text: text.into() }));
     }
@@ -279,6 +294,23 @@ impl Machine for Node {
 
     fn state_hash(&self) -> u64 {
         self.hash_of_state()
+    }
+}
+
+/// Whether a command of this name exists on a node, letters of either case being the same; for checking
+/// `rename-command` lines before a node is built.
+pub fn is_command(name: &[u8]) -> bool {
+    let mut engine = Engine::new(Config::default(), 0);
+    command::register(engine.registry_mut());
+    engine.registry().find(name).is_some()
+}
+
+fn least_level(configured: ConfiguredLevel) -> LogLevel {
+    match configured {
+        ConfiguredLevel::Debug => LogLevel::Debug,
+        ConfiguredLevel::Verbose => LogLevel::Verbose,
+        ConfiguredLevel::Notice => LogLevel::Notice,
+        ConfiguredLevel::Warning => LogLevel::Warning,
     }
 }
 
