@@ -7,7 +7,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-use slotmesh_cluster::machine::Endpoint;
+use slotmesh_cluster::machine::{Endpoint, Signal};
 use slotmesh_engine::time::Instant;
 use slotmesh_replication::disk::Lane;
 
@@ -31,6 +31,8 @@ pub(crate) enum Event {
     GiveUp { conn: ConnKey, from: Side },
     /// The answer to a listen request.
     Listening { machine: MachineId, run: u32, endpoint: Endpoint, problem: Option<&'static str> },
+    /// A process signal.
+    Signal { machine: MachineId, run: u32, signal: Signal },
     /// A machine's deadline.
     Timer { machine: MachineId, token: u64 },
     /// A side may send more.

@@ -41,6 +41,8 @@ pub enum What {
     Received(ConnId, usize, u64),
     /// A client received bytes: how many, and their digest.
     ReceivedByClient(usize, u64),
+    /// A signal arrived: whether it was the request to end rather than an interrupt.
+    Signalled(bool),
     /// The machine was built for the n-th time.
     Started(u32),
     /// The digest of the machine's state.
@@ -134,6 +136,7 @@ impl fmt::Display for What {
                 write!(f, "received {bytes} bytes on {} ({digest:016x})", Conn(*conn))
             }
             Self::ReceivedByClient(bytes, digest) => write!(f, "received {bytes} bytes ({digest:016x})"),
+            Self::Signalled(terminate) => write!(f, "signal {}", if *terminate { "terminate" } else { "interrupt" }),
             Self::Started(run) => write!(f, "started, run {run}"),
             Self::State(digest) => write!(f, "state {digest:016x}"),
             Self::Timer(timer) => write!(f, "timer {timer:?}"),

@@ -1,6 +1,6 @@
 //! What each event does.
 
-use slotmesh_cluster::machine::{ConnId, Endpoint, Input, Machine, Peer, Reset, settle};
+use slotmesh_cluster::machine::{ConnId, Endpoint, Input, Machine, Peer, Reset, Signal, settle};
 use slotmesh_engine::time::Instant;
 use slotmesh_replication::disk::{DiskResult, Lane};
 
@@ -24,6 +24,7 @@ impl<M: Machine> Sim<M> {
             Event::Listening { machine, run, endpoint, problem } => {
                 self.listening(event, machine, run, endpoint, problem);
             }
+            Event::Signal { machine, run, signal } => self.signalled(event, machine, run, signal),
             Event::Timer { machine, token } => self.timer(machine, token),
             Event::Writable { conn, side } => self.writable(event, conn, side),
         }
@@ -163,6 +164,14 @@ impl<M: Machine> Sim<M> {
         self.trace.push(self.now, Some(id.into()), What::Listening(endpoint, problem.is_none()));
         let result = problem.map_or(Ok(()), |problem| Err(problem.to_owned()));
         self.feed(id, Input::Listening(endpoint, result));
+    }
+
+    fn signalled(&mut self, event: Event, id: MachineId, run: u32, signal: Signal) {
+        if self.hosts[id.0].kit.run != run || self.park(Owner::Machine(id, None), event) {
+            return;
+        }
+        self.trace.push(self.now, Some(id.into()), What::Signalled(signal == Signal::Terminate));
+        self.feed(id, Input::Signal(signal));
     }
 
     fn arrive(&mut self, key: ConnKey, from: Side) {

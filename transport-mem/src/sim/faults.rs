@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use slotmesh_cluster::machine::Machine;
+use slotmesh_cluster::machine::{Machine, Signal};
 
 use super::Sim;
 use crate::clock::{Skew, Spread};
@@ -72,6 +72,12 @@ impl<M: Machine> Sim<M> {
     /// Lets a stopped process go on.
     pub fn resume(&mut self, id: MachineId) {
         self.apply(Fault::Resume(id));
+    }
+
+    /// Sends a process a signal; one that is stopped gets it when it goes on.
+    pub fn signal(&mut self, id: MachineId, signal: Signal) {
+        let run = self.hosts[id.0].kit.run;
+        self.queue.push(self.now, Event::Signal { machine: id, run, signal });
     }
 
     /// Splits the machines in groups that cannot reach each other, replacing the split before. Machines not named

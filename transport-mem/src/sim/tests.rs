@@ -1,7 +1,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use slotmesh_cluster::machine::Reset;
+use slotmesh_cluster::machine::{Reset, Signal};
 use slotmesh_engine::rng::Rng;
 use slotmesh_replication::disk::DiskErrorKind;
 
@@ -395,6 +395,30 @@ fn a_machine_that_wants_to_be_called_for_ever_is_found() {
     sim.with_machine(a, |machine, _| machine.spins = true);
 
     sim.advance(SECOND);
+}
+
+#[test]
+#[should_panic(expected = "more than 1000 events in one run (seed = 7")]
+fn a_run_of_too_many_events_ends_the_test_with_its_seed() {
+    let mut sim = Sim::with_config(7, SimConfig { events_max: 1_000, ..SimConfig::default() });
+    add_all(&mut sim, &[0, 1, 2].map(MachineId));
+
+    sim.advance(Duration::from_secs(3_600));
+}
+
+#[test]
+fn a_signal_ends_a_process_and_waits_while_it_is_stopped() {
+    let mut sim = Sim::new(1);
+    let id = sim.add(|boot| Double::new(boot.now, Vec::new(), 1_000));
+    sim.pause(id);
+    sim.signal(id, Signal::Terminate);
+    sim.advance(SECOND);
+    assert_eq!(sim.exited(id), None);
+
+    sim.resume(id);
+    sim.settle();
+
+    assert_eq!(sim.exited(id).map(|shutdown| shutdown.code), Some(0));
 }
 
 const SECOND: Duration = Duration::from_secs(1);
