@@ -484,8 +484,11 @@ impl Engine {
     /// The reply for any other command.
     pub fn subscribed_gate(&self, id: SessionId, command: Resolved) -> Result<(), ReplyError> {
         let session = self.session(id);
+        if !session.is_subscribed() {
+            return Ok(());
+        }
         let row = self.core.registry.get(command.id);
-        if !session.is_subscribed() || command::allowed_while_subscribed(&row.name, session.protocol) {
+        if command::allowed_while_subscribed(&row.name, session.protocol) {
             return Ok(());
         }
         Err(ReplyError::text(format!(

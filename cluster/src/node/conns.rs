@@ -58,7 +58,9 @@ pub(crate) struct Client {
     pub(crate) closing: bool,
     /// What stops its next request from running.
     pub(crate) waiting: Option<Waiting>,
-    /// Log offset after its last write, which WAIT compares with.
+    /// Whether it ran a write since WAIT last looked.
+    pub(crate) wrote: bool,
+    /// Log offset that covers its writes, which WAIT compares with.
     pub(crate) wrote_to: u64,
     /// The last command, by its place in the registry.
     pub(crate) last_command: Option<slotmesh_engine::command::CommandId>,
@@ -208,6 +210,7 @@ impl Client {
             role: Role::Normal,
             closing: false,
             waiting: None,
+            wrote: false,
             wrote_to: 0,
             last_command: None,
             over_soft_limit: None,

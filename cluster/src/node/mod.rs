@@ -70,6 +70,8 @@ pub struct Node {
     persistence: Persistence,
     /// The walk that is running.
     job: Option<SnapshotJob>,
+    /// Whether the next drain looks for a walk to begin.
+    walk_wanted: bool,
     following: Following,
     /// An end in progress.
     ending: Option<Ending>,
@@ -146,6 +148,7 @@ impl Node {
             replication,
             persistence: Persistence::new(Now::default(), &config, 0),
             job: None,
+            walk_wanted: false,
             following: Following::default(),
             ending: None,
             timers: Timers::default(),
@@ -268,6 +271,14 @@ impl Machine for Node {
             Input::Signal(Signal::Interrupt) => self.on_signal(now, "SIGINT"),
             Input::Signal(Signal::Terminate) => self.on_signal(now, "SIGTERM"),
             Input::Timer => self.on_timer(now),
+        }
+        self.drain(now);
+    }
+
+    fn receive_many(&mut self, now: Now, batch: &[(ConnId, &[u8])]) {
+        self.last_now = now;
+        for &(conn, bytes) in batch {
+            self.on_received(now, conn, bytes);
         }
         self.drain(now);
     }

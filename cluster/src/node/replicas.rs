@@ -107,6 +107,7 @@ impl Node {
         let client_enabled = self.conns.client_mut(conn).map(|client| client.role = Role::Replica).is_some();
         if client_enabled {
             self.follow_readers();
+            self.look_for_walk();
         }
     }
 

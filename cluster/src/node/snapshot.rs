@@ -24,7 +24,12 @@ impl Node {
             self.end_job(now, outcome);
             return true;
         }
-        self.job.is_none() && self.begin_wanted(now)
+        self.job.is_none() && std::mem::take(&mut self.walk_wanted) && self.begin_wanted(now)
+    }
+
+    /// Has the next drain look whether a walk is wanted: time has passed, somebody asked, or one ended.
+    pub(super) fn look_for_walk(&mut self) {
+        self.walk_wanted = true;
     }
 
     /// One turn of the walk: a few chunks, as far as the sink has room.
@@ -122,6 +127,7 @@ impl Node {
 
     fn end_job(&mut self, now: Now, outcome: Result<u64, slotmesh_replication::disk::DiskError>) {
         let Some(job) = self.job.take() else { return };
+        self.look_for_walk();
         if outcome.is_err() {
             self.engine.abort_save();
         }
@@ -147,6 +153,7 @@ impl Node {
     /// Gives up the running walk: the dataset it pictures is being replaced.
     pub(super) fn cancel_snapshots(&mut self, now: Now) {
         let Some(mut job) = self.job.take() else { return };
+        self.look_for_walk();
         self.engine.abort_save();
         job.cancel(now, &mut self.replication.feeds, &mut self.tickets);
         while let Some((ticket, op)) = job.poll() {

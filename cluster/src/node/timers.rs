@@ -105,6 +105,7 @@ impl Node {
         let needed = self.replication.feeds.needed();
         self.replication.log.trim(needed);
         self.follow_readers();
+        self.look_for_walk();
     }
 
     fn replication_deadline(&self) -> Option<Instant> {
