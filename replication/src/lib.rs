@@ -13,5 +13,6 @@ pub mod link;
 pub mod log;
 pub mod note;
 pub mod offset;
+pub mod persist;
 mod transfer;
 pub mod wait;

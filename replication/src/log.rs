@@ -46,6 +46,8 @@ struct Mark {
 
 #[derive(Debug)]
 enum Exception {
+    /// Files stop here until they are told to go on: the next bytes are another file's.
+    Barrier,
     /// This many bytes from here on are for replicas only.
     NotForFiles(u64),
     /// These bytes, which are not in the log, are for files only.
@@ -256,11 +258,31 @@ impl Log {
         self.file
     }
 
+    /// Makes the file stop here when it has read everything up to now: what follows is another file's.
+    pub fn raise_file_barrier(&mut self) {
+        self.marks.push_back(Mark { at: self.end(), what: Exception::Barrier });
+    }
+
+    /// Whether the file has read everything before its barrier.
+    pub fn is_at_file_barrier(&self) -> bool {
+        let Some(mark) = self.marks.front() else { return false };
+        matches!(mark.what, Exception::Barrier) && self.file >= Some(mark.at)
+    }
+
+    /// Lets the file read on.
+    pub fn drop_file_barrier(&mut self) {
+        self.marks.retain(|mark| !matches!(mark.what, Exception::Barrier));
+    }
+
     /// The next piece for the file, at most `max` bytes of it unless it is one of a replica's own writes.
     pub fn read_for_file(&mut self, max: usize) -> Option<Bytes> {
         let mut from = self.file?;
         while let Some(mark) = self.marks.pop_front_if(|mark| mark.at <= from) {
             match mark.what {
+                Exception::Barrier => {
+                    self.marks.push_front(mark);
+                    return None;
+                }
                 Exception::FilesOnly(bytes) => return Some(bytes),
                 Exception::NotForFiles(len) => {
                     from = mark.at + len;
@@ -565,6 +587,23 @@ mod tests {
         assert_eq!(text, expected);
         assert_eq!(log.file_position(), Some(log.end()));
         assert_eq!(log.offset(), Offset(2 * (23 + 27) + 37 + 2 * 14));
+    }
+
+    #[test]
+    fn a_file_stops_at_its_barrier() {
+        let (mut log, _) = opened();
+        log.attach_file();
+        log.append_raw(b"before", Audience::All, None);
+        log.append_raw(b"+local", Audience::Files, None);
+        log.raise_file_barrier();
+        log.append_raw(b"local+", Audience::Files, None);
+        log.append_raw(b"after", Audience::All, None);
+
+        assert!(!log.is_at_file_barrier());
+        assert_eq!(file_text(&mut log), "before+local");
+        assert!(log.is_at_file_barrier());
+        log.drop_file_barrier();
+        assert_eq!(file_text(&mut log), "local+after");
     }
 
     #[test]
