@@ -12,7 +12,7 @@ impl Link {
             return self.on_timeout(now);
         }
         match self.stage {
-            Stage::Waiting if now.instant >= self.next_attempt => self.dial(now),
+            Stage::Waiting if now.instant >= self.next_attempt => self.dial(now, "Connecting"),
             Stage::Streaming { .. } if now.instant >= self.next_beat => self.acknowledge(now),
             Stage::Receiving { .. } | Stage::Loading { .. } if now.instant >= self.next_beat => {
                 self.next_beat = now.instant.plus_millis(BEAT_MS);
