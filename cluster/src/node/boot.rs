@@ -238,7 +238,7 @@ impl Node {
         if !socket.is_empty() {
             self.log_notice(format!("The server is now ready to accept connections at {socket}"));
         }
-        self.plan_engine(now);
+        self.timers.wake_engine(now);
         self.follow_configured_primary(now);
     }
 }

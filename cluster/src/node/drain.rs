@@ -23,6 +23,7 @@ impl Node {
         while self.step_persistence(now) {}
         self.flush_sessions(now);
         self.resume_clients(now);
+        self.plan_engine(now);
     }
 
     /// Lets clients go on whose wait ended during the drain; what they do is drained by the next input at the latest.
