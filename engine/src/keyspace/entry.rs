@@ -76,9 +76,7 @@ impl Entry {
             NewValue::Str(bytes) => {
                 Self::new(key, NewValue::Object(Object::String(Bytes::copy_from_slice(bytes).into())), birth)
             }
-            NewValue::Shared(bytes) if bytes.len() <= INLINE_BYTES_MAX => {
-                Self::new(key, NewValue::Str(&bytes), birth)
-            }
+            NewValue::Shared(bytes) if bytes.len() <= INLINE_BYTES_MAX => Self::new(key, NewValue::Str(&bytes), birth),
             NewValue::Shared(bytes) => Self::new(key, NewValue::Object(Object::String(bytes.into())), birth),
             NewValue::Object(object) => {
                 let mut entry = Self::allocate(key, KIND_OBJECT, 0, birth);

@@ -25,8 +25,8 @@ pub use sample::SampleFrom;
 pub use snapshot::{ChunkQueue, SnapshotEncoder, SnapshotRefusal};
 
 use crate::rng::Rng;
-pub use crate::table::hash::{KeyHash, Partitioning};
 use crate::table::hash::KeyHasher;
+pub use crate::table::hash::{KeyHash, Partitioning};
 
 /// The number of a database, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

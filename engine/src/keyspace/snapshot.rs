@@ -227,7 +227,7 @@ impl Keyspace {
 /// Visits the next few buckets; false at the end.
 fn walk_on<S: Summary<Entry>>(table: &Table<Entry, S>, walk: &mut Walk, mut visit: impl FnMut(&Entry)) -> bool {
     let Some(step) = table.step(walk, STEP_BUCKETS) else { return false };
-    step.spots().filter_map(|spot| table.at(spot)).for_each(&mut visit);
+    table.visit(&step, &mut visit);
     true
 }
 

@@ -33,7 +33,10 @@ struct Node {
 impl Directory {
     /// A directory with one family that holds everything.
     pub(crate) fn whole() -> Self {
-        Self { root: Node { depth: 0, bits: 0, cells: vec![Cell { index: 0, depth: 0, parts: 1 }] }, children: Vec::new() }
+        Self {
+            root: Node { depth: 0, bits: 0, cells: vec![Cell { index: 0, depth: 0, parts: 1 }] },
+            children: Vec::new(),
+        }
     }
 
     /// Whether there is no cell at all.

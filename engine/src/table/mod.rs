@@ -13,8 +13,8 @@ pub mod hash;
 pub mod scan;
 
 use directory::Directory;
-use family::{Family, GROUP_BUCKETS_MAX, Group, part_of, span_of};
 pub use family::Summary;
+use family::{Family, GROUP_BUCKETS_MAX, Group, for_each_ahead, part_of, span_of};
 use hash::KeyHash;
 
 /// A hash table that never pauses for long.
@@ -252,11 +252,10 @@ impl<T, S: Summary<T>> Table<T, S> {
                 continue;
             };
             self.group_bytes -= group.items.allocation_size();
-            for item in std::mem::take(&mut group.items) {
-                gone(&item);
-                items += 1;
-                self.len -= 1;
-            }
+            let taken: Vec<T> = std::mem::take(&mut group.items).into_iter().collect();
+            items += taken.len();
+            self.len -= taken.len();
+            for_each_ahead::<T, S>(taken, |item| gone(&item));
         }
         true
     }
