@@ -278,6 +278,12 @@ fn write() {
     set(&mut keyspace, "overwrite random, other lengths, 16 in flight", &|round| 60 + (round % 40) as usize, 16);
     let hash = keyspace.hash(b"counter");
     keyspace.db_mut(DB).set(hash, b"counter", NewValue::Int(0), Expiry::Never);
+    measure("read one key", KEYS, || {
+        for _ in 0..KEYS {
+            let hash = keyspace.hash(black_box(b"counter"));
+            black_box(keyspace.db(DB).find(hash, black_box(b"counter")).map(Entry::value));
+        }
+    });
     measure("increment one key", KEYS, || {
         for number in 0..KEYS {
             if let Some(mut entry) = keyspace.db_mut(DB).find_mut(hash, b"counter") {

@@ -123,6 +123,13 @@ impl<T, S: Summary<T>> Table<T, S> {
         self.group_mut(spot.place).items.get_bucket_mut(spot.bucket as usize)
     }
 
+    /// The item at a spot, beside the summary of its group.
+    #[inline]
+    pub(crate) fn at_with_summary(&mut self, spot: Spot) -> Option<(&mut T, &mut S)> {
+        let group = self.group_mut(spot.place);
+        Some((group.items.get_bucket_mut(spot.bucket as usize)?, &mut group.summary))
+    }
+
     /// Adds an item that is not in the table.
     ///
     /// When a family had to be divided, the families that were added are in `grown`.
