@@ -172,7 +172,9 @@ impl Aof {
         log.attach_file();
         match aof.manifest.increments.last() {
             Some(last) => {
+                let text = format!("Opening AOF incr file {} on server start", last.name);
                 let path = aof.path(&last.name);
+                aof.note(Note::notice(text));
                 aof.writer.open(path, last_bytes, log.end());
                 aof.clean_history(tickets);
             }
