@@ -2,8 +2,8 @@
 //!
 //! [`Feeds`] answers REPLCONF, PSYNC and SYNC, says when a snapshot must be made for those that wait, and fills the
 //! out-buffer of each replica when there is room: control lines first, then the snapshot, then the log from where the
-//! snapshot was taken. Nothing is queued per replica that the log holds anyway. [`peer`] has the states of one
-//! replica, [`command`] the words of REPLCONF, [`fill`] the bytes, [`sync`] the snapshots, [`cron`] what time does.
+//! snapshot was taken. Nothing is queued per replica that the log holds anyway. `peer` has the states of one
+//! replica, `command` the words of REPLCONF, `fill` the bytes, `sync` the snapshots, `cron` what time does.
 
 pub(crate) mod command;
 mod cron;

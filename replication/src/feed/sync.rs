@@ -271,6 +271,13 @@ impl Feeds {
         self.release_file(tickets);
     }
 
+    /// Tells that a newer dump was saved: the file being sent must not replace it.
+    pub fn newer_dump_saved(&mut self) {
+        if let Some(Transfer { stage: Stage::File { keep_as, .. }, .. }) = &mut self.transfer {
+            *keep_as = None;
+        }
+    }
+
     /// Once nobody reads the snapshot's file any more, gives it its lasting name or removes it.
     pub(super) fn release_file(&mut self, tickets: &mut Tickets) {
         let Some(Transfer { stage: Stage::File { path, keep_as }, .. }) = &self.transfer else { return };

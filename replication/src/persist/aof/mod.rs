@@ -1,7 +1,7 @@
 //! The append only file: a reader of the log that writes what it reads to disk.
 //!
-//! [`Aof`] follows the log like a replica that never answers. [`write`] has the path of its bytes (append, fsync,
-//! failure and repair), [`rewrite`] the change to a new base: a walk over the keyspace into a base file while the log
+//! [`Aof`] follows the log like a replica that never answers. `write` has the path of its bytes (append, fsync,
+//! failure and repair), `rewrite` the change to a new base: a walk over the keyspace into a base file while the log
 //! goes on into a new incremental file. Start-up is in [`recover`](super::recover).
 
 mod rewrite;
