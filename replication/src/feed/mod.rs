@@ -48,6 +48,7 @@ pub struct Feeds {
     idle_since: Option<Instant>,
     next_ping: Instant,
     next_cron: Instant,
+    last_tick: Instant,
 }
 
 /// The options this side of replication follows.
@@ -145,6 +146,7 @@ impl Feeds {
             idle_since: Some(now.instant),
             next_ping: now.instant,
             next_cron: now.instant,
+            last_tick: now.instant,
         }
     }
 

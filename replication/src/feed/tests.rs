@@ -240,6 +240,19 @@ fn replicas_during_a_socket_snapshot_wait_for_the_next() {
 }
 
 #[test]
+fn an_overdue_snapshot_leaves_no_deadline_in_the_past() {
+    let mut primary = Primary::new(FeedConfig::default());
+    primary.greet(A);
+    primary.psync(A, b"?", "-1").unwrap();
+    assert_eq!(primary.feeds.deadline(), primary.now.instant);
+    for _ in 0..20 {
+        primary.wait(700);
+        assert!(primary.feeds.deadline() > primary.now.instant);
+    }
+    assert_eq!(primary.feeds.wants_snapshot(primary.now), Some(SyncForm::Sockets));
+}
+
+#[test]
 fn enough_waiting_replicas_end_the_delay() {
     let mut primary = Primary::new(FeedConfig { diskless_replicas_max: 2, ..FeedConfig::default() });
     primary.greet(A);

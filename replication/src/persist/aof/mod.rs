@@ -249,7 +249,7 @@ impl Aof {
 
     /// When [`flush`](Self::flush) has something to do by time alone.
     pub fn deadline(&self) -> Option<Instant> {
-        self.writer.deadline(self.config.fsync)
+        self.writer.deadline(self.syncs_by_time())
     }
 
     /// What INFO shows.
