@@ -32,7 +32,8 @@ impl Link {
 
     /// When [`tick`](Self::tick) has something to do at the latest; nothing for a node that is not a replica.
     pub fn deadline(&self) -> Option<Instant> {
-        let timeout = self.last_io + self.config.timeout;
+        // The timeout has passed only after its last moment.
+        let timeout = (self.last_io + self.config.timeout).plus_millis(1);
         match self.stage {
             Stage::Idle => None,
             Stage::Waiting => Some(self.next_attempt),

@@ -3,7 +3,7 @@
 //! Lives here: dialling, the handshake, PSYNC, the reception of snapshots, acknowledgements, timeouts, and what is
 //! remembered for a partial resynchronisation. What does not: applying anything. Snapshot bytes leave as
 //! [`Output::Rdb`]; once [`Link::is_streaming`], bytes of the connection are commands and belong to the node, which
-//! reports how far it has applied them. [`receive`] has what arriving bytes do, [`cron`] what time does.
+//! reports how far it has applied them. `receive` has what arriving bytes do, `cron` what time does.
 
 mod cron;
 mod receive;

@@ -293,6 +293,8 @@ fn random_bytes_from_a_primary_never_panic() {
             assert!(used > 0 || replica.link.is_streaming(), "seed {seed} round {round}");
         }
         replica.wait(1000 * rng.below(70));
+        let deadline = replica.link.deadline().unwrap();
+        assert!(deadline > replica.now.instant, "seed {seed} round {round}: {:?}", replica.link.state());
     }
 }
 
