@@ -58,7 +58,9 @@ fn check(family: &str, target: &str, server: &Path) {
             continue;
         }
         let server = launch(server);
-        let report = run::run(&script, &mut TcpTarget::new(target, server.address()));
+        let lacking = if target == "ours" { LACKING } else { &[] };
+        let tcp = TcpTarget::new(target, server.address());
+        let report = run::run(&script, &mut lacking.iter().fold(tcp, |tcp, feature| tcp.lacking(feature)));
         cases += report.cases;
         checks += report.checks;
         for failure in report.failures {
@@ -90,3 +92,6 @@ fn scripts() -> PathBuf {
 fn server_under_test() -> Option<PathBuf> {
     std::env::var_os("SLOTMESH_SERVER").map(PathBuf::from)
 }
+
+/// Features our server does not have yet; shrinks as families arrive.
+const LACKING: &[&str] = &["hash", "list", "newer", "set", "stream", "zset"];
