@@ -90,6 +90,9 @@ fn fill(kind: &str, rng: &mut Rng, args: &mut Vec<Vec<u8>>) {
         // Far apart, so that no two are equal on one server and a millisecond apart on the other.
         "seconds" => args.push((1_000 + rng.below(1_000_000_000)).to_string().into_bytes()),
         "millis" => args.push((1_000_000 + rng.below(1_000_000_000_000)).to_string().into_bytes()),
+        // Past points are left to commands that delete at once: after SET the reference's count depends on when
+        // it gets to the key.
+        "later-millis" => args.push((33_177_117_420_000 + rng.below(1_000_000)).to_string().into_bytes()),
         "at" => args.push(pick(rng, POINTS)),
         "at-millis" => args.push(pick(rng, POINTS_MILLIS)),
         other => panic!("the table names an unknown kind `{other}`"),
@@ -117,7 +120,7 @@ const STRING: &[&str] = &[
     "MSET <pairs>",
     "MSETNX <pairs>",
     "PSETEX <key> <millis> <value>",
-    "SET <key> <value> [NX|XX] [GET] [EX <seconds>|PX <millis>|EXAT <at>|PXAT <at-millis>|KEEPTTL]",
+    "SET <key> <value> [NX|XX] [GET] [EX <seconds>|PX <millis>|PXAT <later-millis>|KEEPTTL]",
     "SET <key> <int>",
     "SET <key> <float>",
     "SETEX <key> <seconds> <value>",

@@ -49,13 +49,13 @@ impl Pair {
             let is_same = if name == b"EXEC" {
                 transaction_agrees(&queued, &ours, &theirs)
             } else {
-                agree(rule(&name), &ours, &theirs)
+                agree(rule(command), &ours, &theirs)
             };
             if !is_same {
                 return Err(Mismatch { at, command: shown(command), ours: show(&ours), theirs: show(&theirs) });
             }
             if theirs == Reply::Simple(b"QUEUED".to_vec()) {
-                queued.push(rule(&name));
+                queued.push(rule(command));
             } else if name == b"EXEC" || (matches!(name.as_slice(), b"MULTI" | b"DISCARD") && !theirs.is_error()) {
                 queued.clear();
             }
@@ -114,7 +114,7 @@ impl Pair {
 
     fn check(&mut self, command: &[Vec<u8>]) -> Result<Reply, Mismatch> {
         let (ours, theirs) = self.call(command);
-        if agree(rule(&command[0]), &ours, &theirs) {
+        if agree(rule(command), &ours, &theirs) {
             Ok(theirs)
         } else {
             Err(Mismatch { at: 0, command: shown(command), ours: show(&ours), theirs: show(&theirs) })
