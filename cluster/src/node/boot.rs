@@ -25,6 +25,8 @@ pub(super) enum Life {
     },
     /// It reads its dataset.
     Loading(Box<super::recovery::Recovery>),
+    /// It writes the first base of its append only file: before that no write could be promised.
+    FirstBase(Box<LoadInfo>),
     /// It serves.
     Running,
     /// It has ended.

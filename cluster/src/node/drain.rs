@@ -19,8 +19,9 @@ impl Node {
             | self.step_persistence(now)
             | self.step_waits(now)
         {}
+        self.replication.feeds.enforce_limits(now, &mut self.replication.log);
         self.flush_aof(now);
-        while self.step_persistence(now) {}
+        while self.step_feeds(now) | self.step_persistence(now) {}
         self.flush_sessions(now);
         self.resume_clients(now);
         self.plan_engine(now);

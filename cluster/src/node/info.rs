@@ -192,6 +192,7 @@ fn persistence(node: &mut Node, now: Now, text: &mut String) {
 
 fn stats(node: &mut Node, _: Now, text: &mut String) {
     let counters = &node.counters;
+    let syncs = node.replication.feeds.counts();
     let core = node.engine.core();
     let stats = &core.stats;
     use slotmesh_engine::pubsub::Kind;
@@ -201,9 +202,9 @@ fn stats(node: &mut Node, _: Now, text: &mut String) {
         "total_net_input_bytes" => counters.net_input_bytes,
         "total_net_output_bytes" => counters.net_output_bytes,
         "rejected_connections" => counters.rejected_connections,
-        "sync_full" => counters.full_syncs,
-        "sync_partial_ok" => counters.partial_syncs,
-        "sync_partial_err" => counters.partial_sync_errors,
+        "sync_full" => syncs.full,
+        "sync_partial_ok" => syncs.partial,
+        "sync_partial_err" => syncs.refused,
         "expired_keys" => stats.expired_keys,
         "evicted_keys" => stats.evicted_keys,
         "keyspace_hits" => stats.keyspace_hits,

@@ -115,9 +115,6 @@ struct Counters {
     net_output_bytes: u64,
     output_limit_disconnections: u64,
     query_limit_disconnections: u64,
-    full_syncs: u64,
-    partial_syncs: u64,
-    partial_sync_errors: u64,
 }
 
 impl Node {

@@ -178,7 +178,7 @@ impl Node {
                 aof::Output::Durable(ticket) => self.release_replies(ticket),
                 aof::Output::Exit => self.exit(1),
                 aof::Output::Note(note) => self.note(note),
-                aof::Output::Rewritten(_) => {}
+                aof::Output::Rewritten(complete) => self.first_base_done(now, complete),
             }
             return true;
         }

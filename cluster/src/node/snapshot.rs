@@ -11,6 +11,7 @@ use slotmesh_replication::feed::SyncForm;
 use slotmesh_replication::persist::job::{Purpose, SnapshotJob};
 
 use super::Node;
+use super::boot::Life;
 use crate::machine::Effect;
 
 impl Node {
@@ -63,7 +64,7 @@ impl Node {
 
     /// Begins the next walk that somebody waits for.
     fn begin_wanted(&mut self, now: Now) -> bool {
-        if self.engine.core().is_loading {
+        if matches!(self.life, Life::Loading(_)) {
             return false;
         }
         if self.begin_wanted_file(now) {
@@ -84,7 +85,6 @@ impl Node {
         replication.feeds.begin_snapshot(SyncForm::Sockets, &replication.log, rng);
         let at = self.replication.log.end();
         self.job = Some(SnapshotJob::to_sockets(now, at));
-        self.counters.full_syncs += 1;
         self.plan_snapshot();
         true
     }
@@ -98,7 +98,6 @@ impl Node {
         replication.feeds.begin_snapshot(SyncForm::Disk, &replication.log, rng);
         let at = self.replication.log.end();
         self.job = Some(SnapshotJob::to_file(now, Purpose::SyncFile, at, path, &mut self.tickets));
-        self.counters.full_syncs += 1;
         self.plan_snapshot();
         true
     }

@@ -49,6 +49,7 @@ pub struct Feeds {
     next_ping: Instant,
     next_cron: Instant,
     last_tick: Instant,
+    counts: SyncCounts,
 }
 
 /// The options this side of replication follows.
@@ -119,6 +120,17 @@ pub enum Output {
     Ready(PeerId),
 }
 
+/// How replicas that came were served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SyncCounts {
+    /// With a full synchronisation (`sync_full`).
+    pub full: u64,
+    /// By going on where they were (`sync_partial_ok`).
+    pub partial: u64,
+    /// Asked to go on and could not (`sync_partial_err`).
+    pub refused: u64,
+}
+
 /// One replica as INFO and ROLE show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeedInfo {
@@ -146,6 +158,7 @@ impl Feeds {
             idle_since: Some(now.instant),
             next_ping: now.instant,
             next_cron: now.instant,
+            counts: SyncCounts::default(),
             last_tick: now.instant,
         }
     }
@@ -153,6 +166,11 @@ impl Feeds {
     /// Follows changed options.
     pub fn configure(&mut self, config: FeedConfig) {
         self.config = config;
+    }
+
+    /// How replicas that came were served so far.
+    pub fn counts(&self) -> SyncCounts {
+        self.counts
     }
 
     /// Takes the next output.

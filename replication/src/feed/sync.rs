@@ -91,8 +91,13 @@ impl Feeds {
         let name = self.attach(now, request.peer, request.origin);
         self.note(Note::notice(format!("Replica {name} asks for synchronization")));
         match log.resume(request.id, offset) {
-            Ok(from) => self.resume(now, request.peer, from, log),
+            Ok(from) => {
+                self.counts.partial += 1;
+                self.resume(now, request.peer, from, log);
+            }
             Err(refusal) => {
+                self.counts.refused += u64::from(refusal != ResyncRefusal::Requested);
+                self.counts.full += 1;
                 self.explain(&name, &request, offset, refusal, log);
                 self.wait_for_snapshot(now, request.peer, log, rng);
             }
@@ -122,6 +127,7 @@ impl Feeds {
         if let Some(feed) = self.feeds.get_mut(&peer) {
             feed.pre_psync = true;
         }
+        self.counts.full += 1;
         self.wait_for_snapshot(now, peer, log, rng);
         Ok(())
     }

@@ -203,6 +203,11 @@ impl Aof {
         self.mode != Mode::Off
     }
 
+    /// Whether it is on and its first base is not complete: nothing written can be promised yet.
+    pub fn wants_first_base(&self) -> bool {
+        self.mode == Mode::Creating
+    }
+
     /// Turns the append only file on: the next walk writes its first base. `starting` says that the node starts.
     pub fn enable(&mut self, starting: Starting) {
         if self.mode != Mode::Off {
