@@ -25,6 +25,8 @@ pub(super) enum Life {
     },
     /// It reads its dataset.
     Loading(Box<super::recovery::Recovery>),
+    /// It writes the first base of its append only file: before that no write could be promised.
+    FirstBase(Box<LoadInfo>),
     /// It serves.
     Running,
     /// It has ended.
@@ -231,7 +233,7 @@ impl Node {
         if !socket.is_empty() {
             self.log_notice(format!("The server is now ready to accept connections at {socket}"));
         }
-        self.plan_engine(now);
+        self.timers.wake_engine(now);
         self.follow_configured_primary(now);
     }
 }

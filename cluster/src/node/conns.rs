@@ -58,13 +58,16 @@ pub(crate) struct Client {
     pub(crate) closing: bool,
     /// What stops its next request from running.
     pub(crate) waiting: Option<Waiting>,
-    /// Log offset after its last write, which WAIT compares with.
+    /// Whether it ran a write since WAIT last looked.
+    pub(crate) wrote: bool,
+    /// Log offset that covers its writes, which WAIT compares with.
     pub(crate) wrote_to: u64,
     /// The last command, by its place in the registry.
     pub(crate) last_command: Option<slotmesh_engine::command::CommandId>,
     /// Since when its output is over the soft limit.
     pub(crate) over_soft_limit: Option<Instant>,
     pub(crate) bytes_in: u64,
+    /// Bytes ever put into its buffer, as far as they are counted.
     pub(crate) bytes_out: u64,
     pub(crate) commands: u64,
 }
@@ -215,6 +218,7 @@ impl Client {
             role: Role::Normal,
             closing: false,
             waiting: None,
+            wrote: false,
             wrote_to: 0,
             last_command: None,
             over_soft_limit: None,

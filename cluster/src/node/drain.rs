@@ -19,11 +19,13 @@ impl Node {
             | self.step_persistence(now)
             | self.step_waits(now)
         {}
+        self.replication.feeds.enforce_limits(now, &mut self.replication.log);
         self.flush_aof(now);
-        while self.step_persistence(now) {}
+        while self.step_feeds(now) | self.step_persistence(now) {}
         self.flush_sessions(now);
         self.sample_rates(now);
         self.resume_clients(now);
+        self.plan_engine(now);
     }
 
     /// Lets clients go on whose wait ended during the drain; what they do is drained by the next input at the latest.

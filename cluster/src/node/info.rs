@@ -241,6 +241,7 @@ fn stats(node: &mut Node, now: Now, text: &mut String) {
     use slotmesh_engine::pubsub::Kind;
     let rates = node.rates_now(now);
     let counters = &node.counters;
+    let syncs = node.replication.feeds.counts();
     let core = node.engine.core();
     let stats = &core.stats;
     fields!(text,
@@ -256,9 +257,9 @@ fn stats(node: &mut Node, now: Now, text: &mut String) {
         "instantaneous_input_repl_kbps" => format_args!("{:.2}", rates.replication_input_bytes / 1024.0),
         "instantaneous_output_repl_kbps" => format_args!("{:.2}", rates.replication_output_bytes / 1024.0),
         "rejected_connections" => counters.rejected_connections,
-        "sync_full" => counters.full_syncs,
-        "sync_partial_ok" => counters.partial_syncs,
-        "sync_partial_err" => counters.partial_sync_errors,
+        "sync_full" => syncs.full,
+        "sync_partial_ok" => syncs.partial,
+        "sync_partial_err" => syncs.refused,
         "expired_keys" => stats.expired_keys,
         // A key is removed when it is due, not when a sample meets it.
         "expired_stale_perc" => "0.00",

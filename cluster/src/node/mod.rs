@@ -77,6 +77,8 @@ pub struct Node {
     persistence: Persistence,
     /// The walk that is running.
     job: Option<SnapshotJob>,
+    /// Whether the next drain looks for a walk to begin.
+    walk_wanted: bool,
     following: Following,
     /// Changes of the configuration that wait for the host.
     reconfiguring: Reconfiguring,
@@ -129,9 +131,6 @@ struct Counters {
     writes: u64,
     output_limit_disconnections: u64,
     query_limit_disconnections: u64,
-    full_syncs: u64,
-    partial_syncs: u64,
-    partial_sync_errors: u64,
 }
 
 impl Node {
@@ -162,6 +161,7 @@ impl Node {
             replication,
             persistence: Persistence::new(Now::default(), &config, 0),
             job: None,
+            walk_wanted: false,
             following: Following::default(),
             reconfiguring: Reconfiguring::default(),
             ending: None,
@@ -298,6 +298,14 @@ impl Machine for Node {
             Input::Signal(Signal::Interrupt) => self.on_signal(now, "SIGINT"),
             Input::Signal(Signal::Terminate) => self.on_signal(now, "SIGTERM"),
             Input::Timer => self.on_timer(now),
+        }
+        self.drain(now);
+    }
+
+    fn receive_many(&mut self, now: Now, batch: &[(ConnId, &[u8])]) {
+        self.last_now = now;
+        for &(conn, bytes) in batch {
+            self.on_received(now, conn, bytes);
         }
         self.drain(now);
     }

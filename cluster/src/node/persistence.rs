@@ -205,7 +205,10 @@ impl Node {
                 aof::Output::Durable(ticket) => self.release_replies(ticket),
                 aof::Output::Exit => self.exit(1),
                 aof::Output::Note(note) => self.note(note),
-                aof::Output::Rewritten(done) => self.persistence.rewrites.end(now, done),
+                aof::Output::Rewritten(complete) => {
+                    self.persistence.rewrites.end(now, complete);
+                    self.first_base_done(now, complete);
+                }
             }
             return true;
         }
@@ -395,6 +398,12 @@ impl Node {
         }
     }
 
+    /// Whether writes are refused because of a file.
+    pub(super) fn has_persistence_error(&self) -> bool {
+        let aof_failed = |aof: &Aof| aof.is_on() && aof.refusal(&self.replication.log).is_some();
+        self.persistence.saver.refuses_writes() || self.persistence.aof.as_ref().is_some_and(aof_failed)
+    }
+
     /// Why writes are refused because of a file, if they are.
     pub(super) fn persistence_error(&self) -> Option<ReplyError> {
         if self.persistence.saver.refuses_writes() {
@@ -416,6 +425,7 @@ impl Node {
             return;
         }
         self.persistence.next_cron = now.instant.plus_millis(CRON_MS);
+        self.look_for_walk();
         self.flush_aof(now);
         if self.ending.is_some() {
             self.look_for_last_sync(now);

@@ -282,7 +282,6 @@ impl Node {
             bus.set_config(now, bus_after);
         }
         self.adopt_aof_config(now, &config, changed.has("appendonly"));
-        self.plan_engine(now);
     }
 
     /// Without a password every session is that of the default user.
@@ -303,6 +302,7 @@ impl Node {
             aof.disable(now, &mut replication.log, tickets);
         }
         self.follow_readers();
+        self.look_for_walk();
     }
 
     // --- CONFIG REWRITE ---------------------------------------------------------------------------------------

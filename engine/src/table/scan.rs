@@ -73,6 +73,12 @@ impl<T, S: Summary<T>> Table<T, S> {
         Some(Step { place, buckets: first..last })
     }
 
+    /// Visits the items of a step, all of them loading at the same time.
+    pub(crate) fn visit<'a>(&'a self, step: &Step, mut visit: impl FnMut(&'a T)) {
+        step.spots().filter_map(|spot| self.at(spot)).for_each(S::prefetch);
+        step.spots().filter_map(|spot| self.at(spot)).for_each(&mut visit);
+    }
+
     /// Continues a scan at `cursor` (0 begins one) and returns the cursor to continue with (0 ends it).
     ///
     /// Visits about `count` items, fewer where the table is sparse, more to complete a row of [`ROW`] buckets. An
@@ -82,10 +88,10 @@ impl<T, S: Summary<T>> Table<T, S> {
         let mut walk = self.unpack(cursor);
         let (mut items, mut rows) = (0, 0);
         while let Some(step) = self.step(&mut walk, ROW) {
-            for item in step.spots().filter_map(|spot| self.at(spot)) {
+            self.visit(&step, |item| {
                 visit(item);
                 items += 1;
-            }
+            });
             rows += 1;
             let enough = items >= count || rows >= count.saturating_mul(SPARSE_ROWS_PER_COUNT);
             if enough && let Some(cursor) = pack(&walk) {
@@ -98,7 +104,7 @@ impl<T, S: Summary<T>> Table<T, S> {
     fn unpack(&self, cursor: u64) -> Walk {
         let position = cursor >> (64 - POSITION_BITS) << (64 - POSITION_BITS);
         let stamp = (cursor >> ROW_BITS) as u32 & STAMP_MASK;
-        let bucket = (cursor as u32 & (1 << ROW_BITS) - 1) * ROW;
+        let bucket = (cursor as u32 & ((1 << ROW_BITS) - 1)) * ROW;
         let mut walk = Walk { position, generation: 0, bucket: 0, done: false };
         if let Some((place, start, _)) = self.stretch(position) {
             let generation = self.group_generation(place);

@@ -53,6 +53,7 @@ fn rewrite(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
 fn resetstat(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     node.engine.core_mut().stats = Stats::default();
     node.counters = Counters::default();
+    node.replication.feeds.reset_counts();
     node.engine.reply(call.session).ok();
     Ok(())
 }
