@@ -90,6 +90,8 @@ pub(crate) enum Waiting {
     Host,
     /// CLIENT PAUSE, or a failover in progress.
     Pause,
+    /// The time of other requests must be told first, so that the next one is measured alone.
+    Turn,
     /// WAIT; replication knows for what.
     Replicas,
     /// DEBUG SLEEP: the whole node is deaf for a while.

@@ -273,6 +273,7 @@ impl Node {
         if changed.has("repl-backlog-size") {
             self.replication.log.resize(config.repl_backlog_size);
         }
+        self.timing.configure(&config);
         let link_config = self.link_config();
         if let Some(link) = &mut self.replication.link {
             link.configure(link_config);
