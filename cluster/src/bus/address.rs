@@ -43,17 +43,19 @@ impl Bus {
     /// The answer to our MEET or first PING: the entry gets the node's id, or goes if that is known already.
     ///
     /// Returns the node that is known from now on.
-    pub(super) fn end_handshake(&mut self, entry: NodeKey, header: &Header) -> Option<NodeKey> {
+    pub(super) fn end_handshake(&mut self, now: Now, entry: NodeKey, header: &Header) -> Option<NodeKey> {
         if self.table.find(&header.sender).is_some() {
             self.forget_node(entry);
             return None;
         }
         self.table.rename(entry, header.sender);
         let node = self.table.node_mut(entry);
+        node.created = now.instant;
         node.flags.remove(NodeFlags::HANDSHAKE.with(NodeFlags::MEET));
         let role = if header.primary.is_some() { NodeFlags::REPLICA } else { NodeFlags::PRIMARY };
         self.table.set_role(entry, role);
         self.log(LogLevel::Debug, format!("Handshake with node {} completed.", header.sender));
+        self.announce_node(now.instant);
         self.save();
         Some(entry)
     }

@@ -26,6 +26,8 @@
 //!   the next gossip round.
 //! - A replica repeats the FAIL of its primary before it asks for votes, so that no voter refuses for not having
 //!   heard of it; and its delays shrink with node timeouts below 15 s as in Valkey 9.
+//! - A node that learns of another pings some peers at once, and tells of the newest nodes first: a cluster forms in
+//!   a few round trips. ADDSLOTS, DELSLOTS and REPLICATE are announced, too.
 //! - A node that starts without a nodes.conf has no stale claim, and skips the two seconds that a restarted primary
 //!   waits before it serves.
 

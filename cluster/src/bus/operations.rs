@@ -157,6 +157,7 @@ impl Bus {
             self.table.assign(slot, Some(self.table.me));
         }
         self.slots_changed();
+        self.announce_slots(now.instant);
         self.finish(now);
         Ok(())
     }
@@ -169,6 +170,7 @@ impl Bus {
         self.check_slots(slots, |owned, slot| (!owned).then_some(ClusterError::SlotUnassigned(slot)))?;
         self.begin(now);
         self.unassign(slots.iter().copied().collect());
+        self.announce_slots(now.instant);
         self.finish(now);
         Ok(())
     }
@@ -183,6 +185,7 @@ impl Bus {
         }
         self.begin(now);
         self.unassign(self.myself().slots.clone());
+        self.announce_slots(now.instant);
         self.finish(now);
         Ok(())
     }

@@ -139,7 +139,7 @@ impl Bus {
         let mut sender = sender;
         if let Some(expected) = expected.filter(|_| beat.kind == Heartbeat::Pong) {
             if self.table.node(expected).is_handshake() {
-                sender = self.end_handshake(expected, header);
+                sender = self.end_handshake(now, expected, header);
             } else if sender != Some(expected) {
                 return self.lose_address(expected);
             }
