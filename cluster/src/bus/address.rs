@@ -6,7 +6,7 @@ use slotmesh_engine::time::Now;
 
 use super::Bus;
 use super::link::{Link, Side};
-use super::message::{Header, NodeFlags, NodeId};
+use super::message::{Header, NodeFlags, NodeId, is_hostname};
 use super::output::{BusOutput, LinkId};
 use super::table::{Address, Node};
 use crate::machine::LogLevel;
@@ -126,7 +126,10 @@ impl Bus {
             pport: config.pport,
             cport: config.cport,
         };
-        me.hostname.clone_from(&config.announce_hostname);
+        me.hostname.clear();
+        if is_hostname(config.announce_hostname.as_bytes()) {
+            me.hostname.push_str(&config.announce_hostname);
+        }
         me.flags.set(NodeFlags::NOFAILOVER, config.replica_no_failover);
     }
 

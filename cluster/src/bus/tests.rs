@@ -7,3 +7,4 @@ mod lease;
 mod manual;
 mod partition;
 mod rules;
+mod solo;
