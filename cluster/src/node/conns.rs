@@ -84,6 +84,8 @@ pub(crate) enum Role {
 /// Why a client's requests wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Waiting {
+    /// The host's answer: a file, a listener, the end of the node.
+    Host,
     /// CLIENT PAUSE, or a failover in progress.
     Pause,
     /// WAIT; replication knows for what.
@@ -172,6 +174,11 @@ impl Conns {
     pub(crate) fn release_holds(&mut self, ticket: Ticket) -> Vec<ConnId> {
         let held = self.slots.iter_mut().filter(|(_, conn)| conn.out.len() > 0);
         held.filter_map(|(_, conn)| conn.out.release(ticket).then_some(conn.id)).collect()
+    }
+
+    /// Memory of the bytes that wait for bus links and for the primary.
+    pub(crate) fn link_bytes(&self) -> usize {
+        self.slots.iter().map(|(_, conn)| conn.out.allocated()).sum()
     }
 
     /// All clients, by place.

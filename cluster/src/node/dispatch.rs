@@ -232,7 +232,7 @@ impl Node {
         self.engine.session(session).transaction.as_ref().is_some_and(|transaction| transaction.writes)
     }
 
-    fn is_local(&self, conn: ConnId) -> bool {
+    pub(super) fn is_local(&self, conn: ConnId) -> bool {
         self.conns.client(conn).is_some_and(|client| match &client.peer {
             Peer::InProcess | Peer::Unix { .. } => true,
             Peer::Tcp { remote, .. } => remote.ip().is_loopback(),
