@@ -67,6 +67,7 @@ pub(crate) struct Client {
     /// Since when its output is over the soft limit.
     pub(crate) over_soft_limit: Option<Instant>,
     pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
     pub(crate) commands: u64,
 }
 
@@ -221,6 +222,7 @@ impl Client {
             last_command: None,
             over_soft_limit: None,
             bytes_in: 0,
+            bytes_out: 0,
             commands: 0,
         }
     }
