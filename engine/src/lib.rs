@@ -1,8 +1,29 @@
 //! The storage engine: values, keyspace, commands, sessions.
 //!
-//! It does not know a connection, a node id or a file name, and reads no clock: see [`time`].
+//! Lives here: everything that is a function of requests and time. What does not: connections, node ids, file
+//! names, clocks, threads. An [`Engine`] is usable alone, as a store with sessions and pub/sub; the cluster crate
+//! composes it into a node. To find your way: [`engine`] runs a command, [`command`] has the families, [`keyspace`]
+//! the data, [`resp`] the protocol.
 
+pub mod changes;
+pub mod command;
+pub mod config;
+pub mod core;
+pub mod engine;
+pub mod error;
+pub mod glob;
+pub mod keyspace;
+pub mod notify;
+pub mod number;
+pub mod pubsub;
+pub mod rdb;
 pub mod resp;
 pub mod rng;
+pub mod session;
 pub mod slot;
+pub mod stats;
+pub mod table;
 pub mod time;
+pub mod watch;
+
+pub use engine::Engine;

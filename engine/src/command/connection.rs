@@ -1,0 +1,51 @@
+//! Commands about the connection that need nothing of the host: AUTH is the host's, PING is here.
+
+use super::keys::NO_KEYS;
+use super::spec::{FAST, LOADING, STALE, Spec, data};
+use super::{Ctx, DataFn};
+use crate::error::ReplyError;
+use crate::keyspace::DbIndex;
+use crate::number::parse_i64;
+use crate::resp::args::Args;
+use crate::resp::reply::Protocol;
+
+pub(super) const ROWS: &[Spec<DataFn>] = &[
+    data("ECHO", 2, LOADING.and(STALE).and(FAST), NO_KEYS, echo as DataFn),
+    data("PING", -1, FAST, NO_KEYS, ping as DataFn)
+        .tips(&["request_policy:all_shards", "response_policy:all_succeeded"]),
+    data("SELECT", 2, LOADING.and(STALE).and(FAST), NO_KEYS, select),
+];
+
+fn ping(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
+    if args.len() > 2 {
+        return Err(ReplyError::arity("ping"));
+    }
+    let message = args.get(1);
+    if ctx.session.is_subscribed() && ctx.session.protocol == Protocol::Resp2 {
+        ctx.reply.array(2);
+        ctx.reply.bulk(b"pong");
+        ctx.reply.bulk(message.unwrap_or_default());
+        return Ok(());
+    }
+    match message {
+        Some(message) => ctx.reply.bulk(message),
+        None => ctx.reply.simple("PONG"),
+    }
+    Ok(())
+}
+
+fn echo(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
+    ctx.reply.bulk(&args[1]);
+    Ok(())
+}
+
+fn select(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
+    let number = parse_i64(&args[1]).and_then(|n| i32::try_from(n).ok()).ok_or(ReplyError::NotInteger)?;
+    if ctx.core.config.cluster_enabled && number != 0 {
+        return Err(ReplyError::Fixed("ERR SELECT is not allowed in cluster mode"));
+    }
+    let db = u32::try_from(number).ok().map(DbIndex).filter(|&db| db.0 < ctx.core.keyspace.databases());
+    ctx.session.db = db.ok_or(ReplyError::DbIndex)?;
+    ctx.reply.ok();
+    Ok(())
+}

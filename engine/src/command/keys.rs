@@ -1,0 +1,231 @@
+//! Where a command's keys are.
+//!
+//! A [`KeySpec`] says how to find one group of keys in a request: where to begin and how to go on. Slot checks,
+//! `COMMAND GETKEYS`, ACL key checks and prefetching all use [`each_key`].
+
+use crate::error::ReplyError;
+use crate::resp::args::Args;
+
+/// One group of keys of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeySpec {
+    /// What the command does with these keys.
+    pub access: Access,
+    /// Where the group begins.
+    pub begin: Begin,
+    /// How the keys follow from there.
+    pub find: Find,
+}
+
+/// Where a group of keys begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// At this word.
+    Index(u16),
+    /// Behind this keyword, searched from this word on (negative: from the end, towards the beginning).
+    Keyword(&'static str, i16),
+}
+
+/// How keys follow from the beginning of their group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Find {
+    /// A count at `count` words from the beginning; the first key at `first` words, one every `step`.
+    Count {
+        /// Words from the beginning to the count.
+        count: u16,
+        /// Words from the beginning to the first key.
+        first: u16,
+        /// Words from key to key.
+        step: u16,
+    },
+    /// From the beginning to `last` words further (negative: counted from the request's end), one every `step`.
+    /// With `limit` above 1, only the first part in `limit` of the words up to the end.
+    Range {
+        /// The last key, relative to the first; -1 is the request's last word.
+        last: i16,
+        /// Words from key to key.
+        step: u16,
+        /// Divisor for requests whose later part is no keys (XREAD); 0 or 1 for none.
+        limit: u16,
+    },
+}
+
+/// What a command does with a group of keys; the names are those of Redis's key specifications.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access(u16);
+
+macro_rules! access {
+    ($($(#[$doc:meta])* $name:ident = $bit:literal, $text:literal;)*) => {
+        impl Access {
+            $($(#[$doc])* pub const $name: Self = Self(1 << $bit);)*
+            const NAMES: &'static [(Self, &'static str)] = &[$((Self::$name, $text)),*];
+        }
+    };
+}
+
+access! {
+    /// Reads the value, changes nothing.
+    RO = 0, "RO";
+    /// Reads and changes the value.
+    RW = 1, "RW";
+    /// Replaces the value without reading it.
+    OW = 2, "OW";
+    /// Removes the key.
+    RM = 3, "RM";
+    /// Gives the client data of the value.
+    ACCESS = 4, "access";
+    /// Changes data in a way that depends on what was there.
+    UPDATE = 5, "update";
+    /// Adds data and leaves what was there.
+    INSERT = 6, "insert";
+    /// Removes data from the value.
+    DELETE = 7, "delete";
+    /// A pub/sub channel, not a key.
+    NOT_KEY = 8, "not_key";
+    /// The specification may miss some keys.
+    INCOMPLETE = 9, "incomplete";
+    /// The access depends on the request's words.
+    VARIABLE = 10, "variable_flags";
+}
+
+impl Access {
+    /// Both together.
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether any of `other` is among these.
+    pub const fn any(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// The names clients see.
+    pub fn names(self) -> impl Iterator<Item = &'static str> + Clone {
+        Self::NAMES.iter().filter(move |(access, _)| self.any(*access)).map(|(_, name)| *name)
+    }
+}
+
+impl KeySpec {
+    /// One key at word `index`.
+    pub const fn one(index: u16, access: Access) -> Self {
+        Self { access, begin: Begin::Index(index), find: Find::Range { last: 0, step: 1, limit: 0 } }
+    }
+
+    /// Keys from word `index` to the end, one every `step` words.
+    pub const fn every(index: u16, step: u16, access: Access) -> Self {
+        Self { access, begin: Begin::Index(index), find: Find::Range { last: -1, step, limit: 0 } }
+    }
+
+    /// A count at word `index`, followed by that many keys.
+    pub const fn counted(index: u16, access: Access) -> Self {
+        Self { access, begin: Begin::Index(index), find: Find::Count { count: 0, first: 1, step: 1 } }
+    }
+
+    /// One key behind `keyword`, which is searched from word `from` on.
+    pub const fn after(keyword: &'static str, from: i16, access: Access) -> Self {
+        Self { access, begin: Begin::Keyword(keyword, from), find: Find::Range { last: 0, step: 1, limit: 0 } }
+    }
+}
+
+/// One key at word 1 that is read: `GET`.
+pub const READ_ONE: &[KeySpec] = &[KeySpec::one(1, Access::RO.and(Access::ACCESS))];
+/// One key at word 1 that is read for a property of it: `STRLEN`, `TTL`.
+pub const INSPECT_ONE: &[KeySpec] = &[KeySpec::one(1, Access::RO)];
+/// One key at word 1 that is replaced: `SETEX`.
+pub const OVERWRITE_ONE: &[KeySpec] = &[KeySpec::one(1, Access::OW.and(Access::UPDATE))];
+/// One key at word 1 that is read and changed: `INCR`, whose reply tells the value.
+pub const UPDATE_ONE: &[KeySpec] = &[KeySpec::one(1, Access::RW.and(Access::ACCESS).and(Access::UPDATE))];
+/// One key at word 1 that gets more data: `APPEND`.
+pub const INSERT_ONE: &[KeySpec] = &[KeySpec::one(1, Access::RW.and(Access::INSERT))];
+/// No keys.
+pub const NO_KEYS: &[KeySpec] = &[];
+
+/// Calls `visit` with the word index and access of every key of a request, in order.
+///
+/// # Errors
+/// When a key count is no number or does not fit the request.
+pub fn each_key(specs: &[KeySpec], args: Args<'_>, mut visit: impl FnMut(usize, Access)) -> Result<(), ReplyError> {
+    for spec in specs {
+        let Some(begin) = spec.begin.position(args) else { continue };
+        let (first, last, step) = spec.find.bounds(begin, args)?;
+        let mut index = first;
+        while index <= last && index < args.len() {
+            visit(index, spec.access);
+            index += step.max(1);
+        }
+    }
+    Ok(())
+}
+
+impl Begin {
+    fn position(self, args: Args<'_>) -> Option<usize> {
+        match self {
+            Self::Index(index) => Some(usize::from(index)).filter(|&index| index < args.len()),
+            Self::Keyword(keyword, from) if from >= 0 => {
+                (from as usize..args.len()).find(|&index| args.is(index, keyword)).map(|index| index + 1)
+            }
+            Self::Keyword(keyword, from) => {
+                let last = args.len().checked_sub(from.unsigned_abs() as usize)?;
+                (1..=last).rev().find(|&index| args.is(index, keyword)).map(|index| index + 1)
+            }
+        }
+    }
+}
+
+impl Find {
+    /// First and last word index and the step.
+    fn bounds(self, begin: usize, args: Args<'_>) -> Result<(usize, usize, usize), ReplyError> {
+        match self {
+            Self::Range { last, step, limit } => {
+                let last = if last >= 0 {
+                    begin + last as usize
+                } else if limit > 1 {
+                    begin + ((args.len() - begin) / usize::from(limit)).saturating_sub(last.unsigned_abs() as usize)
+                } else {
+                    args.len().saturating_sub(last.unsigned_abs() as usize)
+                };
+                Ok((begin, last, usize::from(step)))
+            }
+            Self::Count { count, first, step } => {
+                let count = args.get(begin + usize::from(count)).and_then(crate::number::parse_i64);
+                let first = begin + usize::from(first);
+                match count {
+                    Some(0) => Ok((1, 0, 1)),
+                    Some(count) if count > 0 && count as usize <= args.len().saturating_sub(first) => {
+                        Ok((first, first + (count as usize - 1) * usize::from(step), usize::from(step)))
+                    }
+                    _ => Err(ReplyError::Fixed("ERR Invalid arguments specified for command")),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Access, KeySpec, each_key};
+    use crate::resp::args::ArgsBuf;
+
+    fn found(spec: KeySpec, line: &str) -> Vec<usize> {
+        let args: ArgsBuf = line.split(' ').collect();
+        let mut keys = Vec::new();
+        each_key(&[spec], args.as_args(), |index, _| keys.push(index)).unwrap();
+        keys
+    }
+
+    #[test]
+    fn keys_are_found_by_index_step_count_and_keyword() {
+        assert_eq!(found(KeySpec::one(1, Access::RO), "GET k"), [1]);
+        assert_eq!(found(KeySpec::every(1, 2, Access::OW), "MSET a 1 b 2"), [1, 3]);
+        assert_eq!(found(KeySpec::counted(1, Access::RO), "ZUNION 2 a b WEIGHTS 1 2"), [2, 3]);
+        assert_eq!(found(KeySpec::after("STORE", 2, Access::OW), "SORT a BY w store d"), [5]);
+        assert_eq!(found(KeySpec::after("KEYS", -2, Access::RW), "MIGRATE h 1 x 0 5 KEYS k"), [7]);
+    }
+
+    #[test]
+    fn a_count_that_lies_is_an_error() {
+        let args: ArgsBuf = ["ZUNION", "9", "a"].into_iter().collect();
+
+        assert!(each_key(&[KeySpec::counted(1, Access::RO)], args.as_args(), |_, _| {}).is_err());
+    }
+}

@@ -1,0 +1,63 @@
+//! Commands: one row and one function each.
+//!
+//! [`spec`] has the row, [`keys`] says where keys are, [`registry`] finds rows by name, [`ctx`] is what a function
+//! works with. Each family is one file with a `ROWS` table at its top; to see how a command is built, read
+//! [`string`]. Commands about the node (CLUSTER, REPLICAOF, CONFIG, CLIENT LIST) live in the cluster crate.
+
+pub mod ctx;
+pub mod help;
+pub mod keys;
+pub mod registry;
+pub mod spec;
+
+mod connection;
+mod pubsub;
+mod transaction;
+
+pub use ctx::Ctx;
+pub use registry::{Command, CommandId, Registry, Resolved};
+
+pub(crate) use pubsub::allowed_while_subscribed;
+
+use crate::error::ReplyError;
+use crate::resp::args::Args;
+use spec::{Group, Spec};
+
+/// A command on the engine's data: it writes its reply, or returns the error to reply with.
+pub type DataFn = fn(&mut Ctx<'_>, Args<'_>) -> Result<(), ReplyError>;
+
+/// Who runs a command.
+#[derive(Debug, Clone, Copy)]
+pub enum Action {
+    /// The engine, with this function.
+    Data(DataFn),
+    /// EXEC: whoever drives the session runs its queue, since queued commands may be the host's.
+    Exec,
+    /// The host, by a number it chose when it added the row.
+    Host(u16),
+}
+
+/// A subcommand exists but not with these words.
+pub(crate) fn unknown_form(container: &str, word: &[u8]) -> ReplyError {
+    let text = [
+        b"ERR unknown subcommand or wrong number of arguments for '",
+        word,
+        b"'. Try ",
+        container.as_bytes(),
+        b" HELP.",
+    ];
+    ReplyError::text(text.concat())
+}
+
+/// Adds every family of the engine to `registry`.
+pub(crate) fn register(registry: &mut Registry) {
+    let families: [(Group, &'static [Spec<DataFn>]); 3] = [
+        (Group::Connection, connection::ROWS),
+        (Group::PubSub, pubsub::ROWS),
+        (Group::Transactions, transaction::ROWS),
+    ];
+    for (group, rows) in families {
+        registry.add_data(group, rows);
+    }
+    registry.add_exec(&transaction::EXEC);
+}

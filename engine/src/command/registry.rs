@@ -1,0 +1,254 @@
+//! All commands of one engine, by name.
+//!
+//! Rows of the engine and rows of whoever hosts it (a node, a custom server) stand side by side; each entry says who
+//! runs it. Lookups are case-insensitive and allocate nothing.
+
+use hashbrown::HashTable;
+
+use super::keys::KeySpec;
+use super::spec::{Categories, Flags, Group, MOVABLE_KEYS, Spec, arity_allows};
+use super::{Action, DataFn};
+use crate::error::ReplyError;
+use crate::resp::args::Args;
+
+/// A command's place in its engine's registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommandId(u16);
+
+impl CommandId {
+    /// The place as an index into tables kept beside the registry.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A command as registered: its row without the handler's type.
+#[derive(Debug, Clone)]
+pub struct Command {
+    /// The name in capitals; of a subcommand, its own word.
+    pub name: Box<str>,
+    /// The full name in lower case: `get`, `config|get`.
+    pub full_name: Box<str>,
+    /// Number of words; negative for "at least".
+    pub arity: i16,
+    /// Properties.
+    pub flags: Flags,
+    /// Where its keys are.
+    pub keys: &'static [KeySpec],
+    /// The family.
+    pub group: Group,
+    /// All ACL categories.
+    pub categories: Categories,
+    /// Hints for clients.
+    pub tips: &'static [&'static str],
+    /// Who runs it and how; nothing for a container without behaviour of its own.
+    pub action: Option<Action>,
+    /// Its subcommands.
+    pub subcommands: Vec<CommandId>,
+    /// Its container.
+    pub parent: Option<CommandId>,
+}
+
+/// A command found and checked for arity, ready for the gates.
+#[derive(Debug, Clone, Copy)]
+pub struct Resolved {
+    /// Its place in the registry.
+    pub id: CommandId,
+    /// Its properties.
+    pub flags: Flags,
+    /// Where its keys are.
+    pub keys: &'static [KeySpec],
+    /// Who runs it and how.
+    pub action: Action,
+}
+
+/// The table of commands.
+#[derive(Debug, Default)]
+pub struct Registry {
+    commands: Vec<Command>,
+    by_name: HashTable<CommandId>,
+}
+
+impl Registry {
+    /// Adds rows that the engine runs.
+    ///
+    /// # Panics
+    /// When a name is taken: two rows for one name are a mistake in the tables.
+    pub fn add_data(&mut self, group: Group, rows: &'static [Spec<DataFn>]) {
+        self.add(group, rows, |_, handler| Action::Data(handler));
+    }
+
+    /// Adds rows that the host runs. The engine answers their lookup with [`Action::Host`] and `first` plus the
+    /// row's place, counted through the rows and their subcommands in order.
+    ///
+    /// # Panics
+    /// When a name is taken.
+    pub fn add_host<F: Copy>(&mut self, group: Group, rows: &'static [Spec<F>], mut keep: impl FnMut(F) -> u16) {
+        self.add(group, rows, |_, handler| Action::Host(keep(handler)));
+    }
+
+    /// Adds the one command that whoever drives the session must run.
+    pub(crate) fn add_exec(&mut self, row: &'static [Spec<()>]) {
+        self.add(Group::Transactions, row, |_, ()| Action::Exec);
+    }
+
+    fn add<F: Copy>(&mut self, group: Group, rows: &'static [Spec<F>], mut action: impl FnMut(&Spec<F>, F) -> Action) {
+        for row in rows {
+            let id = self.push(group, row, None, row.handler.map(|handler| action(row, handler)));
+            assert!(self.find(row.name.as_bytes()).is_none(), "command {} has two rows", row.name);
+            let hash = hash_name(row.name.as_bytes());
+            self.by_name.insert_unique(hash, id, |&id| hash_name(self.commands[id.index()].name.as_bytes()));
+            for sub in row.subcommands {
+                let sub_id = self.push(group, sub, Some(id), sub.handler.map(|handler| action(sub, handler)));
+                self.commands[id.index()].subcommands.push(sub_id);
+            }
+        }
+    }
+
+    fn push<F>(&mut self, group: Group, row: &Spec<F>, parent: Option<CommandId>, action: Option<Action>) -> CommandId {
+        let id = CommandId(u16::try_from(self.commands.len()).expect("there are fewer than 65536 commands"));
+        let full_name = match parent {
+            Some(parent) => format!("{}|{}", self.commands[parent.index()].full_name, row.name.to_ascii_lowercase()),
+            None => row.name.to_ascii_lowercase(),
+        };
+        let group = if row.group == Group::Generic { group } else { row.group };
+        self.commands.push(Command {
+            name: row.name.into(),
+            full_name: full_name.into_boxed_str(),
+            arity: row.arity,
+            flags: if movable(row.keys) { row.flags | MOVABLE_KEYS } else { row.flags },
+            keys: row.keys,
+            group,
+            categories: Categories::of(row.flags, group, row.acl),
+            tips: row.tips,
+            action,
+            subcommands: Vec::new(),
+            parent,
+        });
+        id
+    }
+
+    /// The command of this name, letters of either case being the same.
+    pub fn find(&self, name: &[u8]) -> Option<CommandId> {
+        self.by_name
+            .find(hash_name(name), |&id| self.commands[id.index()].name.as_bytes().eq_ignore_ascii_case(name))
+            .copied()
+    }
+
+    /// The subcommand of this name.
+    pub fn find_sub(&self, container: CommandId, name: &[u8]) -> Option<CommandId> {
+        let subs = &self.commands[container.index()].subcommands;
+        subs.iter().copied().find(|id| self.commands[id.index()].name.as_bytes().eq_ignore_ascii_case(name))
+    }
+
+    /// A registered command.
+    pub fn get(&self, id: CommandId) -> &Command {
+        &self.commands[id.index()]
+    }
+
+    /// All commands and subcommands, in the order they were added.
+    pub fn iter(&self) -> impl Iterator<Item = (CommandId, &Command)> {
+        self.commands.iter().enumerate().map(|(index, command)| (CommandId(index as u16), command))
+    }
+
+    /// Number of commands, subcommands not counted (`COMMAND COUNT`).
+    pub fn top_level_len(&self) -> usize {
+        self.by_name.len()
+    }
+
+    /// Gives a command another name, or takes its name away when `to` is empty (`rename-command`).
+    ///
+    /// # Errors
+    /// The configuration error's text.
+    pub fn rename(&mut self, from: &[u8], to: &[u8]) -> Result<(), &'static str> {
+        let id = self.find(from).ok_or("No such command in rename-command")?;
+        if !to.is_empty() && self.find(to).is_some() {
+            return Err("Target command name already exists");
+        }
+        let old = hash_name(self.commands[id.index()].name.as_bytes());
+        if let Ok(entry) = self.by_name.find_entry(old, |&found| found == id) {
+            entry.remove();
+        }
+        if !to.is_empty() {
+            self.commands[id.index()].name = String::from_utf8_lossy(to).to_ascii_uppercase().into_boxed_str();
+            let hash = hash_name(to);
+            self.by_name.insert_unique(hash, id, |&id| hash_name(self.commands[id.index()].name.as_bytes()));
+        }
+        Ok(())
+    }
+
+    /// Finds the command a request names and checks its number of words.
+    ///
+    /// # Errors
+    /// Unknown command or subcommand, or the wrong number of words, in Redis's texts.
+    pub fn resolve(&self, args: Args<'_>) -> Result<Resolved, ReplyError> {
+        let Some(mut id) = self.find(args.at(0)) else { return Err(unknown_command(args)) };
+        let mut command = &self.commands[id.index()];
+        if !command.subcommands.is_empty() && args.len() > 1 {
+            match self.find_sub(id, args.at(1)) {
+                Some(sub) => {
+                    id = sub;
+                    command = &self.commands[id.index()];
+                }
+                None if command.action.is_none() => return Err(unknown_subcommand(&command.name, args.at(1))),
+                None => {}
+            }
+        }
+        if !arity_allows(command.arity, args.len()) {
+            return Err(ReplyError::arity(&command.full_name));
+        }
+        match command.action {
+            Some(action) => Ok(Resolved { id, flags: command.flags, keys: command.keys, action }),
+            None => Err(ReplyError::arity(&command.full_name)),
+        }
+    }
+}
+
+/// Whether first, last and step cannot tell all keys.
+fn movable(keys: &[KeySpec]) -> bool {
+    use super::keys::{Begin, Find};
+    keys.iter().any(|spec| {
+        matches!(spec.begin, Begin::Keyword(..))
+            || matches!(spec.find, Find::Count { .. })
+            || matches!(spec.find, Find::Range { limit: 2.., .. })
+    })
+}
+
+/// Names are few and fixed: a short multiplicative hash over the letters without their case bit is enough, and
+/// nobody can flood a table that only rows fill.
+fn hash_name(name: &[u8]) -> u64 {
+    let mut hash = name.len() as u64;
+    for &byte in name {
+        hash = (hash ^ u64::from(byte & 0xdf)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23);
+    }
+    hash
+}
+
+/// `ERR unknown command 'x', with args beginning with: 'a' 'b' `, cut as Redis cuts it.
+fn unknown_command(args: Args<'_>) -> ReplyError {
+    let name = cut(args.at(0), UNKNOWN_TEXT_BYTES_MAX);
+    let mut text = [b"ERR unknown command '", name, b"', with args beginning with: "].concat();
+    let start = text.len();
+    for arg in args.from(1).iter() {
+        let listed = text.len() - start;
+        if listed >= UNKNOWN_TEXT_BYTES_MAX {
+            break;
+        }
+        text.push(b'\'');
+        text.extend_from_slice(cut(arg, UNKNOWN_TEXT_BYTES_MAX - listed));
+        text.extend_from_slice(b"' ");
+    }
+    ReplyError::text(text)
+}
+
+fn unknown_subcommand(container: &str, word: &[u8]) -> ReplyError {
+    let word = cut(word, UNKNOWN_TEXT_BYTES_MAX);
+    ReplyError::text([b"ERR unknown subcommand '", word, b"'. Try ", container.as_bytes(), b" HELP."].concat())
+}
+
+fn cut(bytes: &[u8], max: usize) -> &[u8] {
+    &bytes[..bytes.len().min(max)]
+}
+
+/// Bytes of a client's words that an error reply repeats at the most (Redis 7.0).
+const UNKNOWN_TEXT_BYTES_MAX: usize = 128;

@@ -1,0 +1,530 @@
+//! Running commands: sessions, gates a store needs alone, calls, transactions, deliveries.
+//!
+//! A host that is more than a store (a cluster node) resolves, asks its own gates and then uses [`Engine::call`]; an
+//! application that only wants a store uses [`Engine::execute`].
+
+use slab::Slab;
+
+use crate::changes::Changes;
+use crate::command::ctx::{Effects, key_address};
+use crate::command::spec::{Group, NO_AUTH, Spec};
+use crate::command::{self, Action, Ctx, DataFn, Registry, Resolved};
+use crate::config::Config;
+use crate::core::{Broadcast, Core, is_past};
+use crate::error::ReplyError;
+use crate::keyspace::{KeyHash, Keyspace, Partitioning};
+use crate::pubsub::{Delivery, Kind, PubSub};
+use crate::resp::args::{Args, ArgsBuf};
+use crate::resp::outbuf::{OutBuf, Position};
+use crate::resp::reply::Reply;
+use crate::rng::Rng;
+use crate::session::{Origin, ReplyMode, Session, SessionId, SessionState, Transaction};
+use crate::slot::Slot;
+use crate::stats::{CommandStats, Stats};
+use crate::time::Now;
+use crate::watch::Watch;
+
+/// A store with sessions and pub/sub.
+///
+/// ```
+/// use slotmesh_engine::{Engine, config::Config, resp::args::ArgsBuf, time::Now};
+///
+/// let mut engine = Engine::new(Config::default(), 1);
+/// let session = engine.open();
+/// let request: ArgsBuf = ["ECHO", "hello"].into_iter().collect();
+/// engine.execute(Now::default(), session, request.as_args());
+///
+/// let mut reply = Vec::new();
+/// engine.out(session).take_into(&mut reply);
+/// assert_eq!(reply, b"$5\r\nhello\r\n");
+/// ```
+#[derive(Debug)]
+pub struct Engine {
+    core: Core,
+    sessions: Slab<Session>,
+    next_client_id: u64,
+    /// Sessions whose buffers got bytes since the last drain.
+    noted: Vec<SessionId>,
+}
+
+/// Why EXEC does not run the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExecRefusal {
+    /// A queued command was refused earlier.
+    Aborted,
+    /// No transaction is open.
+    NotOpen,
+    /// A watched key was touched.
+    Touched,
+}
+
+impl Engine {
+    /// An empty store. `seed` decides every hash key and random pick.
+    pub fn new(config: Config, seed: u64) -> Self {
+        let mut rng = Rng::new(seed);
+        let partitioning = if config.cluster_enabled { Partitioning::BySlot } else { Partitioning::ByHash };
+        let keyspace = Keyspace::new(config.databases, partitioning, &mut rng);
+        let mut registry = Registry::default();
+        command::register(&mut registry);
+        let core = Core {
+            registry,
+            keyspace,
+            config,
+            pubsub: PubSub::default(),
+            watch: Watch::default(),
+            changes: Changes::default(),
+            stats: Stats::default(),
+            rng,
+            is_replica: false,
+            is_loading: false,
+            active_expire: true,
+            broadcasts: Vec::new(),
+        };
+        Self { core, sessions: Slab::new(), next_client_id: 1, noted: Vec::new() }
+    }
+
+    /// The same store with more commands of the same kind.
+    ///
+    /// # Panics
+    /// When a row's name is taken.
+    pub fn with_commands(mut self, rows: &'static [Spec<DataFn>]) -> Self {
+        self.core.registry.add_data(Group::Generic, rows);
+        self
+    }
+
+    /// What all sessions share.
+    pub fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// What all sessions share, to change.
+    pub fn core_mut(&mut self) -> &mut Core {
+        &mut self.core
+    }
+
+    /// The commands.
+    pub fn registry(&self) -> &Registry {
+        &self.core.registry
+    }
+
+    /// The commands, to add a host's own.
+    pub fn registry_mut(&mut self) -> &mut Registry {
+        &mut self.core.registry
+    }
+
+    /// Bytes for the log since the last drain.
+    pub fn changes(&mut self) -> &mut Changes {
+        &mut self.core.changes
+    }
+
+    /// Takes the messages published here that the cluster's other nodes must hear.
+    pub fn take_broadcasts(&mut self) -> Vec<Broadcast> {
+        std::mem::take(&mut self.core.broadcasts)
+    }
+
+    // --- sessions ---------------------------------------------------------------------------------------------
+
+    /// Opens a client's session. It is authenticated at once when no password is configured.
+    pub fn open(&mut self) -> SessionId {
+        let authenticated = self.core.config.requirepass.is_empty();
+        self.open_as(Origin::Client, authenticated)
+    }
+
+    /// Opens a session for a stream of commands that is no client's.
+    pub fn open_stream(&mut self, origin: Origin) -> SessionId {
+        self.open_as(origin, true)
+    }
+
+    fn open_as(&mut self, origin: Origin, authenticated: bool) -> SessionId {
+        let client_id = self.next_client_id;
+        self.next_client_id += 1;
+        let entry = self.sessions.vacant_entry();
+        let id = SessionId { index: entry.key() as u32, client_id };
+        entry.insert(Session::new(id, origin, authenticated));
+        id
+    }
+
+    /// Ends a session: its subscriptions, watches and transaction go with it.
+    pub fn close(&mut self, id: SessionId) {
+        if self.find(id).is_none() {
+            return;
+        }
+        let mut session = self.sessions.remove(id.index());
+        if let Some(mut own) = session.state.subscriptions.take() {
+            self.core.pubsub.forget(&mut own);
+        }
+        if session.state.watched > 0 {
+            self.core.watch.remove(id);
+        }
+    }
+
+    /// A session's state, while it is open.
+    pub fn find(&self, id: SessionId) -> Option<&SessionState> {
+        self.sessions.get(id.index()).map(|session| &session.state).filter(|state| state.id == id)
+    }
+
+    /// A session's state.
+    ///
+    /// # Panics
+    /// When it was closed.
+    pub fn session(&self, id: SessionId) -> &SessionState {
+        self.find(id).expect("the session is open")
+    }
+
+    /// A session's state, to change.
+    ///
+    /// # Panics
+    /// When it was closed.
+    pub fn session_mut(&mut self, id: SessionId) -> &mut SessionState {
+        let state = &mut self.sessions[id.index()].state;
+        assert!(state.id == id, "the session is open");
+        state
+    }
+
+    /// The bytes waiting for a session's client.
+    ///
+    /// # Panics
+    /// When it was closed.
+    pub fn out(&mut self, id: SessionId) -> &mut OutBuf {
+        &mut self.sessions[id.index()].out
+    }
+
+    /// The bytes waiting for a session's client, to look at.
+    ///
+    /// # Panics
+    /// When it was closed.
+    pub fn out_ref(&self, id: SessionId) -> &OutBuf {
+        &self.sessions[id.index()].out
+    }
+
+    /// A writer for a reply of the host's.
+    ///
+    /// # Panics
+    /// When the session was closed.
+    pub fn reply(&mut self, id: SessionId) -> Reply<'_> {
+        note(&mut self.noted, &mut self.sessions[id.index()]);
+        let session = &mut self.sessions[id.index()];
+        Reply::new(&mut session.out, session.state.protocol)
+    }
+
+    /// All open sessions, oldest place first.
+    pub fn sessions(&self) -> impl Iterator<Item = &SessionState> {
+        self.sessions.iter().map(|(_, session)| &session.state)
+    }
+
+    /// Moves the names of sessions whose buffers got bytes to the end of `target`.
+    pub fn take_noted(&mut self, target: &mut Vec<SessionId>) {
+        for id in self.noted.drain(..) {
+            if let Some(session) = self.sessions.get_mut(id.index()).filter(|session| session.state.id == id) {
+                session.noted = false;
+                target.push(id);
+            }
+        }
+    }
+
+    /// Forgets transaction, watches and subscriptions, and returns to RESP2 and database 0 (`RESET`).
+    pub fn reset(&mut self, id: SessionId) {
+        let authenticated = self.core.config.requirepass.is_empty();
+        let state = &mut self.sessions[id.index()].state;
+        if let Some(mut own) = state.subscriptions.take() {
+            self.core.pubsub.forget(&mut own);
+        }
+        if std::mem::take(&mut state.watched) > 0 {
+            self.core.watch.remove(id);
+        }
+        state.transaction = None;
+        state.db = crate::keyspace::DbIndex(0);
+        state.protocol = crate::resp::reply::Protocol::Resp2;
+        state.authenticated = authenticated;
+        state.name = Box::default();
+        state.readonly = false;
+        state.asking = false;
+        state.no_touch = false;
+        state.no_evict = false;
+        state.reply_mode = ReplyMode::On;
+    }
+
+    // --- commands ---------------------------------------------------------------------------------------------
+
+    /// Finds a request's command and checks its number of words.
+    ///
+    /// # Errors
+    /// The reply for an unknown command or a wrong number of words.
+    pub fn resolve(&self, args: Args<'_>) -> Result<Resolved, ReplyError> {
+        self.core.registry.resolve(args)
+    }
+
+    /// Runs a data command; its reply goes to the session's buffer.
+    pub fn call(&mut self, now: Now, id: SessionId, command: Resolved, args: Args<'_>) {
+        self.call_primed(now, id, command, args, None);
+    }
+
+    /// As [`Engine::call`], with the hash of the first key, which is word `key.0`, computed before.
+    ///
+    /// # Panics
+    /// When the command is not the engine's.
+    pub fn call_primed(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        command: Resolved,
+        args: Args<'_>,
+        key: Option<(usize, KeyHash)>,
+    ) {
+        let Action::Data(run) = command.action else { panic!("only the engine's commands are called here") };
+        let primed = key.and_then(|(index, hash)| Some((key_address(args, index)?, hash)));
+        let session = &mut self.sessions[id.index()];
+        let begin = session.out.position();
+        self.core.changes.begin_unit();
+        let mut ctx = Ctx::new(now, &mut session.state, &mut session.out, &mut self.core, primed);
+        let result = run(&mut ctx, args);
+        let effects = ctx.into_effects();
+        self.finish(id, command, args, begin, effects, &result);
+    }
+
+    fn finish(
+        &mut self,
+        id: SessionId,
+        command: Resolved,
+        args: Args<'_>,
+        begin: Position,
+        effects: Effects,
+        result: &Result<(), ReplyError>,
+    ) {
+        let session = &mut self.sessions[id.index()];
+        if effects.repeat_verbatim() {
+            self.core.changes.push(session.state.db, args.iter());
+        }
+        self.core.changes.end_unit();
+        self.core.stats.count_call(command.id, result.is_err());
+        if let Err(error) = result {
+            session.out.truncate(begin);
+            Reply::new(&mut session.out, session.state.protocol).error(error);
+            self.core.stats.count_error(error.code());
+        }
+        if session.state.is_silent() {
+            session.out.truncate(begin);
+        }
+        note(&mut self.noted, session);
+        if self.core.pubsub.has_deliveries() {
+            self.deliver();
+        }
+    }
+
+    /// Replies with an error that a gate found, and marks an open transaction as failed.
+    pub fn refuse(&mut self, id: SessionId, command: Option<Resolved>, error: &ReplyError) {
+        self.session_mut(id).abort_transaction();
+        if let Some(command) = command {
+            self.core.stats.count_rejected(command.id);
+        }
+        self.reply_error(id, error);
+    }
+
+    /// Replies with an error.
+    pub fn reply_error(&mut self, id: SessionId, error: &ReplyError) {
+        self.core.stats.count_error(error.code());
+        if !self.session(id).is_silent() {
+            self.reply(id).error(error);
+        }
+    }
+
+    /// Writes published messages into their receivers' buffers.
+    pub fn deliver(&mut self) {
+        for Delivery { to, pattern, sharded, channel, payload } in self.core.pubsub.take_deliveries() {
+            let Some(session) = self.sessions.get_mut(to.index()).filter(|session| session.state.id == to) else {
+                continue;
+            };
+            note(&mut self.noted, session);
+            let mut reply = Reply::new(&mut session.out, session.state.protocol);
+            match &pattern {
+                Some(pattern) => {
+                    reply.push(4);
+                    reply.bulk(b"pmessage");
+                    reply.bulk(pattern);
+                }
+                None => {
+                    reply.push(3);
+                    reply.bulk(if sharded { b"smessage" } else { b"message" });
+                }
+            }
+            reply.bulk(&channel);
+            reply.bulk_shared(payload);
+        }
+    }
+
+    /// Ends the shard subscriptions of a slot that this node no longer serves, telling the listeners.
+    pub fn drop_shard_channels(&mut self, slot: Slot) {
+        for (channel, listeners) in self.core.pubsub.shard_listeners(slot) {
+            for id in listeners {
+                let Some(session) = self.sessions.get_mut(id.index()) else { continue };
+                let Some(own) = &mut session.state.subscriptions else { continue };
+                self.core.pubsub.unsubscribe(Kind::Shard, &channel, own);
+                let left = own.shards.len();
+                if own.is_empty() {
+                    session.state.subscriptions = None;
+                }
+                note(&mut self.noted, session);
+                let mut reply = Reply::new(&mut session.out, session.state.protocol);
+                reply.push(3);
+                reply.bulk(b"sunsubscribe");
+                reply.bulk(&channel);
+                reply.len(left);
+            }
+        }
+    }
+
+    // --- transactions -----------------------------------------------------------------------------------------
+
+    /// Ends the queueing of a transaction and hands its commands to the caller, who replies with an array, runs
+    /// each of them and then calls [`Engine::end_exec`].
+    ///
+    /// # Errors
+    /// When the queue must not run. A refused transaction is closed, as is its set of watched keys.
+    pub fn begin_exec(&mut self, now: Now, id: SessionId) -> Result<Box<Transaction>, ExecRefusal> {
+        let Some(transaction) = self.session_mut(id).transaction.take() else { return Err(ExecRefusal::NotOpen) };
+        let touched = self.session(id).watched > 0 && self.watch_is_broken(now, id);
+        if std::mem::take(&mut self.session_mut(id).watched) > 0 {
+            self.core.watch.remove(id);
+        }
+        if transaction.aborted {
+            return Err(ExecRefusal::Aborted);
+        }
+        if touched {
+            return Err(ExecRefusal::Touched);
+        }
+        self.core.changes.begin_transaction();
+        Ok(transaction)
+    }
+
+    /// Ends a transaction's calls: what they changed leaves as one unit.
+    pub fn end_exec(&mut self) {
+        self.core.changes.end_transaction();
+    }
+
+    /// A key that expired since the watch began counts as touched, even if nobody has removed it yet.
+    fn watch_is_broken(&self, now: Now, id: SessionId) -> bool {
+        self.core.watch.is_broken(id)
+            || self.core.watch.of(id).any(|(db, key, was_expired)| {
+                let hash = self.core.keyspace.hash(key);
+                let entry = self.core.keyspace.db(db).find(hash, key);
+                !was_expired && entry.is_some_and(|entry| is_past(entry, now))
+            })
+    }
+
+    /// Replies to an EXEC that [`Engine::begin_exec`] refused.
+    pub fn refuse_exec(&mut self, id: SessionId, refusal: ExecRefusal) {
+        let text = match refusal {
+            ExecRefusal::Aborted => "EXECABORT Transaction discarded because of previous errors.",
+            ExecRefusal::NotOpen => "ERR EXEC without MULTI",
+            ExecRefusal::Touched => {
+                self.reply(id).null_array();
+                return;
+            }
+        };
+        self.reply_error(id, &ReplyError::Fixed(text));
+    }
+
+    // --- alone ------------------------------------------------------------------------------------------------
+
+    /// Runs one request with the gates a store needs when no host stands around it.
+    pub fn execute(&mut self, now: Now, id: SessionId, args: Args<'_>) {
+        let command = match self.resolve(args) {
+            Ok(command) => command,
+            Err(error) => return self.refuse(id, None, &error),
+        };
+        if let Err(error) = self.gate(id, command) {
+            return self.refuse(id, Some(command), &error);
+        }
+        if self.session(id).transaction.is_some() && self.is_queued(command) {
+            self.session_mut(id).queue(command, args);
+            self.reply(id).simple("QUEUED");
+            return;
+        }
+        match command.action {
+            Action::Data(_) => self.call(now, id, command, args),
+            Action::Exec => self.execute_queue(now, id),
+            Action::Host(_) => self.refuse(id, Some(command), &ReplyError::Fixed("ERR this command needs a node")),
+        }
+    }
+
+    fn execute_queue(&mut self, now: Now, id: SessionId) {
+        let transaction = match self.begin_exec(now, id) {
+            Ok(transaction) => transaction,
+            Err(refusal) => return self.refuse_exec(id, refusal),
+        };
+        self.reply(id).array(transaction.queue.len());
+        for queued in &transaction.queue {
+            self.call(now, id, queued.resolved, queued.args.as_args());
+        }
+        self.end_exec();
+    }
+
+    fn gate(&self, id: SessionId, command: Resolved) -> Result<(), ReplyError> {
+        let session = self.session(id);
+        if !session.authenticated && !command.flags.has(NO_AUTH) {
+            return Err(ReplyError::Fixed("NOAUTH Authentication required."));
+        }
+        self.subscribed_gate(id, command)
+    }
+
+    /// In RESP2, a session in subscribed state may only run a few commands.
+    ///
+    /// # Errors
+    /// The reply for any other command.
+    pub fn subscribed_gate(&self, id: SessionId, command: Resolved) -> Result<(), ReplyError> {
+        let session = self.session(id);
+        let row = self.core.registry.get(command.id);
+        if !session.is_subscribed() || command::allowed_while_subscribed(&row.name, session.protocol) {
+            return Ok(());
+        }
+        Err(ReplyError::text(format!(
+            "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
+             context",
+            row.full_name
+        )))
+    }
+
+    /// Whether an open transaction keeps this command for EXEC instead of running it.
+    pub fn is_queued(&self, command: Resolved) -> bool {
+        let name = &*self.core.registry.get(command.id).name;
+        !matches!(name, "EXEC" | "DISCARD" | "MULTI" | "WATCH" | "QUIT" | "RESET")
+    }
+
+    /// Runs a request given as words and returns the reply's bytes: for tests and in-process callers.
+    pub fn run<T: AsRef<[u8]>>(&mut self, now: Now, id: SessionId, words: impl IntoIterator<Item = T>) -> Vec<u8> {
+        let request: ArgsBuf = words.into_iter().collect();
+        self.execute(now, id, request.as_args());
+        let mut reply = Vec::new();
+        self.out(id).take_into(&mut reply);
+        reply
+    }
+}
+
+impl Stats {
+    fn count_call(&mut self, id: command::CommandId, failed: bool) {
+        self.commands += 1;
+        let stats = self.of(id);
+        stats.calls += 1;
+        stats.failed += u64::from(failed);
+    }
+
+    fn count_rejected(&mut self, id: command::CommandId) {
+        self.of(id).rejected += 1;
+    }
+
+    /// The counters of one command.
+    pub fn of(&mut self, id: command::CommandId) -> &mut CommandStats {
+        if self.commands_by_id.len() <= id.index() {
+            self.commands_by_id.resize(id.index() + 1, CommandStats::default());
+        }
+        &mut self.commands_by_id[id.index()]
+    }
+}
+
+/// Notes that a session's buffer may have got bytes.
+fn note(noted: &mut Vec<SessionId>, session: &mut Session) {
+    if !session.noted {
+        session.noted = true;
+        noted.push(session.state.id);
+    }
+}

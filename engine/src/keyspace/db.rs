@@ -1,0 +1,363 @@
+//! One database: its table of entries, and the figures kept with it.
+//!
+//! Lives here: reading ([`Db`]), writing ([`DbMut`]) and editing one value ([`EntryMut`]). Every write path runs the
+//! snapshot barrier of the entry it touches and keeps the memory, expiry and slot figures right. What does not:
+//! whether a key is past its expiry, and what a type error is: both are the command's matter. Start at [`Db::find`]
+//! and [`DbMut::set`].
+
+use std::ops::Deref;
+
+use super::DbIndex;
+use super::entry::{Birth, Entry, prefetch};
+use super::expire::{Due, Expiry, UnixMillis, Volatile};
+use super::object::{NewValue, Object};
+use super::slots::SlotCounts;
+use super::snapshot::Snapshot;
+use crate::table::hash::{KeyHash, KeyHasher};
+use crate::table::scan::Walk;
+use crate::table::{Place, Spot, Table, TableStats};
+
+/// One database, for reading.
+#[derive(Debug)]
+pub struct Db {
+    pub(super) items: Table<Entry, Volatile>,
+    pub(super) entry_bytes: usize,
+    volatile: usize,
+    pub(super) due: Due,
+    pub(super) slots: Option<SlotCounts>,
+    /// The number it had when the running snapshot began.
+    pub(super) origin: DbIndex,
+    /// How far the running snapshot (or the clean-up after one) has come.
+    pub(super) walk: Walk,
+}
+
+/// What all databases share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) hasher: KeyHasher,
+    pub(super) access: AccessRule,
+    /// The snapshot colour new entries are born with; all others have still to be saved.
+    pub(super) colour: u8,
+    pub(super) snapshot: Option<Box<Snapshot>>,
+}
+
+/// Which access bits a written key gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessRule {
+    /// Every written key gets these (a clock).
+    Always(u32),
+    /// A new key gets these, an overwritten one keeps its own (a counter).
+    New(u32),
+}
+
+/// One database, for writing; reads through to [`Db`].
+#[derive(Debug)]
+pub struct DbMut<'a> {
+    pub(super) db: &'a mut Db,
+    pub(super) shared: &'a mut Shared,
+}
+
+impl Db {
+    pub(super) fn new(origin: DbIndex, slots: Option<SlotCounts>) -> Self {
+        Self {
+            items: Table::new(),
+            entry_bytes: 0,
+            volatile: 0,
+            due: Due::default(),
+            slots,
+            origin,
+            walk: Walk::default(),
+        }
+    }
+
+    /// First stage of a batch of lookups: asks for the memory that finds the key's bucket.
+    ///
+    /// Run it for all keys of a batch, then [`Db::prefetch_entry`] for all, then the commands; each stage overlaps
+    /// the loads of the whole batch.
+    #[inline]
+    pub fn prefetch_group(&self, hash: KeyHash) {
+        if let Some(addresses) = self.items.probe_addresses(hash) {
+            addresses.into_iter().for_each(prefetch);
+        }
+    }
+
+    /// Second stage of a batch of lookups: asks for the memory of the entry that most likely has the key.
+    #[inline]
+    pub fn prefetch_entry(&self, hash: KeyHash) {
+        if let Some(entry) = self.items.first_candidate(hash) {
+            prefetch(entry.address());
+            prefetch(entry.address() + CACHE_LINE_BYTES);
+        }
+    }
+
+    /// The entry of a key, past its expiry or not.
+    #[inline]
+    pub fn find(&self, hash: KeyHash, key: &[u8]) -> Option<&Entry> {
+        self.items.find(hash, |entry| entry.key() == key)
+    }
+
+    /// Number of keys, those past their expiry included.
+    pub const fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether there is no key.
+    pub const fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Number of keys with an expiry.
+    pub const fn volatile_len(&self) -> usize {
+        self.volatile
+    }
+
+    /// Continues a scan at `cursor` (0 begins one); returns the next cursor, 0 at the end.
+    ///
+    /// Visits about `count` keys. A key that is there from the first call to the last is visited at least once.
+    pub fn scan(&self, cursor: u64, count: usize, visit: impl FnMut(&Entry)) -> u64 {
+        self.items.scan(cursor, count, visit)
+    }
+
+    /// All entries, in an order that depends only on the seed and on the writes so far.
+    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.items.iter()
+    }
+
+    /// Bytes of memory used by keys, values and the table.
+    pub fn memory(&self) -> usize {
+        self.entry_bytes + self.items.bytes()
+    }
+
+    /// Figures about the table's shape (`DEBUG HTSTATS`).
+    pub fn stats(&self) -> TableStats {
+        self.items.stats()
+    }
+
+    fn spot(&self, hash: KeyHash, key: &[u8]) -> Option<Spot> {
+        self.items.find_spot(hash, |entry| entry.key() == key)
+    }
+
+    /// Takes over what changed at a spot: the figures before the change are given.
+    fn account(&mut self, spot: Spot, bytes_before: usize, expiry_before: Option<UnixMillis>) {
+        let Some(entry) = self.items.at(spot) else { return };
+        let (bytes, expiry) = (entry.memory_usage(), entry.expiry());
+        self.entry_bytes = self.entry_bytes + bytes - bytes_before;
+        if expiry == expiry_before {
+            return;
+        }
+        let summary = self.items.summary_mut(spot.place);
+        summary.count = summary.count + u32::from(expiry.is_some()) - u32::from(expiry_before.is_some());
+        self.volatile = self.volatile + usize::from(expiry.is_some()) - usize::from(expiry_before.is_some());
+        if let Some(expiry) = expiry {
+            summary.earliest.lower(expiry);
+            self.due.note(spot.place, summary.earliest);
+        }
+    }
+}
+
+impl Deref for DbMut<'_> {
+    type Target = Db;
+
+    fn deref(&self) -> &Db {
+        self.db
+    }
+}
+
+impl<'a> DbMut<'a> {
+    /// The entry of a key, to change. Takes over the accounting when it is dropped.
+    pub fn find_mut(self, hash: KeyHash, key: &[u8]) -> Option<EntryMut<'a>> {
+        let spot = self.db.spot(hash, key)?;
+        let entry = self.db.items.at(spot)?;
+        self.shared.protect(self.db.origin, entry);
+        let (bytes, expiry) = (entry.memory_usage(), entry.expiry());
+        Some(EntryMut { db: self.db, spot, bytes, expiry })
+    }
+
+    /// Stores a value under a key. Returns whether the key was there.
+    ///
+    /// A short string costs one allocation, none when it replaces one of the same length.
+    pub fn set(&mut self, hash: KeyHash, key: &[u8], value: NewValue<'_>, expiry: Expiry) -> bool {
+        let Some(spot) = self.db.spot(hash, key) else {
+            let expiry = if let Expiry::At(at) = expiry { Some(at) } else { None };
+            self.add(hash, Entry::new(key, value, Birth { expiry, ..self.birth() }));
+            return false;
+        };
+        self.overwrite(spot, value, expiry);
+        true
+    }
+
+    /// Stores a value under a key and returns the entry that was there.
+    pub fn exchange(&mut self, hash: KeyHash, key: &[u8], value: NewValue<'_>, expiry: Expiry) -> Option<Entry> {
+        let before = self.remove(hash, key);
+        let expiry = match expiry {
+            Expiry::At(at) => Some(at),
+            Expiry::Keep => before.as_ref().and_then(Entry::expiry),
+            Expiry::Never => None,
+        };
+        let mut birth = Birth { expiry, ..self.birth() };
+        if let (AccessRule::New(_), Some(before)) = (self.shared.access, &before) {
+            birth.access = before.access();
+        }
+        self.add(hash, Entry::new(key, value, birth));
+        before
+    }
+
+    /// Takes the entry of a key out of the database.
+    pub fn remove(&mut self, hash: KeyHash, key: &[u8]) -> Option<Entry> {
+        let spot = self.db.spot(hash, key)?;
+        let entry = self.take_spot(spot)?;
+        self.shrink(spot.place);
+        Some(entry)
+    }
+
+    /// Puts an entry that was removed somewhere (RENAME, MOVE) under a key that is not in the database.
+    ///
+    /// # Panics
+    /// In debug builds, when the key is there.
+    pub fn put(&mut self, hash: KeyHash, key: &[u8], mut entry: Entry) {
+        debug_assert!(self.find(hash, key).is_none(), "the key was removed first");
+        if entry.key() != key {
+            entry.rename(key);
+        }
+        self.add(hash, entry);
+    }
+
+    /// Sets (or removes) the expiry of a key; false when there is no such key.
+    pub fn set_expiry(&mut self, hash: KeyHash, key: &[u8], expiry: Option<UnixMillis>) -> bool {
+        let Some(mut entry) = self.reborrow().find_mut(hash, key) else { return false };
+        entry.set_expiry(expiry);
+        true
+    }
+
+    /// The same database for a shorter time.
+    pub fn reborrow(&mut self) -> DbMut<'_> {
+        DbMut { db: self.db, shared: self.shared }
+    }
+
+    /// Takes an entry and leaves the buckets of all others as they are.
+    pub(super) fn take_spot(&mut self, spot: Spot) -> Option<Entry> {
+        self.shared.protect(self.db.origin, self.db.items.at(spot)?);
+        let entry = self.db.items.take(spot)?;
+        self.db.entry_bytes -= entry.memory_usage();
+        self.db.volatile -= usize::from(entry.expiry().is_some());
+        if let Some(slots) = &mut self.db.slots {
+            slots.remove(self.shared.hasher.hash(entry.key()));
+        }
+        Some(entry)
+    }
+
+    pub(super) fn shrink(&mut self, place: Place) {
+        let hasher = &self.shared.hasher;
+        self.db.items.shrink(place, |entry| hasher.hash(entry.key()));
+    }
+
+    fn overwrite(&mut self, spot: Spot, value: NewValue<'_>, expiry: Expiry) {
+        let birth = self.birth();
+        let rule = self.shared.access;
+        let Some(entry) = self.db.items.at_mut(spot) else { return };
+        self.shared.protect(self.db.origin, entry);
+        let (bytes, expiry_before) = (entry.memory_usage(), entry.expiry());
+        let expiry = match expiry {
+            Expiry::At(at) => Some(at),
+            Expiry::Keep => expiry_before,
+            Expiry::Never => None,
+        };
+        let access = if let AccessRule::Always(access) = rule { access } else { entry.access() };
+        entry.replace(value, Birth { expiry, access, ..birth });
+        self.db.account(spot, bytes, expiry_before);
+    }
+
+    fn add(&mut self, hash: KeyHash, entry: Entry) {
+        entry.paint(self.shared.colour);
+        let db = &mut *self.db;
+        db.entry_bytes += entry.memory_usage();
+        db.volatile += usize::from(entry.expiry().is_some());
+        if let Some(slots) = &mut db.slots {
+            slots.add(hash);
+        }
+        let volatile = entry.expiry().is_some();
+        let hasher = &self.shared.hasher;
+        let inserted = db.items.insert(hash, entry, |entry| hasher.hash(entry.key()));
+        if volatile {
+            let place = inserted.spot.place;
+            db.due.note(place, db.items.summary(place).earliest);
+        }
+        for place in inserted.grown.flat_map(Table::<Entry, Volatile>::places_of) {
+            db.due.note(place, db.items.summary(place).earliest);
+        }
+    }
+
+    fn birth(&self) -> Birth {
+        let (AccessRule::Always(access) | AccessRule::New(access)) = self.shared.access;
+        Birth { expiry: None, access, colour: self.shared.colour }
+    }
+}
+
+/// One entry, to change in place; reads through to [`Entry`].
+#[derive(Debug)]
+pub struct EntryMut<'a> {
+    db: &'a mut Db,
+    spot: Spot,
+    /// Figures before the change.
+    bytes: usize,
+    expiry: Option<UnixMillis>,
+}
+
+impl EntryMut<'_> {
+    /// Changes an integer without an allocation, or stores one in place of another value.
+    pub fn set_int(&mut self, number: i64) {
+        self.set_value(NewValue::Int(number));
+    }
+
+    /// Stores another value; expiry and access bits stay.
+    pub fn set_value(&mut self, value: NewValue<'_>) {
+        let entry = self.entry();
+        let birth = Birth { expiry: entry.expiry(), access: entry.access(), colour: entry.colour() };
+        entry.replace(value, birth);
+    }
+
+    /// Appends to a string of any form; false, and nothing changed, for other types.
+    ///
+    /// Amortised: a string that grows past 256 bytes moves into a buffer that doubles.
+    pub fn append(&mut self, more: &[u8]) -> bool {
+        self.entry().append(more)
+    }
+
+    /// Edits the bytes of a string of any form, after filling up with zeros to `len_min`; nothing for other types.
+    ///
+    /// Bytes that a reply or a snapshot still shares are copied first.
+    pub fn edit_bytes<R>(&mut self, len_min: usize, edit: impl FnOnce(&mut [u8]) -> R) -> Option<R> {
+        self.entry().edit_bytes(len_min, edit)
+    }
+
+    /// A value outside the entry.
+    pub fn object_mut(&mut self) -> Option<&mut Object> {
+        self.entry().object_mut()
+    }
+
+    /// Sets or removes the expiry.
+    pub fn set_expiry(&mut self, expiry: Option<UnixMillis>) {
+        self.entry().set_expiry(expiry);
+    }
+
+    fn entry(&mut self) -> &mut Entry {
+        self.db.items.at_mut(self.spot).expect("nothing moves while the entry is borrowed")
+    }
+}
+
+impl Deref for EntryMut<'_> {
+    type Target = Entry;
+
+    fn deref(&self) -> &Entry {
+        self.db.items.at(self.spot).expect("nothing moves while the entry is borrowed")
+    }
+}
+
+impl Drop for EntryMut<'_> {
+    fn drop(&mut self) {
+        self.db.account(self.spot, self.bytes, self.expiry);
+    }
+}
+
+/// Bytes the processor loads at once.
+const CACHE_LINE_BYTES: usize = 64;

@@ -1,0 +1,262 @@
+//! Keys that expire.
+//!
+//! There is no second table of volatile keys: each entry carries its own expiry, each group knows how many volatile
+//! keys it has and a lower bound of the earliest expiry, and each chunk of groups the lowest of those. So a slice of
+//! active expiry finds the groups with due keys without walking others. The lazy check on access is the caller's:
+//! he asks [`Entry::expiry`] and [`UnixMillis::is_past`]. Start at [`Keyspace::expire_slice`].
+
+use super::db::{Db, DbMut};
+use super::entry::Entry;
+use super::{DbIndex, Keyspace};
+use crate::table::{Place, Spot, Summary, Table};
+use crate::time::UnixMicros;
+
+/// Calendar time in milliseconds since 1970-01-01 00:00 UTC: the unit keys expire in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnixMillis(pub i64);
+
+impl UnixMillis {
+    /// Whether a key with this expiry is gone at `now`: strictly after it, as in Redis.
+    #[inline]
+    pub const fn is_past(self, now: Self) -> bool {
+        now.0 > self.0
+    }
+}
+
+impl From<UnixMicros> for UnixMillis {
+    fn from(time: UnixMicros) -> Self {
+        Self(time.millis())
+    }
+}
+
+/// What a write does to a key's expiry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiry {
+    /// The key expires at this time.
+    At(UnixMillis),
+    /// The key keeps the expiry it has; a new key has none.
+    Keep,
+    /// The key does not expire.
+    Never,
+}
+
+/// What a group knows about its volatile keys.
+#[derive(Debug, Default)]
+pub(super) struct Volatile {
+    pub(super) count: u32,
+    /// No volatile key of the group expires before this time.
+    pub(super) earliest: Earliest,
+}
+
+/// A lower bound of expiry times, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Earliest(i64);
+
+impl Earliest {
+    pub(super) fn lower(&mut self, expiry: UnixMillis) {
+        self.0 = self.0.min(expiry.0);
+    }
+
+    fn lower_to(&mut self, other: Self) {
+        self.0 = self.0.min(other.0);
+    }
+
+    const fn is_past(self, now: UnixMillis) -> bool {
+        UnixMillis(self.0).is_past(now)
+    }
+}
+
+impl Default for Earliest {
+    fn default() -> Self {
+        Self(i64::MAX)
+    }
+}
+
+impl Summary<Entry> for Volatile {
+    fn add(&mut self, entry: &Entry) {
+        if let Some(expiry) = entry.expiry() {
+            self.count += 1;
+            self.earliest.lower(expiry);
+        }
+    }
+
+    fn remove(&mut self, entry: &Entry) {
+        self.count -= u32::from(entry.expiry().is_some());
+    }
+}
+
+/// The search for due keys of one database.
+#[derive(Debug, Default)]
+pub(super) struct Due {
+    /// For each chunk of groups, a lower bound of its groups' bounds.
+    chunks: Vec<Earliest>,
+    /// The group that is being walked, across slices.
+    sweep: Option<Sweep>,
+}
+
+#[derive(Debug)]
+struct Sweep {
+    place: Place,
+    generation: u32,
+    bucket: u32,
+    /// The earliest expiry met so far that is not due.
+    earliest: Earliest,
+}
+
+/// What a slice of active expiry did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ExpireSlice {
+    /// Keys looked at.
+    pub visited: usize,
+    /// Keys removed.
+    pub expired: usize,
+    /// Whether due keys may be left, so that another slice is worth its time.
+    pub more: bool,
+}
+
+impl Due {
+    /// Notes that the group at `place` may have a key that expires at `earliest`.
+    pub(super) fn note(&mut self, place: Place, earliest: Earliest) {
+        if earliest == Earliest::default() {
+            return;
+        }
+        if self.chunks.len() <= place.chunk() {
+            self.chunks.resize(place.chunk() + 1, Earliest::default());
+        }
+        self.chunks[place.chunk()].lower_to(earliest);
+    }
+
+    fn next(&self) -> Earliest {
+        self.chunks.iter().copied().min().unwrap_or_default()
+    }
+}
+
+impl Keyspace {
+    /// Removes keys that are past their expiry, in all databases, and hands each to `gone`.
+    ///
+    /// Looks at `visits_max` keys at the most (see [`EXPIRE_SLICE_KEYS_MAX`]) and only at groups that can have a due
+    /// key. A replica does not call this: its primary tells it which keys to delete.
+    pub fn expire_slice(
+        &mut self,
+        now: UnixMillis,
+        visits_max: usize,
+        mut gone: impl FnMut(DbIndex, Entry),
+    ) -> ExpireSlice {
+        let mut slice = ExpireSlice::default();
+        for _ in 0..self.databases() {
+            let index = DbIndex(self.expire_turn % self.databases());
+            let mut db = self.db_mut(index);
+            while slice.visited < visits_max && db.sweep_on(now, visits_max, &mut slice, |entry| gone(index, entry)) {}
+            slice.more |= db.has_due(now);
+            // A database that used up the slice has had its turn: the next slice begins behind it.
+            self.expire_turn = (index.0 + 1) % self.databases();
+            if slice.visited >= visits_max {
+                break;
+            }
+        }
+        slice.more |= slice.visited >= visits_max && self.dbs().iter().any(|db| db.has_due(now));
+        slice
+    }
+
+    /// The earliest time at which [`Keyspace::expire_slice`] can find a key to remove; nothing without volatile keys.
+    ///
+    /// It may turn out too early, never too late.
+    pub fn next_expiry(&self) -> Option<UnixMillis> {
+        let next = self.dbs().iter().map(|db| if db.due.sweep.is_some() { Earliest(i64::MIN) } else { db.due.next() });
+        let Earliest(earliest) = next.min()?;
+        (earliest != i64::MAX).then(|| UnixMillis(earliest.saturating_add(1)))
+    }
+}
+
+impl Db {
+    fn has_due(&self, now: UnixMillis) -> bool {
+        self.due.sweep.is_some() || self.due.next().is_past(now)
+    }
+
+    /// The next group with a due key, by the bounds.
+    fn find_due(&mut self, now: UnixMillis) -> Option<Place> {
+        while let Some(chunk) = self.due.chunks.iter().position(|earliest| earliest.is_past(now)) {
+            let due = self.chunk_places(chunk).find(|&place| self.items.summary(place).earliest.is_past(now));
+            if due.is_some() {
+                return due;
+            }
+            self.settle_chunk(chunk);
+        }
+        None
+    }
+
+    fn settle_chunk(&mut self, chunk: usize) {
+        let bounds = self.chunk_places(chunk).map(|place| self.items.summary(place).earliest);
+        let earliest = bounds.min().unwrap_or_default();
+        if let Some(bound) = self.due.chunks.get_mut(chunk) {
+            *bound = earliest;
+        }
+    }
+
+    fn chunk_places(&self, chunk: usize) -> impl Iterator<Item = Place> + use<> {
+        let first = chunk * crate::table::CHUNK_FAMILIES;
+        let last = (first + crate::table::CHUNK_FAMILIES).min(self.items.families());
+        (first..last).flat_map(Table::<Entry, Volatile>::places_of)
+    }
+}
+
+impl DbMut<'_> {
+    /// Walks on in one group with due keys; false when there is none.
+    fn sweep_on(
+        &mut self,
+        now: UnixMillis,
+        visits_max: usize,
+        slice: &mut ExpireSlice,
+        mut gone: impl FnMut(Entry),
+    ) -> bool {
+        let Some(mut sweep) = self.next_sweep(now) else { return false };
+        let buckets = self.items.group_buckets(sweep.place) as u32;
+        while sweep.bucket < buckets && slice.visited < visits_max {
+            let spot = Spot { place: sweep.place, bucket: sweep.bucket };
+            sweep.bucket += 1;
+            let Some(entry) = self.items.at(spot) else { continue };
+            slice.visited += 1;
+            match entry.expiry() {
+                Some(expiry) if expiry.is_past(now) => {
+                    slice.expired += 1;
+                    if let Some(entry) = self.take_spot(spot) {
+                        gone(entry);
+                    }
+                }
+                Some(expiry) => sweep.earliest.lower(expiry),
+                None => {}
+            }
+        }
+        if sweep.bucket < buckets {
+            self.db.due.sweep = Some(sweep);
+        } else {
+            self.db.items.summary_mut(sweep.place).earliest.lower_to(sweep.earliest);
+            self.db.settle_chunk(sweep.place.chunk());
+            self.shrink(sweep.place);
+        }
+        true
+    }
+
+    /// The sweep to go on with, or a new one.
+    fn next_sweep(&mut self, now: UnixMillis) -> Option<Sweep> {
+        let db = &mut *self.db;
+        if let Some(sweep) = db.due.sweep.take()
+            && (sweep.place.family() < db.items.families())
+            && db.items.group_generation(sweep.place) == sweep.generation
+        {
+            return Some(sweep);
+        }
+        // A rebuilt group has an exact bound again, so a sweep that was cut off is found anew by it.
+        let place = db.find_due(now)?;
+        // From here on the bound counts only what comes in behind the sweep.
+        db.items.summary_mut(place).earliest = Earliest::default();
+        let generation = db.items.group_generation(place);
+        Some(Sweep { place, generation, bucket: 0, earliest: Earliest::default() })
+    }
+}
+
+/// Keys one slice of active expiry should look at before other work has its turn: about 0.2 ms.
+///
+/// Redis takes 20 keys a loop and up to a quarter of the time (`ACTIVE_EXPIRE_CYCLE_KEYS_PER_LOOP`, `expire.c`);
+/// here one look finds all due keys of a group, so a slice is about one group.
+pub const EXPIRE_SLICE_KEYS_MAX: usize = 4096;

@@ -1,0 +1,179 @@
+//! How a table makes room, and gives it back.
+//!
+//! hashbrown never moves items by itself here: before an insertion could make it, [`Table::make_room`] rebuilds
+//! the group, or spreads its family over more groups. So the generation of a group is always right, and a step is
+//! bounded by one family. Start there.
+
+use super::directory::{Cell, Directory};
+use super::family::{DEPTH_MAX, Family, GROUP_BUCKETS_MAX, PARTS_MAX, Summary, capacity_of, part_of};
+use super::hash::KeyHash;
+use super::{CHUNK_FAMILIES, Place, Table};
+
+impl<T, S: Summary<T>> Table<T, S> {
+    /// Gives a table without any group its first one.
+    pub(super) fn begin(&mut self) {
+        self.directory = Directory::whole();
+        self.add_family(0);
+    }
+
+    /// Makes room for one more item in the group of `hash`, which is at `place`.
+    pub(super) fn make_room(&mut self, hash: KeyHash, place: Place, hash_of: &impl Fn(&T) -> KeyHash) {
+        let (len, buckets) = (self.group_len(place), self.group_buckets(place));
+        let depth = self.directory.locate(hash.position()).depth;
+        let crowded = buckets <= 1 || len >= full_of(buckets);
+        if !crowded {
+            self.rebuild(place, buckets, hash_of);
+        } else if buckets < GROUP_BUCKETS_MAX || depth >= DEPTH_MAX {
+            self.rebuild(place, (buckets * 2).max(BUCKETS_MIN), hash_of);
+        } else {
+            self.spread(hash.position(), hash_of);
+        }
+    }
+
+    /// Gives memory back once a group has become far too large for its items.
+    pub(crate) fn shrink(&mut self, place: Place, hash_of: impl Fn(&T) -> KeyHash) {
+        let (len, buckets) = (self.group_len(place), self.group_buckets(place));
+        if self.len == 0 && self.families() <= RESET_FAMILIES_MAX {
+            *self = Self::new();
+        } else if len == 0 && buckets > 1 {
+            self.rebuild(place, 0, &hash_of);
+        } else if buckets > BUCKETS_MIN && len < buckets / SPARSE {
+            self.rebuild(place, (len * 2).next_power_of_two().max(BUCKETS_MIN), &hash_of);
+        }
+    }
+
+    fn rebuild(&mut self, place: Place, buckets: usize, hash_of: &impl Fn(&T) -> KeyHash) {
+        let group = self.group_mut(place);
+        let before = group.items.allocation_size();
+        group.rebuild(buckets, |item| hash_of(item).bucket_bits());
+        let after = group.items.allocation_size();
+        self.group_bytes = self.group_bytes + after - before;
+    }
+
+    /// Divides the family of `position` until no group of it is crowded, and deals its items out again.
+    fn spread(&mut self, position: u64, hash_of: &impl Fn(&T) -> KeyHash) {
+        let old = self.directory.locate(position);
+        let (items, generation) = self.empty_family(old.index);
+        let hashed: Vec<(KeyHash, T)> = items.into_iter().map(|item| (hash_of(&item), item)).collect();
+        let mut positions: Vec<u64> = hashed.iter().map(|(hash, _)| hash.position()).collect();
+        let mut index = Some(old.index);
+        for (position, depth, parts, counts) in divide(position, old.depth, &mut positions) {
+            let index = index.take().unwrap_or_else(|| self.add_family(generation));
+            self.directory.assign(position, Cell { index, depth, parts });
+            for (place, count) in Self::places_of(index as usize).zip(counts) {
+                self.rebuild(place, buckets_for(count), hash_of);
+                self.group_mut(place).generation = generation;
+            }
+        }
+        for (hash, item) in hashed {
+            let place = self.locate(hash);
+            self.group_mut(place).insert(hash.bucket_bits(), item, |item| hash_of(item).bucket_bits());
+        }
+    }
+
+    /// Takes all items of a family, and the generation its next groups begin with.
+    fn empty_family(&mut self, index: u32) -> (Vec<T>, u32) {
+        let mut items = Vec::new();
+        let mut generation = 0;
+        for place in Self::places_of(index as usize) {
+            let group = self.group_mut(place);
+            generation = generation.max(group.generation);
+            let freed = group.items.allocation_size();
+            items.extend(std::mem::take(&mut group.items));
+            self.group_bytes -= freed;
+        }
+        (items, generation.wrapping_add(1))
+    }
+
+    fn add_family(&mut self, generation: u32) -> u32 {
+        let index = self.families();
+        if self.chunks.last().is_none_or(|last| last.len() == CHUNK_FAMILIES) {
+            self.chunks.push(Vec::with_capacity(if self.chunks.is_empty() { 1 } else { CHUNK_FAMILIES }));
+        }
+        let last = self.chunks.last_mut().expect("just pushed");
+        last.push(Family::new(generation));
+        u32::try_from(index).expect("a family for every few thousand items")
+    }
+}
+
+/// One family of the result of [`divide`]: a position in it, its depth, its parts and the items of each part.
+type Share = (u64, u8, u8, [usize; PARTS_MAX]);
+
+/// Cuts a stretch into families whose groups all have room, in the order of their positions.
+///
+/// Items that share many upper bits (all of one hash slot) need many cuts; each costs one pass over them, and the
+/// empty other half costs an empty family.
+fn divide(position: u64, depth: u8, positions: &mut [u64]) -> Vec<Share> {
+    let mut shares = Vec::new();
+    let mut todo = vec![(position, depth, positions)];
+    while let Some((position, depth, positions)) = todo.pop() {
+        if let Some(share) = fit(position, depth, positions) {
+            shares.push(share);
+            continue;
+        }
+        let bit = 1_u64 << (63 - depth);
+        let (lower, upper) = partition(positions, bit);
+        todo.push((position | bit, depth + 1, upper));
+        todo.push((position & !bit, depth + 1, lower));
+    }
+    shares
+}
+
+/// The fewest parts in which all items find room, if any number of parts does.
+fn fit(position: u64, depth: u8, positions: &[u64]) -> Option<Share> {
+    for parts in 1..=PARTS_MAX as u8 {
+        if positions.len() > usize::from(parts) * ROOMY_ITEMS && depth < DEPTH_MAX {
+            continue;
+        }
+        let cell = Cell { index: 0, depth, parts };
+        let mut counts = [0; PARTS_MAX];
+        for &position in positions {
+            counts[part_of(position, cell)] += 1;
+        }
+        if depth >= DEPTH_MAX || counts.iter().all(|&count| count <= ROOMY_ITEMS) {
+            return Some((position, depth, parts, counts));
+        }
+    }
+    None
+}
+
+/// Moves the positions without `bit` to the front.
+fn partition(positions: &mut [u64], bit: u64) -> (&mut [u64], &mut [u64]) {
+    let mut lower = 0;
+    for index in 0..positions.len() {
+        if positions[index] & bit == 0 {
+            positions.swap(lower, index);
+            lower += 1;
+        }
+    }
+    positions.split_at_mut(lower)
+}
+
+fn buckets_for(items: usize) -> usize {
+    if items == 0 {
+        return 0;
+    }
+    let mut buckets = BUCKETS_MIN;
+    while full_of(buckets) < items {
+        buckets *= 2;
+    }
+    buckets
+}
+
+/// Items from which on a group of that many buckets is not worth rebuilding at the same size.
+const fn full_of(buckets: usize) -> usize {
+    let capacity = capacity_of(buckets);
+    capacity - capacity / 16
+}
+
+/// Items a group may have right after its family was divided: room for an eighth more.
+const ROOMY_ITEMS: usize = capacity_of(GROUP_BUCKETS_MAX) / 8 * 7;
+
+/// Families that are forgotten in one step when the last item leaves: a matter of microseconds.
+const RESET_FAMILIES_MAX: usize = 4096;
+
+/// Buckets of the smallest table hashbrown makes.
+const BUCKETS_MIN: usize = 4;
+
+/// A group with fewer items than this part of its buckets is rebuilt smaller.
+const SPARSE: usize = 8;
