@@ -1,0 +1,136 @@
+//! A client described in one line: CLIENT LIST, CLIENT INFO and the log use it.
+
+use std::fmt::Write as _;
+
+use slotmesh_engine::session::SessionState;
+use slotmesh_engine::time::Now;
+
+use super::Node;
+use super::conns::{Client, Role, Waiting};
+use crate::machine::{ConnId, Peer};
+
+/// The kinds of client that CLIENT LIST TYPE and CLIENT KILL TYPE tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ClientKind {
+    /// Everyone else, monitors included.
+    Normal,
+    /// The connection to our primary.
+    Primary,
+    /// In subscribed state.
+    PubSub,
+    /// Follows our log.
+    Replica,
+}
+
+impl Node {
+    pub(crate) fn client_id(&self, conn: ConnId) -> Option<u64> {
+        self.conns.client(conn).map(|client| client.session.client_id())
+    }
+
+    pub(crate) fn client_kind(&self, conn: ConnId) -> Option<ClientKind> {
+        let client = self.conns.client(conn)?;
+        Some(match client.role {
+            Role::Replica => ClientKind::Replica,
+            Role::Normal | Role::Monitor if self.engine.session(client.session).is_subscribed() => ClientKind::PubSub,
+            Role::Normal | Role::Monitor => ClientKind::Normal,
+        })
+    }
+
+    /// The peer's address and our own on this connection, as CLIENT LIST prints them.
+    pub(crate) fn client_addresses(&self, conn: ConnId) -> (String, String) {
+        match self.conns.client(conn).map(|client| &client.peer) {
+            Some(Peer::Tcp { remote, local }) => (remote.to_string(), local.to_string()),
+            Some(Peer::Unix { path }) => (format!("{path}:0"), format!("{path}:0")),
+            Some(Peer::InProcess) | None => ("?:0".to_owned(), "?:0".to_owned()),
+        }
+    }
+
+    /// The peer's address for log lines.
+    pub(crate) fn peer_text(&self, conn: ConnId) -> String {
+        self.client_addresses(conn).0
+    }
+
+    /// The line for the log, without a time to measure ages by.
+    pub(crate) fn client_info(&self, conn: ConnId) -> String {
+        let now = Now { instant: self.last_now.instant, unix: self.last_now.unix };
+        self.client_line(now, conn).unwrap_or_default()
+    }
+
+    /// The line of CLIENT LIST, without line end.
+    pub(crate) fn client_line(&self, now: Now, conn: ConnId) -> Option<String> {
+        let client = self.conns.client(conn)?;
+        let session = self.engine.session(client.session);
+        let out = self.engine.out_ref(client.session);
+        let (addr, laddr) = self.client_addresses(conn);
+        let age = now.instant.millis_since(client.opened) / 1000;
+        let idle = now.instant.millis_since(client.active) / 1000;
+        let (sub, psub, ssub) = session
+            .subscriptions
+            .as_ref()
+            .map_or((0, 0, 0), |own| (own.channels.len(), own.patterns.len(), own.shards.len()));
+        let multi = session.transaction.as_ref().map_or(-1, |open| open.queue.len() as i64);
+        let multi_mem: usize = session
+            .transaction
+            .as_ref()
+            .map_or(0, |open| open.queue.iter().map(|queued| queued.args.allocated()).sum());
+        let qbuf = client.input.len();
+        let qbuf_free = client.input.capacity() - qbuf;
+        let argv_mem = client.parser.allocated();
+        let total = client.input.capacity() + argv_mem + multi_mem + out.allocated() + size_of::<Client>();
+        let command = client.last_command.map_or("NULL", |id| &*self.engine.registry().get(id).full_name);
+        let mut line = String::with_capacity(LINE_BYTES);
+        // Writing to a String cannot fail.
+        let _ = write!(
+            line,
+            "id={} addr={addr} laddr={laddr} fd={} name={} age={age} idle={idle} flags={} db={} sub={sub} psub={psub} \
+             ssub={ssub} multi={multi} watch={} qbuf={qbuf} qbuf-free={qbuf_free} argv-mem={argv_mem} \
+             multi-mem={multi_mem} rbs={} rbp={} obl={} oll={} omem={} tot-mem={total} events=r cmd={command} \
+             user=default redir=-1 resp={} lib-name={} lib-ver={}",
+            client.session.client_id(),
+            conn.index + FIRST_DESCRIPTOR,
+            String::from_utf8_lossy(&session.name),
+            flags(client, session),
+            session.db.0,
+            session.watched,
+            out.allocated(),
+            out.len(),
+            out.len(),
+            out.segments(),
+            out.allocated(),
+            session.protocol.version(),
+            String::from_utf8_lossy(&session.lib_name),
+            String::from_utf8_lossy(&session.lib_version),
+        );
+        Some(line)
+    }
+}
+
+/// The letters Redis uses for what a client is and waits for; `N` for nothing special.
+fn flags(client: &Client, session: &SessionState) -> String {
+    let mut flags = String::new();
+    let mut add = |letter: char, holds: bool| {
+        if holds {
+            flags.push(letter);
+        }
+    };
+    add('S', client.role == Role::Replica);
+    add('O', client.role == Role::Monitor);
+    add('P', session.is_subscribed());
+    add('x', session.transaction.is_some());
+    add('b', matches!(client.waiting, Some(Waiting::Replicas)));
+    add('c', client.closing);
+    add('U', matches!(client.peer, Peer::Unix { .. }));
+    add('r', session.readonly);
+    add('e', session.no_evict);
+    add('T', session.no_touch);
+    if flags.is_empty() {
+        flags.push('N');
+    }
+    flags
+}
+
+/// Bytes a line usually needs.
+const LINE_BYTES: usize = 400;
+
+/// A machine has no descriptors; the place in its table, counted from a first usual number, stands for it.
+const FIRST_DESCRIPTOR: u32 = 8;

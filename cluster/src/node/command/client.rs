@@ -1,0 +1,324 @@
+//! CLIENT: what clients ask about themselves and operators about clients.
+
+use slotmesh_engine::command::help;
+use slotmesh_engine::command::keys::NO_KEYS;
+use slotmesh_engine::command::spec::{ADMIN, Flags, LOADING, NO_SCRIPT, STALE, Spec, container, data};
+use slotmesh_engine::error::ReplyError;
+use slotmesh_engine::number::parse_i64;
+use slotmesh_engine::session::ReplyMode;
+
+use super::super::pause::PauseKind;
+use super::{Call, Node, NodeFn, integer, shown};
+use crate::machine::ConnId;
+use crate::node::client_info::ClientKind;
+
+const OWN: Flags = NO_SCRIPT.and(LOADING).and(STALE);
+const OPERATOR: Flags = ADMIN.and(NO_SCRIPT).and(LOADING).and(STALE);
+
+pub(super) const ROWS: &[Spec<NodeFn>] = &[container("CLIENT", CLIENT_ROWS)];
+
+const CLIENT_ROWS: &[Spec<NodeFn>] = &[
+    data("GETNAME", 2, OWN, NO_KEYS, getname as NodeFn),
+    data("HELP", 2, LOADING.and(STALE), NO_KEYS, client_help),
+    data("ID", 2, OWN, NO_KEYS, id),
+    data("INFO", 2, OWN, NO_KEYS, info).tips(&["nondeterministic_output"]),
+    data("KILL", -3, OPERATOR, NO_KEYS, kill),
+    data("LIST", -2, OPERATOR, NO_KEYS, list).tips(&["nondeterministic_output"]),
+    data("NO-EVICT", 3, OPERATOR, NO_KEYS, no_evict),
+    data("NO-TOUCH", 3, OWN, NO_KEYS, no_touch),
+    data("PAUSE", -3, OPERATOR, NO_KEYS, pause),
+    data("REPLY", 3, OWN, NO_KEYS, reply),
+    data("SETINFO", 4, OWN, NO_KEYS, setinfo)
+        .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
+    data("SETNAME", 3, OWN, NO_KEYS, setname)
+        .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
+    data("UNPAUSE", 2, OPERATOR, NO_KEYS, unpause),
+];
+
+fn id(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    node.engine.reply(call.session).int(call.session.client_id() as i64);
+    Ok(())
+}
+
+fn getname(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    let name = node.engine.session(call.session).name.clone();
+    let mut reply = node.engine.reply(call.session);
+    if name.is_empty() {
+        reply.null();
+    } else {
+        reply.bulk(&name);
+    }
+    Ok(())
+}
+
+fn setname(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    node.engine.session_mut(call.session).name = valid_name(&call.args[2])?.into();
+    node.engine.reply(call.session).ok();
+    Ok(())
+}
+
+/// A client's name may hold only printable characters that are no blanks.
+pub(super) fn valid_name(name: &[u8]) -> Result<&[u8], ReplyError> {
+    if name.iter().all(|byte| (b'!'..=b'~').contains(byte)) {
+        return Ok(name);
+    }
+    Err(ReplyError::Fixed("ERR Client names cannot contain spaces, newlines or special characters."))
+}
+
+fn setinfo(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    let value = &call.args[3];
+    let library_name = call.args.is(2, "lib-name");
+    if !library_name && !call.args.is(2, "lib-ver") {
+        return Err(ReplyError::text(format!("ERR Unrecognized option '{}'", shown(&call.args[2]))));
+    }
+    if !value.iter().all(|byte| (b'!'..=b'~').contains(byte)) {
+        let option = shown(&call.args[2]);
+        return Err(ReplyError::text(format!(
+            "ERR {option} cannot contain spaces, newlines or special characters."
+        )));
+    }
+    let session = node.engine.session_mut(call.session);
+    *(if library_name { &mut session.lib_name } else { &mut session.lib_version }) = value.into();
+    node.engine.reply(call.session).ok();
+    Ok(())
+}
+
+fn info(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    let mut line = node.client_line(call.now, call.conn).unwrap_or_default();
+    line.push('\n');
+    node.engine.reply(call.session).verbatim(b"txt", line.as_bytes());
+    Ok(())
+}
+
+fn list(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    let args = call.args;
+    let mut wanted: Vec<ConnId> = node.conns.clients().map(|(conn, _)| conn).collect();
+    if args.len() == 4 && args.is(2, "TYPE") {
+        let kind = client_kind(&args[3])?;
+        wanted.retain(|&conn| node.client_kind(conn) == Some(kind));
+    } else if args.len() > 3 && args.is(2, "ID") {
+        let mut ids = Vec::new();
+        for text in args.from(3).iter() {
+            ids.push(parse_i64(text).filter(|&id| id > 0).ok_or(ReplyError::Fixed("ERR Invalid client ID"))?);
+        }
+        // In the order of the ids that were asked for, once for each time one was named.
+        let by_id = |id: i64| wanted.iter().copied().find(|&conn| node.client_id(conn) == Some(id as u64));
+        wanted = ids.into_iter().filter_map(by_id).collect();
+    } else if args.len() != 2 {
+        return Err(ReplyError::Syntax);
+    }
+    if args.len() < 4 || args.is(2, "TYPE") {
+        wanted.sort_by_key(|&conn| node.client_id(conn));
+    }
+    let mut text = String::new();
+    for conn in wanted {
+        if let Some(line) = node.client_line(call.now, conn) {
+            text.push_str(&line);
+            text.push('\n');
+        }
+    }
+    node.engine.reply(call.session).verbatim(b"txt", text.as_bytes());
+    Ok(())
+}
+
+fn client_kind(text: &[u8]) -> Result<ClientKind, ReplyError> {
+    let known = [
+        ("normal", ClientKind::Normal),
+        ("master", ClientKind::Primary),
+        ("slave", ClientKind::Replica),
+        ("replica", ClientKind::Replica),
+        ("pubsub", ClientKind::PubSub),
+    ];
+    let found = known.iter().find(|(name, _)| text.eq_ignore_ascii_case(name.as_bytes()));
+    found.map(|(_, kind)| *kind).ok_or_else(|| ReplyError::text(format!("ERR Unknown client type '{}'", shown(text))))
+}
+
+/// What a client must be like to be killed; every named property must hold.
+#[derive(Default)]
+struct Filter<'a> {
+    id: Option<u64>,
+    kind: Option<ClientKind>,
+    user: Option<&'a [u8]>,
+    addr: Option<&'a [u8]>,
+    laddr: Option<&'a [u8]>,
+    max_age_secs: Option<i64>,
+    skip_me: bool,
+}
+
+fn kill(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    let args = call.args;
+    let old_form = args.len() == 3;
+    let filter = if old_form {
+        Filter { addr: Some(args.at(2)), ..Filter::default() }
+    } else {
+        kill_filter(call)?
+    };
+    let victims: Vec<ConnId> = node
+        .conns
+        .clients()
+        .map(|(conn, _)| conn)
+        .filter(|&conn| !(filter.skip_me && conn == call.conn) && node.matches(call, conn, &filter))
+        .collect();
+    if old_form && victims.is_empty() {
+        return Err(ReplyError::Fixed("ERR No such client"));
+    }
+    if old_form {
+        node.engine.reply(call.session).ok();
+    } else {
+        node.engine.reply(call.session).len(victims.len());
+    }
+    for conn in victims {
+        if conn == call.conn {
+            // The reply still leaves.
+            if let Some(client) = node.conns.client_mut(conn) {
+                client.closing = true;
+            }
+        } else {
+            node.close_client(conn);
+        }
+    }
+    Ok(())
+}
+
+fn kill_filter<'a>(call: &Call<'a>) -> Result<Filter<'a>, ReplyError> {
+    let args = call.args;
+    if args.len() % 2 != 0 {
+        return Err(ReplyError::Syntax);
+    }
+    let mut filter = Filter { skip_me: true, ..Filter::default() };
+    for at in (2..args.len()).step_by(2) {
+        let value = args.at(at + 1);
+        if args.is(at, "ID") {
+            let id = parse_i64(value).filter(|&id| id > 0);
+            filter.id = Some(id.ok_or(ReplyError::Fixed("ERR client-id should be greater than 0"))? as u64);
+        } else if args.is(at, "TYPE") {
+            filter.kind = Some(client_kind(value)?);
+        } else if args.is(at, "USER") {
+            if value != b"default" {
+                return Err(ReplyError::text(format!("ERR No such user '{}'", shown(value))));
+            }
+            filter.user = Some(value);
+        } else if args.is(at, "ADDR") {
+            filter.addr = Some(value);
+        } else if args.is(at, "LADDR") {
+            filter.laddr = Some(value);
+        } else if args.is(at, "MAXAGE") {
+            let age = parse_i64(value).ok_or(ReplyError::Fixed("ERR maxage is not an integer or out of range"))?;
+            if age <= 0 {
+                return Err(ReplyError::Fixed("ERR maxage should be greater than 0"));
+            }
+            filter.max_age_secs = Some(age);
+        } else if args.is(at, "SKIPME") {
+            filter.skip_me = yes_or_no(args, at + 1)?;
+        } else {
+            return Err(ReplyError::Syntax);
+        }
+    }
+    Ok(filter)
+}
+
+fn yes_or_no(args: slotmesh_engine::resp::args::Args<'_>, at: usize) -> Result<bool, ReplyError> {
+    match (args.is(at, "yes"), args.is(at, "no")) {
+        (true, _) => Ok(true),
+        (_, true) => Ok(false),
+        _ => Err(ReplyError::Syntax),
+    }
+}
+
+fn on_or_off(call: &Call<'_>) -> Result<bool, ReplyError> {
+    match (call.args.is(2, "on"), call.args.is(2, "off")) {
+        (true, _) => Ok(true),
+        (_, true) => Ok(false),
+        _ => Err(ReplyError::Syntax),
+    }
+}
+
+impl Node {
+    fn matches(&self, call: &Call<'_>, conn: ConnId, filter: &Filter<'_>) -> bool {
+        let Some(client) = self.conns.client(conn) else { return false };
+        let (addr, laddr) = self.client_addresses(conn);
+        let age_secs = (call.now.instant.millis_since(client.opened) / 1000) as i64;
+        filter.id.is_none_or(|id| client.session.client_id() == id)
+            && filter.kind.is_none_or(|kind| self.client_kind(conn) == Some(kind))
+            && filter.addr.is_none_or(|wanted| addr.as_bytes() == wanted)
+            && filter.laddr.is_none_or(|wanted| laddr.as_bytes() == wanted)
+            && filter.max_age_secs.is_none_or(|age| age_secs >= age)
+            && filter.user.is_none_or(|user| user == b"default")
+    }
+}
+
+fn no_evict(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    node.engine.session_mut(call.session).no_evict = on_or_off(call)?;
+    node.engine.reply(call.session).ok();
+    Ok(())
+}
+
+fn no_touch(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    node.engine.session_mut(call.session).no_touch = on_or_off(call)?;
+    node.engine.reply(call.session).ok();
+    Ok(())
+}
+
+fn pause(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    let args = call.args;
+    let kind = match args.len() {
+        3 => PauseKind::All,
+        4 if args.is(3, "WRITE") => PauseKind::Writes,
+        4 if args.is(3, "ALL") => PauseKind::All,
+        _ => return Err(ReplyError::Syntax),
+    };
+    let millis = integer(&args[2]).map_err(|_| ReplyError::Fixed("ERR timeout is not an integer or out of range"))?;
+    let millis = u64::try_from(millis).map_err(|_| ReplyError::Fixed("ERR timeout is negative"))?;
+    node.pause.begin_by_client(call.now.instant.plus_millis(millis), kind);
+    node.engine.reply(call.session).ok();
+    Ok(())
+}
+
+fn unpause(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    node.pause.end_by_client();
+    node.engine.reply(call.session).ok();
+    Ok(())
+}
+
+fn reply(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    let args = call.args;
+    let mode = match (args.is(2, "on"), args.is(2, "off"), args.is(2, "skip")) {
+        (true, ..) => ReplyMode::On,
+        (_, true, _) => ReplyMode::Off,
+        (_, _, true) => ReplyMode::SkipNext,
+        _ => return Err(ReplyError::Syntax),
+    };
+    let session = node.engine.session_mut(call.session);
+    if mode == ReplyMode::SkipNext && session.reply_mode == ReplyMode::Off {
+        return Ok(());
+    }
+    session.reply_mode = mode;
+    if mode == ReplyMode::On {
+        node.engine.reply(call.session).ok();
+    }
+    Ok(())
+}
+
+fn client_help(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    let mut reply = node.engine.reply(call.session);
+    help::reply(
+        &mut reply,
+        "CLIENT",
+        &[
+            ("GETNAME", "Tells the name of this connection."),
+            ("ID", "Tells the number of this connection."),
+            ("INFO", "Describes this connection, as a line of LIST."),
+            ("KILL <ip:port>", "Closes the connection from this address."),
+            ("KILL <option> <value> [<option> <value> ...]", "Closes connections by ADDR, LADDR, TYPE, USER, ID, MAXAGE; SKIPME no includes this one."),
+            ("LIST [TYPE (NORMAL|MASTER|REPLICA|PUBSUB)] [ID <id> ...]", "Describes connections, a line each."),
+            ("NO-EVICT (ON|OFF)", "Keeps this connection when clients are closed to save memory."),
+            ("NO-TOUCH (ON|OFF)", "Keeps this connection's commands from renewing access times."),
+            ("PAUSE <timeout> [WRITE|ALL]", "Holds back commands for this many milliseconds."),
+            ("REPLY (ON|OFF|SKIP)", "Says whether replies are sent to this connection."),
+            ("SETINFO <option> <value>", "Notes the client library's name (LIB-NAME) or version (LIB-VER)."),
+            ("SETNAME <name>", "Names this connection."),
+            ("UNPAUSE", "Ends the pause."),
+        ],
+    );
+    Ok(())
+}

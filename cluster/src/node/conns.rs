@@ -1,0 +1,219 @@
+//! The node's connections: who is at the other end and what is half read.
+
+use slab::Slab;
+use slotmesh_engine::resp::outbuf::{OutBuf, Ticket};
+use slotmesh_engine::resp::request::RequestParser;
+use slotmesh_engine::session::SessionId;
+use slotmesh_engine::time::{Instant, Now};
+
+use crate::bus::LinkId;
+use crate::machine::{ConnId, Peer};
+
+/// All connections, by the name the node gave them.
+#[derive(Debug, Default)]
+pub(crate) struct Conns {
+    slots: Slab<Conn>,
+    /// Use count of each place, so that a name is never given twice.
+    generations: Vec<u32>,
+    /// What a name that is no longer in use reads.
+    nobody: OutBuf,
+    /// The connection of each session, by the session's index.
+    by_session: Vec<Option<ConnId>>,
+    clients: usize,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Conn {
+    pub(crate) id: ConnId,
+    pub(crate) kind: Kind,
+    /// Waiting bytes of a connection without a session.
+    pub(crate) out: OutBuf,
+}
+
+/// What a connection is for.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    /// A RESP client, which may turn into a replica or a monitor.
+    Client(Box<Client>),
+    /// A link of the cluster bus.
+    Link(LinkId),
+    /// Our own connection to our primary.
+    Primary,
+}
+
+/// A RESP client's connection.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) session: SessionId,
+    pub(crate) peer: Peer,
+    /// Bytes of requests not run yet: an incomplete tail, or what came while the client was paused.
+    pub(crate) input: Vec<u8>,
+    pub(crate) parser: RequestParser,
+    pub(crate) opened: Instant,
+    /// When it last sent or was sent something.
+    pub(crate) active: Instant,
+    pub(crate) role: Role,
+    /// Close once the bytes that wait now have left.
+    pub(crate) closing: bool,
+    /// What stops its next request from running.
+    pub(crate) waiting: Option<Waiting>,
+    /// Log offset after its last write, which WAIT compares with.
+    pub(crate) wrote_to: u64,
+    /// The last command, by its place in the registry.
+    pub(crate) last_command: Option<slotmesh_engine::command::CommandId>,
+    /// Since when its output is over the soft limit.
+    pub(crate) over_soft_limit: Option<Instant>,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+    pub(crate) commands: u64,
+}
+
+/// What a client connection has become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// A plain client.
+    Normal,
+    /// It asked to see every command.
+    Monitor,
+    /// It follows our log.
+    Replica,
+}
+
+/// Why a client's requests wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    /// CLIENT PAUSE, or a failover in progress.
+    Pause,
+    /// WAIT; replication knows for what.
+    Replicas,
+    /// DEBUG SLEEP: the whole node is deaf for a while.
+    Sleep {
+        /// Until when.
+        until: Instant,
+    },
+}
+
+impl Conns {
+    /// Makes a name for a connection of this kind.
+    pub(crate) fn open(&mut self, kind: Kind) -> ConnId {
+        let entry = self.slots.vacant_entry();
+        let index = entry.key();
+        if self.generations.len() <= index {
+            self.generations.resize(index + 1, 0);
+        }
+        let id = ConnId { index: index as u32, generation: self.generations[index] };
+        if let Kind::Client(client) = &kind {
+            let session = client.session.index();
+            if self.by_session.len() <= session {
+                self.by_session.resize(session + 1, None);
+            }
+            self.by_session[session] = Some(id);
+            self.clients += 1;
+        }
+        entry.insert(Conn { id, kind, out: OutBuf::new() });
+        id
+    }
+
+    /// Forgets a connection; its name is never used again.
+    pub(crate) fn close(&mut self, id: ConnId) -> Option<Conn> {
+        self.get(id)?;
+        let conn = self.slots.remove(id.index as usize);
+        self.generations[id.index as usize] += 1;
+        if let Kind::Client(client) = &conn.kind {
+            self.by_session[client.session.index()] = None;
+            self.clients -= 1;
+        }
+        Some(conn)
+    }
+
+    pub(crate) fn get(&self, id: ConnId) -> Option<&Conn> {
+        self.slots.get(id.index as usize).filter(|conn| conn.id == id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: ConnId) -> Option<&mut Conn> {
+        self.slots.get_mut(id.index as usize).filter(|conn| conn.id == id)
+    }
+
+    /// The client at the other end, if it is one.
+    pub(crate) fn client(&self, id: ConnId) -> Option<&Client> {
+        match &self.get(id)?.kind {
+            Kind::Client(client) => Some(client),
+            Kind::Link(_) | Kind::Primary => None,
+        }
+    }
+
+    pub(crate) fn client_mut(&mut self, id: ConnId) -> Option<&mut Client> {
+        match &mut self.get_mut(id)?.kind {
+            Kind::Client(client) => Some(client),
+            Kind::Link(_) | Kind::Primary => None,
+        }
+    }
+
+    /// The connection of a session.
+    pub(crate) fn of_session(&self, session: SessionId) -> Option<ConnId> {
+        let id = self.by_session.get(session.index()).copied().flatten()?;
+        self.client(id).filter(|client| client.session == session)?;
+        Some(id)
+    }
+
+    /// The connection of a bus link.
+    pub(crate) fn of_link(&self, link: LinkId) -> Option<ConnId> {
+        self.slots.iter().find(|(_, conn)| matches!(conn.kind, Kind::Link(own) if own == link)).map(|(_, conn)| conn.id)
+    }
+
+    /// Number of clients.
+    pub(crate) fn client_count(&self) -> usize {
+        self.clients
+    }
+
+    /// Ends the holds that wait for `ticket` on connections without a session; names those that can go on.
+    pub(crate) fn release_holds(&mut self, ticket: Ticket) -> Vec<ConnId> {
+        let held = self.slots.iter_mut().filter(|(_, conn)| conn.out.len() > 0);
+        held.filter_map(|(_, conn)| conn.out.release(ticket).then_some(conn.id)).collect()
+    }
+
+    /// All clients, by place.
+    pub(crate) fn clients(&self) -> impl Iterator<Item = (ConnId, &Client)> {
+        self.slots.iter().filter_map(|(_, conn)| match &conn.kind {
+            Kind::Client(client) => Some((conn.id, &**client)),
+            Kind::Link(_) | Kind::Primary => None,
+        })
+    }
+
+    /// The buffer of a connection without a session.
+    pub(crate) fn own_out(&mut self, id: ConnId) -> &mut OutBuf {
+        match self.slots.get_mut(id.index as usize) {
+            Some(conn) if conn.id == id => &mut conn.out,
+            _ => &mut self.nobody,
+        }
+    }
+
+    /// The buffer for a name that is no longer in use: always empty.
+    pub(crate) fn nobody(&mut self) -> &mut OutBuf {
+        self.nobody.clear();
+        &mut self.nobody
+    }
+}
+
+impl Client {
+    pub(crate) fn new(now: Now, session: SessionId, peer: Peer) -> Self {
+        Self {
+            session,
+            peer,
+            input: Vec::new(),
+            parser: RequestParser::default(),
+            opened: now.instant,
+            active: now.instant,
+            role: Role::Normal,
+            closing: false,
+            waiting: None,
+            wrote_to: 0,
+            last_command: None,
+            over_soft_limit: None,
+            bytes_in: 0,
+            bytes_out: 0,
+            commands: 0,
+        }
+    }
+}

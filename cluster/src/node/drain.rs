@@ -1,0 +1,106 @@
+//! What follows every input: moving what one part produced to the part that needs it, until all are quiet, and then
+//! to the connections.
+
+use slotmesh_engine::time::Now;
+use slotmesh_replication::log::Audience;
+
+use super::Node;
+use super::conns::{Kind, Role};
+use crate::machine::{ConnId, Effect};
+
+impl Node {
+    /// Drains every part into the others, then the sessions' buffers into effects.
+    pub(super) fn drain(&mut self, now: Now) {
+        while self.step_changes(now)
+            | self.step_broadcasts(now)
+            | self.step_bus(now)
+            | self.step_feeds(now)
+            | self.step_primary_link(now)
+            | self.step_persistence(now)
+            | self.step_waits(now)
+        {}
+        self.flush_sessions(now);
+    }
+
+    /// Moves the bytes of changes into the log, which every replica and the append only file read.
+    pub(super) fn step_changes(&mut self, now: Now) -> bool {
+        let changes = self.engine.changes();
+        if changes.is_empty() {
+            return false;
+        }
+        let db = changes.db().map(|db| db.0);
+        // A writable replica's own changes are in no stream; its file still keeps them.
+        let audience = if self.engine.core().is_replica { Audience::Files } else { Audience::All };
+        self.replication.log.append_raw(self.engine.core().changes.bytes(), audience, db);
+        self.engine.changes().clear();
+        self.replication.feeds.log_grew(&self.replication.log);
+        self.persistence.log_grew(now, &mut self.replication.log, &mut self.tickets);
+        true
+    }
+
+    /// Flushes, limits or closes every session whose buffer got bytes.
+    fn flush_sessions(&mut self, now: Now) {
+        let mut noted = std::mem::take(&mut self.noted);
+        self.engine.take_noted(&mut noted);
+        for session in noted.drain(..) {
+            let Some(conn) = self.conns.of_session(session) else { continue };
+            self.settle_client(now, conn);
+        }
+        self.noted = noted;
+        for conn in std::mem::take(&mut self.closing) {
+            self.settle_client(now, conn);
+        }
+    }
+
+    /// Flushes a client's buffer; closes the client if it asked to leave or does not read.
+    fn settle_client(&mut self, now: Now, conn: ConnId) {
+        let Some(client) = self.conns.client(conn) else { return };
+        let session = client.session;
+        if client.closing {
+            return self.close_client(conn);
+        }
+        if self.is_over_output_limit(now, conn) {
+            let info = self.client_info(conn);
+            self.log_warning(format!(
+                "Client {info} scheduled to be closed ASAP for overcoming of output buffer limits."
+            ));
+            self.counters.output_limit_disconnections += 1;
+            self.engine.out(session).clear();
+            return self.close_client(conn);
+        }
+        if let Some(hold) = self.persistence.reply_hold() {
+            self.hold_replies(conn, hold);
+        }
+        if self.engine.out_ref(session).visible() > 0 {
+            self.effects.push_back(Effect::Flush(conn));
+        }
+    }
+
+    /// Closes a client's connection; what is visible of its buffer still leaves.
+    pub(super) fn close_client(&mut self, conn: ConnId) {
+        let Some(client) = self.conns.client(conn) else { return };
+        let session = client.session;
+        let mut rest = Vec::new();
+        self.engine.out(session).take_into(&mut rest);
+        let Some(closed) = self.conns.close(conn) else { return };
+        if let Kind::Client(client) = closed.kind {
+            let now = self.last_now;
+            self.forget_client(now, conn, &client);
+        }
+        self.effects.push_back(Effect::Close(conn, rest));
+    }
+
+    /// Gives a connection that is refused its name and closes it with a last word.
+    pub(super) fn refuse_connection(&mut self, last_word: Vec<u8>) -> ConnId {
+        let conn = self.conns.open(Kind::Primary);
+        self.conns.close(conn);
+        self.effects.push_back(Effect::Close(conn, last_word));
+        conn
+    }
+
+    pub(super) fn on_drained(&mut self, now: Now, conn: ConnId) {
+        if self.conns.client(conn).is_some_and(|client| client.role == Role::Replica) {
+            self.fill_replica(now, conn);
+        }
+    }
+}

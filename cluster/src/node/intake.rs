@@ -1,0 +1,267 @@
+//! From bytes to requests: reading what a client sent and running it in batches.
+//!
+//! Requests are read and resolved a few at a time, their keys are hashed and looked up ahead, and then they run in
+//! order: the memory loads of one batch overlap. A request that ends the client's turn (it blocks, closes or is
+//! paused) leaves the later bytes unread.
+
+use slotmesh_engine::command::Resolved;
+use slotmesh_engine::command::keys::{Begin, KeySpec};
+use slotmesh_engine::config::text::split_args;
+use slotmesh_engine::error::ReplyError;
+use slotmesh_engine::keyspace::KeyHash;
+use slotmesh_engine::resp::args::{ArgRange, Args, ArgsBuf};
+use slotmesh_engine::resp::request::{Limits, Parsed, ProtocolError, RequestParser};
+use slotmesh_engine::time::Now;
+
+use super::Node;
+use crate::machine::ConnId;
+
+/// The requests of one batch; its memory is kept from batch to batch.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    ranges: Vec<ArgRange>,
+    requests: Vec<Request>,
+    /// Offset of the first request, behind empty lines that nobody needs again.
+    start: usize,
+}
+
+#[derive(Debug)]
+struct Request {
+    /// First of its words in the batch's ranges.
+    first: usize,
+    /// Number of words.
+    len: usize,
+    /// Offset behind it.
+    end: usize,
+    /// Its command, or the reply why there is none.
+    command: Result<Resolved, ReplyError>,
+    /// The word that is its first key, with its hash.
+    key: Option<(usize, KeyHash)>,
+}
+
+/// Why a batch holds no more requests.
+enum Stop {
+    /// It is full.
+    Full,
+    /// The rest is no whole request.
+    Incomplete,
+    /// An inline command comes next: the line, and the offset behind it.
+    Inline { line: usize, end: usize },
+    /// The bytes that come next are no request.
+    Wrong(ProtocolError),
+}
+
+impl Node {
+    /// Takes bytes that arrived from a client.
+    pub(super) fn read_client(&mut self, now: Now, conn: ConnId, bytes: &[u8]) {
+        let Some(client) = self.conns.client_mut(conn) else { return };
+        client.active = now.instant;
+        client.bytes_in += bytes.len() as u64;
+        if client.input.is_empty() {
+            let used = self.run_requests(now, conn, bytes);
+            self.keep_rest(conn, &bytes[used..]);
+        } else {
+            client.input.extend_from_slice(bytes);
+            self.run_kept(now, conn);
+        }
+    }
+
+    /// Runs the requests a client sent while it had to wait.
+    pub(super) fn run_kept(&mut self, now: Now, conn: ConnId) {
+        let Some(client) = self.conns.client_mut(conn) else { return };
+        let mut input = std::mem::take(&mut client.input);
+        let used = self.run_requests(now, conn, &input);
+        match self.conns.client_mut(conn) {
+            // Nothing could run: the same buffer goes on growing, without a copy.
+            Some(client) if used == 0 && client.input.is_empty() => {
+                input.reserve(client.parser.wanted(input.len()).min(RESERVE_BYTES_MAX));
+                client.input = input;
+                self.check_query_limit(conn);
+            }
+            _ => self.keep_rest(conn, &input[used..]),
+        }
+    }
+
+    fn keep_rest(&mut self, conn: ConnId, rest: &[u8]) {
+        let Some(client) = self.conns.client_mut(conn) else { return };
+        if !rest.is_empty() && !client.closing {
+            let wanted = client.parser.wanted(rest.len());
+            client.input.reserve(rest.len() + wanted.min(RESERVE_BYTES_MAX));
+            client.input.extend_from_slice(rest);
+            self.check_query_limit(conn);
+        }
+    }
+
+    fn check_query_limit(&mut self, conn: ConnId) {
+        let limit = self.engine.core().config.client_query_buffer_limit;
+        let Some(client) = self.conns.client(conn) else { return };
+        if client.input.len() as u64 > limit {
+            let info = self.client_info(conn);
+            self.log_warning(format!("Closing client that reached max query buffer length: {info}"));
+            self.close_client(conn);
+        }
+    }
+
+    /// Runs whole requests from the start of `input` while the client may go on. Returns the bytes used.
+    fn run_requests(&mut self, now: Now, conn: ConnId, input: &[u8]) -> usize {
+        let mut batch = std::mem::take(&mut self.batch);
+        let mut at = 0;
+        while self.may_run(conn) {
+            let stop = self.fill(conn, input, at, &mut batch);
+            self.look_ahead(conn, &batch);
+            at = self.run_batch(now, conn, input, &mut batch);
+            if !self.may_run(conn) {
+                break;
+            }
+            match stop {
+                Stop::Full => {}
+                Stop::Incomplete => break,
+                Stop::Inline { line, end } => {
+                    self.run_inline(now, conn, &input[at..line]);
+                    at = end;
+                }
+                Stop::Wrong(error) => {
+                    self.fail_protocol(conn, error);
+                    at = input.len();
+                }
+            }
+        }
+        batch.requests.clear();
+        batch.ranges.clear();
+        self.batch = batch;
+        at
+    }
+
+    /// Whether the client's next request may run now.
+    pub(super) fn may_run(&self, conn: ConnId) -> bool {
+        self.conns.client(conn).is_some_and(|client| !client.closing && client.waiting.is_none())
+    }
+
+    /// Reads and resolves requests into the batch.
+    fn fill(&mut self, conn: ConnId, input: &[u8], start: usize, batch: &mut Batch) -> Stop {
+        batch.requests.clear();
+        batch.ranges.clear();
+        let limits = self.limits(conn);
+        let Some(client) = self.conns.client_mut(conn) else { return Stop::Incomplete };
+        batch.start = start;
+        let mut at = start;
+        while batch.requests.len() < BATCH_REQUESTS_MAX {
+            let first = batch.ranges.len();
+            match client.parser.parse(&input[at..], at, &mut batch.ranges, &limits) {
+                Err(error) => return Stop::Wrong(error),
+                Ok(Parsed::Incomplete) => return Stop::Incomplete,
+                Ok(Parsed::Empty { consumed }) => {
+                    at += consumed;
+                    match batch.requests.last_mut() {
+                        Some(last) => last.end = at,
+                        None => batch.start = at,
+                    }
+                    continue;
+                }
+                Ok(Parsed::Inline { consumed, line }) => {
+                    if batch.requests.is_empty() {
+                        return Stop::Inline { line: at + line, end: at + consumed };
+                    }
+                    return Stop::Full;
+                }
+                Ok(Parsed::Request { consumed }) => {
+                    at += consumed;
+                    let len = batch.ranges.len() - first;
+                    let args = Args::new(input, &batch.ranges[first..]);
+                    let command = self.engine.resolve(args);
+                    let key = command.as_ref().ok().and_then(|command| {
+                        let index = first_key(command.keys)?;
+                        Some((index, self.engine.core().keyspace.hash(args.get(index)?)))
+                    });
+                    batch.requests.push(Request { first, len, end: at, command, key });
+                }
+            }
+            if !limits.authenticated {
+                // AUTH may change what the next request is allowed to be.
+                return Stop::Full;
+            }
+        }
+        Stop::Full
+    }
+
+    /// Overlaps the memory loads that the batch's lookups will need.
+    fn look_ahead(&self, conn: ConnId, batch: &Batch) {
+        if batch.requests.len() < 2 {
+            return;
+        }
+        let Some(client) = self.conns.client(conn) else { return };
+        let db = self.engine.core().keyspace.db(self.engine.session(client.session).db);
+        for request in &batch.requests {
+            if let Some((_, hash)) = request.key {
+                db.prefetch_group(hash);
+            }
+        }
+        for request in &batch.requests {
+            if let Some((_, hash)) = request.key {
+                db.prefetch_entry(hash);
+            }
+        }
+    }
+
+    /// Runs the batch's requests in order. Returns the offset behind the last one that ran.
+    fn run_batch(&mut self, now: Now, conn: ConnId, input: &[u8], batch: &mut Batch) -> usize {
+        let mut at = batch.start;
+        for request in batch.requests.drain(..) {
+            if !self.may_run(conn) {
+                // The parser may stand inside a later request; these bytes will be read again.
+                if let Some(client) = self.conns.client_mut(conn) {
+                    client.parser = RequestParser::default();
+                }
+                break;
+            }
+            at = request.end;
+            let args = Args::new(input, &batch.ranges[request.first..request.first + request.len]);
+            self.dispatch(now, conn, request.command, args, request.key);
+        }
+        at
+    }
+
+    fn run_inline(&mut self, now: Now, conn: ConnId, line: &[u8]) {
+        let Ok(words) = split_args(line) else {
+            return self.fail_protocol(conn, ProtocolError::UnbalancedQuotes);
+        };
+        if words.is_empty() {
+            return;
+        }
+        let request: ArgsBuf = words.iter().collect();
+        let args = request.as_args();
+        let command = self.engine.resolve(args);
+        self.dispatch(now, conn, command, args, None);
+    }
+
+    fn fail_protocol(&mut self, conn: ConnId, error: ProtocolError) {
+        let Some(client) = self.conns.client_mut(conn) else { return };
+        let session = client.session;
+        client.closing = true;
+        let info = self.client_info(conn);
+        self.log_verbose(format!("Protocol error ({}) from client: {info}", error.line()));
+        self.engine.reply_error(session, &ReplyError::text(error.line()));
+    }
+
+    fn limits(&self, conn: ConnId) -> Limits {
+        let authenticated =
+            self.conns.client(conn).is_some_and(|client| self.engine.session(client.session).authenticated);
+        let bulk_bytes_max = usize::try_from(self.engine.core().config.proto_max_bulk_len).unwrap_or(usize::MAX);
+        Limits { bulk_bytes_max, authenticated, trusted: false }
+    }
+}
+
+/// The word that is the first key, where it stands at a fixed place.
+fn first_key(keys: &[KeySpec]) -> Option<usize> {
+    match keys.first()?.begin {
+        Begin::Index(index) => Some(usize::from(index)),
+        Begin::Keyword(..) => None,
+    }
+}
+
+/// Requests read ahead at once. Sixteen loads in flight are what the memory system overlaps well; more only help
+/// when the client's pipeline is longer, and cost cache.
+const BATCH_REQUESTS_MAX: usize = 32;
+
+/// Bytes reserved at once for an announced argument (the rest grows as it arrives).
+const RESERVE_BYTES_MAX: usize = 1 << 20;

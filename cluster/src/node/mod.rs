@@ -1,0 +1,256 @@
+//! The node: engine, replication and cluster bus composed into one machine.
+//!
+//! [`Node`] holds the fields and takes inputs; every other file here is one concern of it: [`intake`] reads requests,
+//! [`dispatch`] is the list of gates, [`drain`] moves what the parts produced to where it must go, [`links`] feeds the
+//! bus, [`primary_link`] and [`replicas`] the two sides of replication, [`snapshot`] and [`persistence`] the files,
+//! [`boot`] and [`shutdown`] the two ends of its life, [`timers`] its waits. No file decides what another concern owns.
+
+mod boot;
+mod client_info;
+mod clients;
+mod command;
+mod conns;
+mod dispatch;
+mod drain;
+mod info;
+mod intake;
+mod links;
+mod monitor;
+mod pause;
+mod persistence;
+mod primary_link;
+mod replicas;
+mod shutdown;
+mod slot_gate;
+mod snapshot;
+mod timers;
+
+use std::collections::VecDeque;
+
+use slotmesh_engine::Engine;
+use slotmesh_engine::command::spec::Spec;
+use slotmesh_engine::command::DataFn;
+use slotmesh_engine::config::Config;
+use slotmesh_engine::resp::outbuf::OutBuf;
+use slotmesh_engine::rng::Rng;
+use slotmesh_engine::session::SessionId;
+use slotmesh_engine::time::{Instant, Now};
+use slotmesh_replication::disk::Tickets;
+
+use crate::bus::Bus;
+use crate::machine::{
+    ConnId, Effect, Endpoint, Input, LogLevel, LogLine, Machine, Peer, Reset, Signal, Timer,
+};
+use boot::Life;
+use command::NodeFn;
+use conns::{Conns, Kind};
+use intake::Batch;
+use pause::Pauses;
+use persistence::Persistence;
+use replicas::Replication;
+
+/// A server node: what `redis-server` is, as a function of bytes and time.
+///
+/// Give it inputs with [`Machine::handle`], carry out what [`Machine::poll`] returns. It begins with
+/// [`Node::start`] and ends with [`Effect::Exit`].
+#[derive(Debug)]
+pub struct Node {
+    engine: Engine,
+    conns: Conns,
+    /// Nothing without `cluster-enabled`.
+    bus: Option<Bus>,
+    replication: Replication,
+    persistence: Persistence,
+    pause: Pauses,
+    life: Life,
+    /// The node's own commands, by the number their rows carry.
+    functions: Vec<NodeFn>,
+    /// Memory for the requests being read, kept from call to call.
+    batch: Batch,
+    /// Memory for the names of sessions to flush.
+    noted: Vec<SessionId>,
+    effects: VecDeque<Effect>,
+    tickets: Tickets,
+    rng: Rng,
+    /// What the host said the time was, at the last call.
+    last_now: Now,
+    started: Now,
+    run_id: [u8; 40],
+    /// Number of clients that asked to see every command.
+    monitors: usize,
+    /// EXEC is running its queue: nothing blocks.
+    in_transaction: bool,
+    counters: Counters,
+}
+
+/// What the node counts of connections, for INFO.
+#[derive(Debug, Default)]
+struct Counters {
+    connections_received: u64,
+    rejected_connections: u64,
+    net_input_bytes: u64,
+    net_output_bytes: u64,
+    output_limit_disconnections: u64,
+    query_limit_disconnections: u64,
+    full_syncs: u64,
+    partial_syncs: u64,
+    partial_sync_errors: u64,
+}
+
+impl Node {
+    /// A node that has not begun. `seed` decides every id, hash key and random pick it will make.
+    pub fn new(config: Config, seed: u64) -> Self {
+        Self::with_engine(Engine::new(config, seed), seed)
+    }
+
+    /// A node with more data commands than Redis has.
+    ///
+    /// # Panics
+    /// When a row's name is taken.
+    pub fn with_commands(config: Config, seed: u64, rows: &'static [Spec<DataFn>]) -> Self {
+        Self::with_engine(Engine::new(config, seed).with_commands(rows), seed)
+    }
+
+    fn with_engine(mut engine: Engine, seed: u64) -> Self {
+        // The engine's stream begins at the seed itself.
+        let mut rng = Rng::new(seed ^ NODE_STREAM).fork();
+        let functions = command::register(engine.registry_mut());
+        let run_id = rng.hex_id();
+        let replication = Replication::new(Now::default(), &engine.core().config, &mut rng);
+        Self {
+            engine,
+            conns: Conns::default(),
+            bus: None,
+            replication,
+            persistence: Persistence::default(),
+            pause: Pauses::default(),
+            life: Life::New,
+            functions,
+            batch: Batch::default(),
+            noted: Vec::new(),
+            effects: VecDeque::new(),
+            tickets: Tickets::default(),
+            rng,
+            last_now: Now::default(),
+            started: Now::default(),
+            run_id,
+            monitors: 0,
+            in_transaction: false,
+            counters: Counters::default(),
+        }
+    }
+
+    /// The engine, to look at.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The cluster bus, to look at; nothing without `cluster-enabled`.
+    pub fn bus(&self) -> Option<&Bus> {
+        self.bus.as_ref()
+    }
+
+    /// Whether the dataset follows a primary.
+    pub fn is_replica(&self) -> bool {
+        self.engine.core().is_replica
+    }
+
+    fn log(&mut self, level: LogLevel, text: impl Into<String>) {
+        let role = if self.is_replica() { 'S' } else { 'M' };
+        self.effects.push_back(Effect::Log(LogLine { level, role, text: text.into() }));
+    }
+
+    fn log_warning(&mut self, text: impl Into<String>) {
+        self.log(LogLevel::Warning, text);
+    }
+
+    fn log_notice(&mut self, text: impl Into<String>) {
+        self.log(LogLevel::Notice, text);
+    }
+
+    fn log_verbose(&mut self, text: impl Into<String>) {
+        self.log(LogLevel::Verbose, text);
+    }
+
+    fn on_closed(&mut self, now: Now, conn: ConnId, reset: &Reset) {
+        let Some(closed) = self.conns.close(conn) else { return };
+        match closed.kind {
+            Kind::Client(client) => self.forget_client(now, conn, &client),
+            Kind::Link(link) => self.link_closed(now, link),
+            Kind::Primary => self.primary_closed(now, reset),
+        }
+    }
+
+    fn on_received(&mut self, now: Now, conn: ConnId, bytes: &[u8]) {
+        self.counters.net_input_bytes += bytes.len() as u64;
+        match self.conns.get(conn).map(|conn| &conn.kind) {
+            Some(Kind::Client(_)) => self.read_client(now, conn, bytes),
+            Some(&Kind::Link(link)) => self.read_link(now, link, bytes),
+            Some(Kind::Primary) => self.read_primary(now, bytes),
+            None => {}
+        }
+    }
+
+    fn on_connected(&mut self, now: Now, conn: ConnId, peer: &Peer) {
+        match self.conns.get(conn).map(|conn| &conn.kind) {
+            Some(&Kind::Link(link)) => self.link_connected(now, link, peer),
+            Some(Kind::Primary) => self.primary_connected(now),
+            Some(Kind::Client(_)) | None => {}
+        }
+    }
+}
+
+impl Machine for Node {
+    fn accept(&mut self, now: Now, endpoint: Endpoint, peer: Peer) -> ConnId {
+        self.last_now = now;
+        let conn = match endpoint {
+            Endpoint::Bus => self.accept_link(now, &peer),
+            Endpoint::Client => self.accept_client(now, peer),
+        };
+        self.drain(now);
+        conn
+    }
+
+    fn handle(&mut self, now: Now, input: Input<'_>) {
+        self.last_now = now;
+        match input {
+            Input::Closed(conn, reset) => self.on_closed(now, conn, &reset),
+            Input::Connected(conn, peer) => self.on_connected(now, conn, &peer),
+            Input::Disk(ticket, result) => self.on_disk(now, ticket, result),
+            Input::Drained(conn) => self.on_drained(now, conn),
+            Input::Listening(endpoint, result) => self.on_listening(now, endpoint, result),
+            Input::Received(conn, bytes) => self.on_received(now, conn, bytes),
+            Input::Signal(Signal::Interrupt) => self.on_signal(now, "SIGINT"),
+            Input::Signal(Signal::Terminate) => self.on_signal(now, "SIGTERM"),
+            Input::Timer => self.on_timer(now),
+        }
+        self.drain(now);
+    }
+
+    fn poll(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    fn out_buf(&mut self, conn: ConnId) -> &mut OutBuf {
+        let session = match self.conns.get(conn).map(|conn| &conn.kind) {
+            None => return self.conns.nobody(),
+            Some(Kind::Client(client)) => Some(client.session),
+            Some(Kind::Link(_) | Kind::Primary) => None,
+        };
+        match session {
+            Some(session) => self.engine.out(session),
+            None => self.conns.own_out(conn),
+        }
+    }
+
+    fn deadline(&self) -> Option<(Instant, Timer)> {
+        self.next_timer()
+    }
+
+    fn state_hash(&self) -> u64 {
+        self.hash_of_state()
+    }
+}
+
+/// Separates the node's random stream from the engine's.
+const NODE_STREAM: u64 = 0x6e6f_6465;

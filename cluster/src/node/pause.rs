@@ -1,0 +1,94 @@
+//! Holding clients back: CLIENT PAUSE, manual failover, and the last moments before a shutdown.
+
+use slotmesh_engine::command::spec::{Flags, MAY_REPLICATE, WRITE};
+use slotmesh_engine::time::Instant;
+
+/// What a pause holds back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum PauseKind {
+    /// Commands that change data or are propagated.
+    Writes,
+    /// Every command.
+    All,
+}
+
+/// All pauses in force. They are independent: each ends by itself, the strictest counts.
+#[derive(Debug, Default)]
+pub(crate) struct Pauses {
+    by_client: Option<Pause>,
+    by_failover: Option<Pause>,
+    by_shutdown: Option<Pause>,
+}
+
+/// One pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pause {
+    pub(crate) until: Instant,
+    pub(crate) kind: PauseKind,
+}
+
+impl Pause {
+    /// Whether a command with these flags must wait; `queue_writes` says it of an EXEC.
+    pub(crate) fn holds(self, flags: Flags, queue_writes: bool) -> bool {
+        match self.kind {
+            PauseKind::All => true,
+            PauseKind::Writes => queue_writes || flags.any(WRITE | MAY_REPLICATE),
+        }
+    }
+}
+
+impl Pauses {
+    /// CLIENT PAUSE. A running one is never made shorter or weaker.
+    pub(crate) fn begin_by_client(&mut self, until: Instant, kind: PauseKind) {
+        self.by_client = Some(match self.by_client {
+            Some(old) => Pause { until: until.max(old.until), kind: kind.max(old.kind) },
+            None => Pause { until, kind },
+        });
+    }
+
+    pub(crate) fn end_by_client(&mut self) {
+        self.by_client = None;
+    }
+
+    pub(crate) fn begin_by_failover(&mut self, until: Instant) {
+        self.by_failover = Some(Pause { until, kind: PauseKind::Writes });
+    }
+
+    pub(crate) fn end_by_failover(&mut self) {
+        self.by_failover = None;
+    }
+
+    pub(crate) fn begin_by_shutdown(&mut self, until: Instant) {
+        self.by_shutdown = Some(Pause { until, kind: PauseKind::Writes });
+    }
+
+    pub(crate) fn end_by_shutdown(&mut self) {
+        self.by_shutdown = None;
+    }
+
+    /// The strictest pause in force, if any.
+    pub(crate) fn current(&self, now: Instant) -> Option<Pause> {
+        self.all().filter(|pause| pause.until > now).max_by_key(|pause| pause.kind)
+    }
+
+    /// When the next pause ends.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.all().map(|pause| pause.until).min()
+    }
+
+    /// Forgets pauses that are over. Returns whether one was.
+    pub(crate) fn expire(&mut self, now: Instant) -> bool {
+        let mut any = false;
+        for pause in [&mut self.by_client, &mut self.by_failover, &mut self.by_shutdown] {
+            if pause.is_some_and(|pause| pause.until <= now) {
+                *pause = None;
+                any = true;
+            }
+        }
+        any
+    }
+
+    fn all(&self) -> impl Iterator<Item = Pause> {
+        [self.by_client, self.by_failover, self.by_shutdown].into_iter().flatten()
+    }
+}
