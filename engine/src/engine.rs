@@ -45,6 +45,8 @@ pub struct Engine {
     next_client_id: u64,
     /// Sessions whose buffers got bytes since the last drain.
     noted: Vec<SessionId>,
+    /// A snapshot being pulled.
+    pub(crate) save: Option<crate::save::Save>,
 }
 
 /// Why EXEC does not run the queue.
@@ -80,7 +82,7 @@ impl Engine {
             active_expire: true,
             broadcasts: Vec::new(),
         };
-        Self { core, sessions: Slab::new(), next_client_id: 1, noted: Vec::new() }
+        Self { core, sessions: Slab::new(), next_client_id: 1, noted: Vec::new(), save: None }
     }
 
     /// The same store with more commands of the same kind.

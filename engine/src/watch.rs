@@ -69,6 +69,11 @@ impl Watch {
         }
     }
 
+    /// Notes that the whole dataset was exchanged.
+    pub(crate) fn touch_all(&mut self) {
+        self.touch_where(|_, _| true);
+    }
+
     /// Whether a watched key of the session was touched.
     pub(crate) fn is_broken(&self, id: SessionId) -> bool {
         self.broken.contains(&id)

@@ -74,6 +74,17 @@ impl Keyspace {
         (0..self.databases()).map(|db| self.flush(DbIndex(db))).sum()
     }
 
+    /// Takes another keyspace's databases in place of these; what the others share (colours, access rule) too.
+    ///
+    /// The keys' memory is given back by [`Keyspace::maintain`]. A running snapshot must have been given up.
+    pub fn replace(&mut self, other: Self) {
+        debug_assert!(!self.snapshot_running(), "the picture of the old data was given up first");
+        self.flush_all();
+        let mut detached = std::mem::take(&mut self.detached);
+        *self = other;
+        self.detached.append(&mut detached);
+    }
+
     /// Does a bounded part of the work that was put off: frees flushed tables and cleans up after abandoned
     /// snapshots. Returns whether some is left.
     ///

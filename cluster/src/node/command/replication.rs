@@ -1,0 +1,193 @@
+//! REPLICAOF, ROLE, WAIT, and the words replicas speak: REPLCONF, PSYNC, SYNC.
+
+use slotmesh_engine::command::keys::NO_KEYS;
+use slotmesh_engine::command::spec::{
+    ADMIN, ALLOW_BUSY, BLOCKING, Categories, FAST, Flags, Group, LOADING, NO_ASYNC_LOADING, NO_MULTI, NO_SCRIPT, STALE,
+    Spec, data,
+};
+use slotmesh_engine::error::ReplyError;
+use slotmesh_engine::number::parse_i64;
+use slotmesh_replication::feed::{Psync, ReplconfReply, SyncGate};
+use slotmesh_replication::offset::Offset;
+use slotmesh_replication::wait::{Wait, WaitId};
+
+use super::super::conns::Waiting;
+use super::{Call, Node, NodeFn, integer};
+
+const SYNC_FLAGS: Flags = ADMIN.and(NO_SCRIPT).and(NO_ASYNC_LOADING).and(NO_MULTI);
+const FOLLOW_FLAGS: Flags = ADMIN.and(NO_SCRIPT).and(STALE).and(NO_ASYNC_LOADING);
+
+pub(super) const ROWS: &[Spec<NodeFn>] = &[
+    data("PSYNC", -3, SYNC_FLAGS, NO_KEYS, psync as NodeFn),
+    data("REPLCONF", -1, ADMIN.and(NO_SCRIPT).and(LOADING).and(STALE).and(ALLOW_BUSY), NO_KEYS, replconf),
+    data("REPLICAOF", 3, FOLLOW_FLAGS, NO_KEYS, replicaof),
+    data("ROLE", 1, NO_SCRIPT.and(LOADING).and(STALE).and(FAST), NO_KEYS, role as NodeFn)
+        .acl(Categories::ADMIN.and(Categories::DANGEROUS)),
+    data("SLAVEOF", 3, FOLLOW_FLAGS, NO_KEYS, replicaof),
+    data("SYNC", 1, SYNC_FLAGS, NO_KEYS, sync),
+    data("WAIT", 3, NO_SCRIPT.and(BLOCKING), NO_KEYS, wait as NodeFn)
+        .group(Group::Generic)
+        .tips(&["request_policy:all_shards", "response_policy:agg_min"]),
+];
+
+fn replicaof(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    if node.bus.is_some() {
+        return Err(ReplyError::Fixed("ERR REPLICAOF not allowed in cluster mode."));
+    }
+    if node.replication.feeds.is_replica(Node::peer_id(call.conn)) {
+        return Err(ReplyError::Fixed("ERR Command is not valid when client is a replica."));
+    }
+    if call.args.is(1, "no") && call.args.is(2, "one") {
+        if node.is_replica() {
+            node.become_primary(call.now);
+            node.remember_primary(None);
+            let info = node.client_info(call.conn);
+            node.log_notice(format!("MASTER MODE enabled (user request from '{info}')"));
+        }
+        node.engine.reply(call.session).ok();
+        return Ok(());
+    }
+    let port = integer(&call.args[2])?;
+    let port = u16::try_from(port).map_err(|_| ReplyError::Fixed("ERR Invalid master port"))?;
+    let host = String::from_utf8_lossy(&call.args[1]).into_owned();
+    let current = node.replication.link.as_ref().and_then(|link| link.info(call.now)).map(|info| info.target);
+    if node.is_replica() && current == Some((host.clone(), port)) {
+        node.log_notice(
+            "REPLICAOF would result into synchronization with the master we are already connected with. No operation \
+             performed.",
+        );
+        node.engine.reply(call.session).simple("OK Already connected to specified master");
+        return Ok(());
+    }
+    node.follow(call.now, &host, port);
+    node.remember_primary(Some((&host, port)));
+    let info = node.client_info(call.conn);
+    node.log_notice(format!("REPLICAOF {host}:{port} enabled (user request from '{info}')"));
+    node.engine.reply(call.session).ok();
+    Ok(())
+}
+
+fn role(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    let offset = node.replication.log.offset().0 as i64;
+    if node.is_replica() {
+        let info = node.replication.link.as_ref().and_then(|link| link.info(call.now));
+        let mut reply = node.engine.reply(call.session);
+        reply.array(5);
+        reply.bulk(b"slave");
+        let (host, port, state) = info.map_or((String::new(), 0, "connect"), |info| {
+            (info.target.0, info.target.1, info.state.word())
+        });
+        reply.bulk(host.as_bytes());
+        reply.int(i64::from(port));
+        reply.bulk(state.as_bytes());
+        reply.int(if state == "connected" { offset } else { -1 });
+        return Ok(());
+    }
+    let replicas: Vec<_> = node
+        .replication
+        .feeds
+        .infos(call.now)
+        .map(|(_, info)| info)
+        .filter(|info| info.state == "online")
+        .collect();
+    let mut reply = node.engine.reply(call.session);
+    reply.array(3);
+    reply.bulk(b"master");
+    reply.int(offset);
+    reply.array(replicas.len());
+    for info in replicas {
+        reply.array(3);
+        reply.bulk(info.ip.as_bytes());
+        reply.bulk_int(i64::from(info.port));
+        reply.bulk_int(info.offset.0 as i64);
+    }
+    Ok(())
+}
+
+fn replconf(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    let words: Vec<&[u8]> = call.args.from(1).iter().collect();
+    let origin = node.origin_of(call.conn);
+    let reply = node.replication.feeds.replconf(call.now, Node::peer_id(call.conn), &origin, &words);
+    match reply {
+        ReplconfReply::Error(text) => return Err(ReplyError::text(text)),
+        ReplconfReply::Getack => {
+            if let Some(link) = &mut node.replication.link {
+                link.acknowledge(call.now);
+            }
+        }
+        ReplconfReply::Ok => node.engine.reply(call.session).ok(),
+        ReplconfReply::Silent => {}
+    }
+    Ok(())
+}
+
+fn psync(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    let origin = node.origin_of(call.conn);
+    // The changes of this batch belong to the history before the replica's place in it.
+    node.step_changes(call.now);
+    let request = Psync {
+        peer: Node::peer_id(call.conn),
+        origin: &origin,
+        gate: sync_gate(node, call),
+        id: &call.args[1],
+        offset: &call.args[2],
+    };
+    let Node { replication, rng, .. } = node;
+    replication.feeds.psync(call.now, request, &mut replication.log, rng).map_err(ReplyError::text)?;
+    node.mark_replica(call.conn);
+    Ok(())
+}
+
+fn sync(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    let origin = node.origin_of(call.conn);
+    node.step_changes(call.now);
+    let gate = sync_gate(node, call);
+    let peer = Node::peer_id(call.conn);
+    let Node { replication, rng, .. } = node;
+    replication.feeds.sync(call.now, peer, &origin, gate, &mut replication.log, rng).map_err(ReplyError::text)?;
+    node.mark_replica(call.conn);
+    Ok(())
+}
+
+fn sync_gate(node: &mut Node, call: &Call<'_>) -> SyncGate {
+    if node.is_replica() && !node.is_primary_link_up() {
+        SyncGate::NoLink
+    } else if !node.engine.out(call.session).is_empty() {
+        SyncGate::PendingOutput
+    } else {
+        SyncGate::Open
+    }
+}
+
+fn wait(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    if node.is_replica() {
+        return Err(ReplyError::Fixed(
+            "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is \
+             configured to be writable (which is not the default) writes to replicas are just local and are not \
+             propagated.",
+        ));
+    }
+    let replicas = integer(&call.args[1])?;
+    let millis = parse_i64(&call.args[2])
+        .ok_or(ReplyError::Fixed("ERR timeout is not an integer or out of range"))?;
+    let millis = u64::try_from(millis).map_err(|_| ReplyError::Fixed("ERR timeout is negative"))?;
+    node.step_changes(call.now);
+    let offset = Offset(node.conns.client(call.conn).map_or(0, |client| client.wrote_to));
+    let acknowledged = node.replication.feeds.acknowledged(offset);
+    let wanted = usize::try_from(replicas).unwrap_or(0);
+    if acknowledged >= wanted || node.in_transaction {
+        node.engine.reply(call.session).len(acknowledged);
+        return Ok(());
+    }
+    let deadline = (millis > 0).then(|| call.now.instant.plus_millis(millis));
+    let wait = Wait { offset, replicas: wanted, deadline };
+    let id = WaitId(Node::peer_id(call.conn).0);
+    if let Some(count) = node.replication.waits.begin(id, wait, &node.replication.feeds) {
+        node.engine.reply(call.session).len(count);
+        return Ok(());
+    }
+    node.replication.log.append_getack();
+    node.replication.feeds.log_grew(&node.replication.log);
+    node.set_waiting(call.conn, Waiting::Replicas);
+    Ok(())
+}

@@ -1,0 +1,349 @@
+//! The replica's side of replication inside the node: the link to the primary, loading its snapshot, applying its
+//! stream.
+//!
+//! A snapshot is loaded beside the data in use and exchanged with it when it is complete: a failed transfer loses
+//! nothing, and reads are served meanwhile. Stream bytes reach our own log as they came, so that our replicas and our
+//! file read exactly what the primary wrote.
+
+use std::time::Duration;
+
+use slotmesh_engine::load::{Expired, Loader};
+use slotmesh_engine::resp::args::Args;
+use slotmesh_engine::resp::request::{Limits, Parsed, RequestParser};
+use slotmesh_engine::session::{Origin, SessionId};
+use slotmesh_engine::time::Now;
+use slotmesh_replication::handshake::Identity;
+use slotmesh_replication::link::{Link, LinkConfig, LoadTarget, Output};
+use slotmesh_replication::log::Audience;
+use slotmesh_replication::offset::{Offset, Replid};
+
+use super::Node;
+use super::conns::Kind;
+use crate::machine::{ConnId, Effect, Endpoint, Reset, Target};
+
+/// The stream being applied.
+#[derive(Debug)]
+pub(super) struct Stream {
+    session: SessionId,
+    parser: RequestParser,
+    /// Bytes of a command or transaction that is not complete.
+    pending: Vec<u8>,
+    /// Bytes of `pending` that were applied as part of an open transaction.
+    applied: usize,
+}
+
+/// What a node that follows a primary needs beside the link itself.
+#[derive(Debug, Default)]
+pub(super) struct Following {
+    /// The connection to the primary.
+    pub(super) conn: Option<ConnId>,
+    /// A snapshot on its way in.
+    loader: Option<Box<Loader>>,
+    history: Option<(Replid, Offset)>,
+    pub(super) stream: Option<Stream>,
+}
+
+impl Node {
+    /// Follows this primary from now on; the dataset is kept until the primary's arrives.
+    pub(super) fn follow(&mut self, now: Now, host: &str, port: u16) {
+        let was_primary = !self.is_replica();
+        let own = was_primary.then(|| (self.replication.log.replid(), self.replication.log.offset()));
+        self.engine.core_mut().is_replica = true;
+        self.abandon_stream();
+        self.unblock_waits(now);
+        let config = self.link_config();
+        let link = self.replication.link.get_or_insert_with(|| Link::new(config.clone()));
+        link.configure(config);
+        link.follow(now, host, port, own);
+        self.follow_readers();
+    }
+
+    /// Stops following: the dataset is ours from now on.
+    pub(super) fn become_primary(&mut self, _: Now) {
+        if !self.is_replica() {
+            return;
+        }
+        if let Some(link) = &mut self.replication.link {
+            link.unfollow();
+        }
+        self.abandon_stream();
+        self.hang_up_primary();
+        self.engine.core_mut().is_replica = false;
+        let note = self.replication.log.promote(&mut self.rng);
+        self.note(note);
+        self.engine.changes().forget_db();
+        self.follow_readers();
+        // Replicas come back at once and go on by the older name of the history.
+        self.replication.feeds.close_all(self.last_now);
+    }
+
+    /// As the cluster decided: follows the primary of this shard.
+    pub(super) fn follow_cluster_primary(&mut self, now: Now, ip: Option<String>, port: u16) {
+        let Some(host) = ip else {
+            self.engine.core_mut().is_replica = true;
+            return;
+        };
+        let same = self
+            .replication
+            .link
+            .as_ref()
+            .and_then(|link| link.info(now))
+            .is_some_and(|info| info.target == (host.clone(), port));
+        if !same || !self.is_replica() {
+            self.follow(now, &host, port);
+        }
+    }
+
+    pub(super) fn link_config(&self) -> LinkConfig {
+        let config = &self.engine.core().config;
+        let announced = config.replica_announce_port as u16;
+        LinkConfig {
+            identity: Identity {
+                user: Some(config.masteruser.clone()).filter(|user| !user.is_empty()),
+                password: Some(config.masterauth.clone().into_bytes()).filter(|password| !password.is_empty()),
+                port: if announced != 0 { announced } else { config.port as u16 },
+                ip: Some(config.replica_announce_ip.clone()).filter(|ip| !ip.is_empty()),
+            },
+            timeout: Duration::from_secs(config.repl_timeout),
+            load: LoadTarget::Parser,
+        }
+    }
+
+    /// Whether the stream from the primary is open.
+    pub(super) fn is_primary_link_up(&self) -> bool {
+        self.replication.link.as_ref().is_some_and(Link::is_streaming)
+    }
+
+    /// Whether the dataset may be old and the operator does not want it served then.
+    pub(super) fn is_stale(&self) -> bool {
+        self.is_replica()
+            && !self.engine.core().config.replica_serve_stale_data
+            && !self.is_primary_link_up()
+    }
+
+    // --- connection -------------------------------------------------------------------------------------------
+
+    pub(super) fn primary_connected(&mut self, now: Now) {
+        if let Some(link) = &mut self.replication.link {
+            link.connected(now);
+        }
+    }
+
+    pub(super) fn primary_closed(&mut self, now: Now, reset: &Reset) {
+        self.following.conn = None;
+        self.abandon_stream();
+        let reason = match reset {
+            Reset::EndOfStream => "Connection closed by peer",
+            Reset::Error(text) => text,
+        };
+        if let Some(link) = &mut self.replication.link {
+            link.closed(now, reason);
+        }
+    }
+
+    fn hang_up_primary(&mut self) {
+        if let Some(conn) = self.following.conn.take() {
+            self.conns.close(conn);
+            self.effects.push_back(Effect::Close(conn, Vec::new()));
+        }
+    }
+
+    pub(super) fn read_primary(&mut self, now: Now, bytes: &[u8]) {
+        let Some(link) = &mut self.replication.link else { return };
+        let used = link.received(now, bytes);
+        // What the link has to say about these bytes comes before the stream behind them.
+        while self.step_primary_link(now) {}
+        if used < bytes.len() && self.is_primary_link_up() {
+            self.apply_stream(now, &bytes[used..]);
+        }
+    }
+
+    /// Carries out one wish of the link. Returns whether there was one.
+    pub(super) fn step_primary_link(&mut self, now: Now) -> bool {
+        let Some(output) = self.replication.link.as_mut().and_then(Link::poll) else { return false };
+        match output {
+            Output::Close => {
+                self.abandon_stream();
+                self.hang_up_primary();
+            }
+            Output::Continue { replid } => self.continue_stream(replid),
+            Output::Dial { host, port } => {
+                let conn = self.conns.open(Kind::Primary);
+                self.following.conn = Some(conn);
+                let target = Target { host, port, source: self.bind_source() };
+                self.effects.push_back(Effect::Dial(conn, target, Endpoint::Client));
+            }
+            Output::FullSync { history, size: _ } => {
+                self.following.history = history;
+                self.following.loader = Some(Box::new(self.engine.begin_load(now, Expired::Keep)));
+            }
+            Output::Note(note) => self.note(note),
+            Output::Rdb(bytes) => self.load_chunk(now, &bytes),
+            Output::RdbAborted => self.following.loader = None,
+            Output::RdbEnd => self.load_end(now),
+            Output::Send(bytes) => self.send_primary(&bytes),
+        }
+        true
+    }
+
+    fn send_primary(&mut self, bytes: &[u8]) {
+        let Some(conn) = self.following.conn else { return };
+        self.conns.own_out(conn).put(bytes);
+        self.effects.push_back(Effect::Flush(conn));
+    }
+
+    // --- snapshot ---------------------------------------------------------------------------------------------
+
+    fn load_chunk(&mut self, now: Now, bytes: &[u8]) {
+        let Some(loader) = &mut self.following.loader else { return };
+        if let Err(error) = loader.feed(bytes) {
+            self.load_failed(now, &error.to_string());
+        }
+    }
+
+    fn load_failed(&mut self, now: Now, text: &str) {
+        self.following.loader = None;
+        self.log_warning(text);
+        if let Some(link) = &mut self.replication.link {
+            link.load_failed(now);
+        }
+    }
+
+    fn load_end(&mut self, now: Now) {
+        let Some(loader) = self.following.loader.take() else { return };
+        // The replicas of this node followed a dataset that ends here.
+        self.replication.feeds.close_all(now);
+        self.cancel_snapshots(now);
+        match self.engine.adopt(*loader) {
+            Ok(info) => {
+                if let Some((replid, offset)) = self.following.history {
+                    self.replication.log.adopt(replid, offset);
+                }
+                self.replication.log.force_select();
+                self.begin_stream(info.stream_db);
+                self.persistence.dataset_replaced(now);
+                let early = self.replication.link.as_mut().map(|link| link.loaded(now)).unwrap_or_default();
+                self.follow_readers();
+                self.apply_stream(now, &early);
+            }
+            Err(error) => self.load_failed(now, &error.to_string()),
+        }
+    }
+
+    // --- stream -----------------------------------------------------------------------------------------------
+
+    fn continue_stream(&mut self, replid: Option<Replid>) {
+        if let Some(replid) = replid
+            && self.replication.log.continue_as(replid)
+        {
+            // Our replicas must hear of the history's new name: they come back and go on.
+            self.replication.feeds.close_all(self.last_now);
+        }
+        let db = self.replication.log.selected();
+        self.begin_stream(db);
+        self.follow_readers();
+    }
+
+    fn begin_stream(&mut self, db: Option<u32>) {
+        self.abandon_stream();
+        let session = self.engine.open_stream(Origin::Primary);
+        if let Some(db) = db.filter(|&db| db < self.engine.core().keyspace.databases()) {
+            self.engine.session_mut(session).db.0 = db;
+        }
+        self.following.stream =
+            Some(Stream { session, parser: RequestParser::default(), pending: Vec::new(), applied: 0 });
+    }
+
+    /// Forgets a stream that ended, with what was incomplete of it.
+    fn abandon_stream(&mut self) {
+        if let Some(stream) = self.following.stream.take() {
+            self.engine.close(stream.session);
+        }
+        self.following.loader = None;
+    }
+
+    /// Applies commands of the primary's stream.
+    fn apply_stream(&mut self, now: Now, bytes: &[u8]) {
+        let Some(mut stream) = self.following.stream.take() else { return };
+        stream.pending.extend_from_slice(bytes);
+        let outcome = self.apply_pending(now, &mut stream);
+        if outcome.is_err() {
+            self.engine.close(stream.session);
+            if let Some(link) = &mut self.replication.link {
+                link.stream_corrupt(now);
+            }
+            return;
+        }
+        self.following.stream = Some(stream);
+    }
+
+    fn apply_pending(&mut self, now: Now, stream: &mut Stream) -> Result<(), Corrupt> {
+        let limits = Limits { bulk_bytes_max: usize::MAX, authenticated: true, trusted: true };
+        let pending = std::mem::take(&mut stream.pending);
+        let mut ranges = Vec::new();
+        let mut at = stream.applied;
+        // Bytes before this belong to whole commands and transactions, and are in the log.
+        let mut logged = 0;
+        loop {
+            ranges.clear();
+            match stream.parser.parse(&pending[at..], at, &mut ranges, &limits) {
+                Ok(Parsed::Incomplete) => break,
+                Ok(Parsed::Empty { consumed }) => at += consumed,
+                Ok(Parsed::Request { consumed }) => {
+                    at += consumed;
+                    self.apply_command(now, stream.session, Args::new(&pending, &ranges));
+                }
+                Ok(Parsed::Inline { .. }) | Err(_) => return Err(Corrupt),
+            }
+            if self.engine.session(stream.session).transaction.is_none() {
+                self.log_stream(now, stream.session, &pending[logged..at]);
+                logged = at;
+            }
+        }
+        stream.applied = at - logged;
+        stream.pending = pending[logged..].to_vec();
+        Ok(())
+    }
+
+    /// Runs one command of the stream. No gate but the transaction's queue applies, and nobody reads the reply.
+    fn apply_command(&mut self, now: Now, session: SessionId, args: Args<'_>) {
+        let was_enabled = self.engine.changes().is_enabled();
+        self.engine.changes().set_enabled(false);
+        match self.engine.resolve(args) {
+            Ok(command) => {
+                if self.engine.session(session).transaction.is_some() && self.engine.is_queued(command) {
+                    self.engine.session_mut(session).queue(command, args);
+                } else if let Some(conn) = self.following.conn {
+                    self.run_command(now, conn, session, command, args, None);
+                }
+            }
+            Err(error) => self.log_warning(format!(
+                "== CRITICAL == This replica is sending an error to its master: '{error}' after processing the \
+                 command '{}'",
+                String::from_utf8_lossy(args.at(0))
+            )),
+        }
+        self.engine.changes().set_enabled(was_enabled);
+        self.engine.out(session).clear();
+    }
+
+    /// Passes applied bytes on, as they came, to our own replicas and file.
+    fn log_stream(&mut self, now: Now, session: SessionId, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let db = self.engine.session(session).db;
+        self.replication.log.append_raw(bytes, Audience::All, Some(db.0));
+        self.engine.changes().set_db(Some(db));
+        self.replication.feeds.log_grew(&self.replication.log);
+        self.persistence.log_grew(now, &mut self.replication.log, &mut self.tickets);
+        let offset = self.replication.log.offset();
+        if let Some(link) = &mut self.replication.link {
+            link.applied(offset);
+        }
+    }
+}
+
+/// The stream holds what no primary sends.
+#[derive(Debug)]
+struct Corrupt;

@@ -1,0 +1,140 @@
+//! The gate of cluster mode: does this node serve the request's keys?
+//!
+//! Finds the slots of a request (of the whole queue, for EXEC) and asks [`redirect::decide`].
+
+use slotmesh_engine::command::Resolved;
+use slotmesh_engine::command::keys::each_key;
+use slotmesh_engine::command::spec::{ASKING, PUBSUB, WRITE};
+use slotmesh_engine::error::ReplyError;
+use slotmesh_engine::resp::args::Args;
+use slotmesh_engine::session::SessionId;
+use slotmesh_engine::slot::Slot;
+use slotmesh_engine::time::Now;
+
+use super::Node;
+use crate::bus::report::ClientKind;
+use crate::redirect::{self, Access, KeySlots, Presence, Request};
+
+impl Node {
+    /// Refuses what another node serves, or nobody.
+    pub(super) fn slot_gate(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        command: Resolved,
+        args: Args<'_>,
+    ) -> Result<(), ReplyError> {
+        let is_exec = self.is_exec(command);
+        if command.keys.is_empty() && !is_exec {
+            self.engine.session_mut(session).asking &= self.engine.session(session).transaction.is_some();
+            return Ok(());
+        }
+        let result = self.check_slots(now, session, command, args, is_exec);
+        let state = self.engine.session_mut(session);
+        // ASKING holds for one command, or for the transaction it opened.
+        state.asking &= state.transaction.is_some() && !is_exec;
+        if let Err(refusal) = result {
+            if is_exec {
+                self.engine.discard(session);
+            }
+            return Err(refusal);
+        }
+        Ok(())
+    }
+
+    fn check_slots(
+        &self,
+        now: Now,
+        session: SessionId,
+        command: Resolved,
+        args: Args<'_>,
+        is_exec: bool,
+    ) -> Result<(), ReplyError> {
+        let Some(bus) = &self.bus else { return Ok(()) };
+        let state = self.engine.session(session);
+        let mut keys = Keys::new();
+        if is_exec {
+            for queued in state.transaction.iter().flat_map(|open| &open.queue) {
+                keys.add(queued.resolved, queued.args.as_args())?;
+            }
+        } else {
+            keys.add(command, args)?;
+        }
+        let request = Request {
+            keys: keys.slots,
+            access: self.slot_access(command, session, is_exec),
+            asking: state.asking || command.flags.has(ASKING),
+            readonly: state.readonly,
+            client: ClientKind::Plain,
+        };
+        let presence = || self.presence(session, command, args, is_exec);
+        redirect::decide(bus, now.instant, &request, presence)
+            .map_err(|refusal| ReplyError::text(refusal.to_string()))
+    }
+
+    fn slot_access(&self, command: Resolved, session: SessionId, is_exec: bool) -> Access {
+        if &*self.engine.registry().get(command.id).name == "MIGRATE" {
+            Access::Migrate
+        } else if command.flags.has(PUBSUB) {
+            Access::PubSubShard
+        } else if command.flags.has(WRITE) || (is_exec && self.queue_writes(session)) {
+            Access::Write
+        } else {
+            Access::Read
+        }
+    }
+
+    /// How many of the request's keys are here.
+    fn presence(&self, session: SessionId, command: Resolved, args: Args<'_>, is_exec: bool) -> Presence {
+        let core = self.engine.core();
+        let state = self.engine.session(session);
+        let mut presence = Presence::default();
+        let mut count = |command: Resolved, args: Args<'_>| {
+            // The keys were found once already: nothing can go wrong any more.
+            let _ = each_key(command.keys, args, |index, _| {
+                let key = args.at(index);
+                match core.keyspace.db(state.db).find(core.keyspace.hash(key), key) {
+                    Some(_) => presence.existing += 1,
+                    None => presence.missing += 1,
+                }
+            });
+        };
+        if is_exec {
+            for queued in state.transaction.iter().flat_map(|open| &open.queue) {
+                count(queued.resolved, queued.args.as_args());
+            }
+        } else {
+            count(command, args);
+        }
+        presence
+    }
+}
+
+/// The slots met so far.
+struct Keys<'a> {
+    slots: KeySlots,
+    first: &'a [u8],
+}
+
+impl<'a> Keys<'a> {
+    const fn new() -> Self {
+        Self { slots: KeySlots::None, first: &[] }
+    }
+
+    fn add(&mut self, command: Resolved, args: Args<'a>) -> Result<(), ReplyError> {
+        each_key(command.keys, args, |index, _| self.add_key(args.at(index)))
+    }
+
+    fn add_key(&mut self, key: &'a [u8]) {
+        let slot = Slot::of_key(key);
+        self.slots = match self.slots {
+            KeySlots::None => {
+                self.first = key;
+                KeySlots::One { slot, several: false }
+            }
+            KeySlots::One { slot: first, .. } if first != slot => KeySlots::Cross { first },
+            KeySlots::One { slot, several } => KeySlots::One { slot, several: several || key != self.first },
+            KeySlots::Cross { first } => KeySlots::Cross { first },
+        };
+    }
+}

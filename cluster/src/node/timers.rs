@@ -1,0 +1,108 @@
+//! The node's waits, each a row: when it is due and what happens then.
+
+use slotmesh_engine::time::{Instant, Now};
+use slotmesh_replication::feed::Standing;
+
+use super::Node;
+use super::conns::Waiting;
+use crate::machine::Timer;
+
+/// When the node's periodic work is due.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    /// The engine's next slice: expiry, freeing.
+    engine: Option<Instant>,
+    /// The next look at idle clients.
+    clients: Instant,
+    /// There is more to do than one slice allows.
+    yielded: bool,
+}
+
+impl Node {
+    pub(super) fn on_timer(&mut self, now: Now) {
+        self.timers.yielded = false;
+        self.tick_clients(now);
+        self.tick_engine(now);
+        self.tick_replication(now);
+        self.tick_bus(now);
+        self.tick_persistence(now);
+        self.tick_snapshot(now);
+        self.tick_shutdown(now);
+    }
+
+    /// The earliest of all waits.
+    pub(super) fn next_timer(&self) -> Option<(Instant, Timer)> {
+        let yielded = self.timers.yielded.then_some(Instant::ZERO);
+        let rows = [
+            (yielded, Timer::Yield),
+            (self.client_deadline(), Timer::Client),
+            (self.timers.engine, Timer::Engine),
+            (self.replication_deadline(), Timer::Replication),
+            (self.bus.as_ref().map(crate::bus::Bus::deadline), Timer::Cluster),
+            (self.persistence_deadline(), Timer::Persistence),
+            (self.shutdown_deadline(), Timer::Shutdown),
+        ];
+        rows.into_iter().filter_map(|(at, timer)| Some((at?, timer))).min()
+    }
+
+    /// Asks to be called again at once, after the host has let other events in.
+    pub(super) fn yield_now(&mut self) {
+        self.timers.yielded = true;
+    }
+
+    fn tick_clients(&mut self, now: Now) {
+        if self.pause.expire(now.instant) {
+            self.resume_paused(now);
+        }
+        self.resume_where(now, |waiting| matches!(waiting, Waiting::Sleep { until } if until <= now.instant));
+        if now.instant >= self.timers.clients {
+            self.timers.clients = now.instant.plus_millis(CLIENT_CRON_MS);
+            self.close_idle_clients(now);
+        }
+    }
+
+    fn client_deadline(&self) -> Option<Instant> {
+        let sleeping = self.sleeping_until();
+        let idle = (self.engine.core().config.timeout > 0).then_some(self.timers.clients);
+        [self.pause.deadline(), sleeping, idle].into_iter().flatten().min()
+    }
+
+    fn tick_engine(&mut self, now: Now) {
+        if self.timers.engine.is_none_or(|due| due <= now.instant) {
+            self.timers.engine = self.engine.tick(now);
+        }
+    }
+
+    /// Makes sure the engine's next slice is planned: a command may have made work for it.
+    pub(super) fn plan_engine(&mut self, now: Now) {
+        if self.timers.engine.is_none() {
+            self.timers.engine = self.engine.tick(now);
+        }
+    }
+
+    fn tick_replication(&mut self, now: Now) {
+        let standing = match (self.is_replica(), self.pause.current(now.instant)) {
+            (true, _) => Standing::Replica,
+            (false, Some(_)) => Standing::PrimaryPaused,
+            (false, None) => Standing::Primary,
+        };
+        let Self { replication, rng, tickets, .. } = self;
+        replication.feeds.tick(now, standing, &mut replication.log, rng, tickets);
+        if let Some(link) = &mut replication.link
+            && link.deadline().is_some_and(|due| due <= now.instant)
+        {
+            link.tick(now);
+        }
+        self.trim_log();
+        self.follow_readers();
+    }
+
+    fn replication_deadline(&self) -> Option<Instant> {
+        let link = self.replication.link.as_ref().and_then(slotmesh_replication::link::Link::deadline);
+        let feeds = self.replication.feeds.deadline();
+        [link, Some(feeds), self.replication.waits.deadline()].into_iter().flatten().min()
+    }
+}
+
+/// How often idle clients are looked for, in milliseconds.
+const CLIENT_CRON_MS: u64 = 1000;

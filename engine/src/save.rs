@@ -1,0 +1,138 @@
+//! A snapshot of the dataset as the bytes of an RDB file, pulled in chunks while writes go on.
+//!
+//! Lives here: the file's head and tail around what the keyspace's walk gives. Where the chunks go (a file, a
+//! replica) is the host's business. Start at [`Engine::begin_save`].
+
+use bytes::Bytes;
+
+use crate::Engine;
+use crate::keyspace::{ChunkQueue, DbIndex, Entry, SnapshotEncoder, SnapshotRefusal, ValueRef};
+use crate::rdb::encoding::Compress;
+use crate::rdb::object::RdbValue;
+use crate::rdb::writer::{Attributes, Checksum, RdbWriter};
+use crate::time::Now;
+
+/// What the file tells of itself beyond its keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SaveInfo {
+    /// The replication history the dataset belongs to: id, offset and the database its stream is on.
+    pub history: Option<([u8; 40], u64, u32)>,
+    /// Whether the file is the base of an append only file.
+    pub aof_base: bool,
+}
+
+/// A snapshot being pulled.
+#[derive(Debug)]
+pub(crate) struct Save {
+    writer: RdbWriter,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Head(Vec<u8>),
+    Keys,
+    Done,
+}
+
+impl Engine {
+    /// Begins a snapshot of the dataset as it is now.
+    ///
+    /// # Errors
+    /// When one is running already, or too many were given up in a row.
+    pub fn begin_save(&mut self, now: Now, info: SaveInfo) -> Result<(), SnapshotRefusal> {
+        let core = self.core_mut();
+        let compress = if core.config.rdbcompression { Compress::Yes } else { Compress::No };
+        let checksum = if core.config.rdbchecksum { Checksum::Yes } else { Checksum::No };
+        let sizes = (0..core.keyspace.databases())
+            .map(|index| core.keyspace.db(DbIndex(index)))
+            .map(|db| (db.len() as u64, db.volatile_len() as u64))
+            .collect();
+        let encoder = Encoder { writer: RdbWriter::new(compress, Checksum::No), db: None, sizes };
+        core.keyspace.snapshot_begin(Box::new(encoder))?;
+        let mut writer = RdbWriter::new(compress, checksum);
+        let mut head = Vec::with_capacity(256);
+        writer.header(&mut head);
+        writer.aux(&mut head, "redis-ver", core.config.slotmesh_version.as_bytes());
+        writer.aux_int(&mut head, "redis-bits", i64::from(usize::BITS));
+        writer.aux_int(&mut head, "ctime", now.unix.seconds());
+        writer.aux_int(&mut head, "used-mem", core.keyspace.memory().total() as i64);
+        if let Some((replid, offset, db)) = info.history {
+            writer.aux_int(&mut head, "repl-stream-db", i64::from(db));
+            writer.aux(&mut head, "repl-id", &replid);
+            writer.aux_int(&mut head, "repl-offset", offset as i64);
+        }
+        writer.aux_int(&mut head, "aof-base", i64::from(info.aof_base));
+        self.save = Some(Save { writer, stage: Stage::Head(head) });
+        Ok(())
+    }
+
+    /// Whether a snapshot is being pulled.
+    pub fn is_saving(&self) -> bool {
+        self.save.is_some()
+    }
+
+    /// Takes the next chunk of the snapshot, about `bytes_max` bytes; nothing when it is complete.
+    pub fn pull_save(&mut self, bytes_max: usize) -> Option<Bytes> {
+        let mut save = self.save.take()?;
+        let chunk = match std::mem::replace(&mut save.stage, Stage::Keys) {
+            Stage::Head(head) => Bytes::from(head),
+            Stage::Keys => match self.core_mut().keyspace.snapshot_pull(bytes_max) {
+                Some(chunk) => chunk,
+                None => {
+                    let mut tail = Vec::with_capacity(16);
+                    save.writer.finish(&mut tail);
+                    save.stage = Stage::Done;
+                    self.save = Some(save);
+                    return Some(Bytes::from(tail));
+                }
+            },
+            Stage::Done => return None,
+        };
+        save.writer.seal(&chunk);
+        self.save = Some(save);
+        Some(chunk)
+    }
+
+    /// Gives up a snapshot.
+    pub fn abort_save(&mut self) {
+        if self.save.take().is_some() {
+            self.core_mut().keyspace.snapshot_abort();
+        }
+    }
+}
+
+/// Writes entries as the walk meets them.
+struct Encoder {
+    writer: RdbWriter,
+    /// The database the file is on.
+    db: Option<DbIndex>,
+    /// Keys and expiries of each database when the walk began.
+    sizes: Vec<(u64, u64)>,
+}
+
+impl SnapshotEncoder for Encoder {
+    fn encode(&mut self, db: DbIndex, entry: &Entry, out: &mut ChunkQueue) {
+        let Self { writer, db: current, sizes } = self;
+        let expiry_ms = entry.expiry().map(|at| at.0);
+        let attributes = Attributes { expiry_ms, ..Attributes::default() };
+        out.put_with(|tail| {
+            if *current != Some(db) {
+                *current = Some(db);
+                let (keys, expires) = sizes.get(db.0 as usize).copied().unwrap_or_default();
+                writer.select_db(tail, db.0, keys, expires);
+            }
+            writer.entry(tail, entry.key(), attributes, rdb_value(entry.value()));
+        });
+    }
+}
+
+/// A stored value as the RDB writer takes it.
+pub(crate) fn rdb_value(value: ValueRef<'_>) -> RdbValue<'_> {
+    use crate::keyspace::Object;
+    match value {
+        ValueRef::Int(number) => RdbValue::Int(number),
+        ValueRef::Str(bytes) => RdbValue::Bytes(bytes),
+        ValueRef::Object(Object::String(string)) => RdbValue::Bytes(string.bytes()),
+    }
+}
