@@ -5,12 +5,14 @@
 //! composes it into a node. To find your way: [`engine`] runs a command, [`command`] has the families, [`keyspace`]
 //! the data, [`resp`] the protocol.
 
+pub mod access;
 pub mod changes;
 pub mod command;
 pub mod config;
 pub mod core;
 pub mod engine;
 pub mod error;
+pub mod extended;
 pub mod glob;
 pub mod keyspace;
 pub mod load;
