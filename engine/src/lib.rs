@@ -27,6 +27,7 @@ pub mod session;
 pub mod slot;
 pub mod stats;
 pub mod table;
+pub mod tick;
 pub mod time;
 pub mod watch;
 

@@ -9,9 +9,21 @@ pub mod help;
 pub mod keys;
 pub mod registry;
 pub mod spec;
+pub mod words;
 
 mod connection;
+mod dump;
+mod expire;
+mod generic;
+mod memory;
+mod object;
 mod pubsub;
+mod scan;
+mod server;
+mod string;
+mod string_count;
+mod string_lcs;
+mod string_set;
 mod transaction;
 
 pub use ctx::Ctx;
@@ -51,9 +63,13 @@ pub(crate) fn unknown_form(container: &str, word: &[u8]) -> ReplyError {
 
 /// Adds every family of the engine to `registry`.
 pub(crate) fn register(registry: &mut Registry) {
-    let families: [(Group, &'static [Spec<DataFn>]); 3] = [
+    let families: [(Group, &'static [Spec<DataFn>]); 7] = [
         (Group::Connection, connection::ROWS),
+        (Group::Generic, expire::ROWS),
+        (Group::Generic, generic::ROWS),
         (Group::PubSub, pubsub::ROWS),
+        (Group::Server, server::ROWS),
+        (Group::String, string::ROWS),
         (Group::Transactions, transaction::ROWS),
     ];
     for (group, rows) in families {
