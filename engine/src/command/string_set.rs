@@ -140,11 +140,10 @@ pub(super) fn set(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     store(ctx, key, value, expiry);
     let is_absolute = matches!(options.expiry, ExpiryOption::Time(Clock::PXAT, _));
     match expiry {
+        Expiry::At(at) if !is_absolute => repeat_with_expiry(ctx, key, value, at),
+        Expiry::At(_) | Expiry::Keep | Expiry::Never if options.get => repeat_without_get(ctx, args),
         // Typed as it is to be repeated.
-        Expiry::At(_) if is_absolute => {}
-        Expiry::At(at) => repeat_with_expiry(ctx, key, value, at),
-        Expiry::Keep | Expiry::Never if options.get => repeat_without_get(ctx, args),
-        Expiry::Keep | Expiry::Never => {}
+        Expiry::At(_) | Expiry::Keep | Expiry::Never => {}
     }
     if !options.get {
         ctx.reply.ok();
