@@ -5,6 +5,7 @@
 //! [`string`]. Commands about the node (CLUSTER, REPLICAOF, CONFIG, CLIENT LIST) live in the cluster crate.
 
 pub mod ctx;
+pub mod docs;
 pub mod help;
 pub mod keys;
 pub mod registry;
@@ -15,6 +16,7 @@ mod connection;
 mod dump;
 mod expire;
 mod generic;
+mod introspect;
 mod memory;
 mod object;
 mod pubsub;
@@ -76,4 +78,7 @@ pub(crate) fn register(registry: &mut Registry) {
         registry.add_data(group, rows);
     }
     registry.add_exec(&transaction::EXEC);
+    for docs in docs::TABLES {
+        registry.add_docs(docs);
+    }
 }

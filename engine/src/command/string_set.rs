@@ -1,6 +1,7 @@
 //! Strings: writing whole values, with and without expiry.
 
 use super::Ctx;
+use super::keys::Access;
 use super::string::{must_be_string, reply_string};
 use super::words::{integer, string_to_store};
 use crate::config::special::keyspace_events::KeyspaceEvents;
@@ -149,6 +150,12 @@ pub(super) fn set(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
         ctx.reply.ok();
     }
     Ok(())
+}
+
+/// What a SET does with its key: it reads it only with GET.
+pub(super) fn access(args: Args<'_>) -> Access {
+    let reads = (3..args.len()).any(|index| args.is(index, "GET"));
+    if reads { Access::RW.and(Access::ACCESS).and(Access::UPDATE) } else { Access::OW.and(Access::UPDATE) }
 }
 
 /// Stores a value and tells listeners.
