@@ -52,7 +52,7 @@ pub enum Action {
 }
 
 /// A subcommand exists but not with these words.
-pub(crate) fn unknown_form(container: &str, word: &[u8]) -> ReplyError {
+pub fn unknown_form(container: &str, word: &[u8]) -> ReplyError {
     let text = [
         b"ERR unknown subcommand or wrong number of arguments for '",
         word,
