@@ -173,14 +173,16 @@ impl Core {
     /// Removes a key whose time has come and tells everyone who must know.
     pub(crate) fn expire(&mut self, db: DbIndex, hash: KeyHash, key: &[u8]) {
         self.keyspace.db_mut(db).remove(hash, key);
-        self.stats.expired_keys += 1;
         self.after_expiry(db, key);
     }
 
     /// What follows the removal of an expired key: the DEL for the log, watchers, events.
+    ///
+    /// While a command runs, the DEL and the command's own operations are one unit.
     pub(crate) fn after_expiry(&mut self, db: DbIndex, key: &[u8]) {
+        self.stats.expired_keys += 1;
         let verb: &[u8] = if self.config.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
-        self.changes.push_alone(db, [verb, key].into_iter());
+        self.changes.push(db, [verb, key].into_iter());
         self.watch.touch_expired(db, key);
         self.notify(KeyspaceEvents::EXPIRED, "expired", db, key);
     }

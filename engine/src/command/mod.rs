@@ -5,6 +5,7 @@
 //! [`string`]. Commands about the node (CLUSTER, REPLICAOF, CONFIG, CLIENT LIST) live in the cluster crate.
 
 pub mod ctx;
+pub mod docs;
 pub mod help;
 pub mod keys;
 pub mod registry;
@@ -15,6 +16,7 @@ mod connection;
 mod dump;
 mod expire;
 mod generic;
+mod introspect;
 mod memory;
 mod object;
 mod pubsub;
@@ -50,7 +52,6 @@ pub enum Action {
 }
 
 /// A subcommand exists but not with these words.
-/// What to reply to it.
 pub fn unknown_form(container: &str, word: &[u8]) -> ReplyError {
     let text = [
         b"ERR unknown subcommand or wrong number of arguments for '",
@@ -77,4 +78,7 @@ pub(crate) fn register(registry: &mut Registry) {
         registry.add_data(group, rows);
     }
     registry.add_exec(&transaction::EXEC);
+    for docs in docs::TABLES {
+        registry.add_docs(docs);
+    }
 }
