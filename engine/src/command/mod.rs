@@ -84,3 +84,6 @@ pub(crate) fn register(registry: &mut Registry) {
         registry.add_docs(docs);
     }
 }
+
+#[cfg(test)]
+mod tests;
