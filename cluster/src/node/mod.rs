@@ -10,6 +10,7 @@ mod client_info;
 mod clients;
 mod command;
 mod conns;
+mod deaf;
 mod dispatch;
 mod drain;
 mod info;
@@ -22,6 +23,7 @@ mod primary_link;
 mod rates;
 mod reconfigure;
 mod recovery;
+mod reload;
 mod replicas;
 mod shutdown;
 mod slot_gate;
@@ -55,12 +57,14 @@ use boot::Life;
 pub use boot::{CpuTime, HostInfo, HostMemory};
 use command::NodeFn;
 use conns::{Conns, Kind};
+use deaf::Deaf;
 use intake::Batch;
 use pause::Pauses;
 use persistence::Persistence;
 use primary_link::Following;
 use rates::Rates;
 use reconfigure::Reconfiguring;
+use reload::Reload;
 use replicas::Replication;
 use shutdown::Ending;
 use timers::Timers;
@@ -85,6 +89,9 @@ pub struct Node {
     following: Following,
     /// Changes of the configuration that wait for the host.
     reconfiguring: Reconfiguring,
+    /// DEBUG SLEEP, or a dataset that is read anew.
+    deaf: Deaf,
+    reload: Option<Reload>,
     /// An end in progress.
     ending: Option<Ending>,
     timers: Timers,
@@ -171,6 +178,8 @@ impl Node {
             walk_wanted: false,
             following: Following::default(),
             reconfiguring: Reconfiguring::default(),
+            deaf: Deaf::default(),
+            reload: None,
             ending: None,
             timers: Timers::default(),
             host: HostInfo::default(),
@@ -258,6 +267,20 @@ impl Node {
         }
     }
 
+    fn handle_input(&mut self, now: Now, input: Input<'_>) {
+        match input {
+            Input::Closed(conn, reset) => self.on_closed(now, conn, &reset),
+            Input::Connected(conn, peer) => self.on_connected(now, conn, &peer),
+            Input::Disk(ticket, result) => self.on_disk(now, ticket, result),
+            Input::Drained(conn) => self.on_drained(now, conn),
+            Input::Listening(endpoint, result) => self.on_listening(now, endpoint, result),
+            Input::Received(conn, bytes) => self.on_received(now, conn, bytes),
+            Input::Signal(Signal::Interrupt) => self.on_signal(now, "SIGINT"),
+            Input::Signal(Signal::Terminate) => self.on_signal(now, "SIGTERM"),
+            Input::Timer => self.on_timer(now),
+        }
+    }
+
     fn on_received(&mut self, now: Now, conn: ConnId, bytes: &[u8]) {
         let len = bytes.len() as u64;
         match self.conns.get(conn).map(|conn| &conn.kind) {
@@ -297,16 +320,10 @@ impl Machine for Node {
 
     fn handle(&mut self, now: Now, input: Input<'_>) {
         self.last_now = now;
-        match input {
-            Input::Closed(conn, reset) => self.on_closed(now, conn, &reset),
-            Input::Connected(conn, peer) => self.on_connected(now, conn, &peer),
-            Input::Disk(ticket, result) => self.on_disk(now, ticket, result),
-            Input::Drained(conn) => self.on_drained(now, conn),
-            Input::Listening(endpoint, result) => self.on_listening(now, endpoint, result),
-            Input::Received(conn, bytes) => self.on_received(now, conn, bytes),
-            Input::Signal(Signal::Interrupt) => self.on_signal(now, "SIGINT"),
-            Input::Signal(Signal::Terminate) => self.on_signal(now, "SIGTERM"),
-            Input::Timer => self.on_timer(now),
+        if self.deaf.is_deaf() {
+            self.handle_deaf(now, input);
+        } else {
+            self.handle_input(now, input);
         }
         self.drain(now);
     }
@@ -314,7 +331,11 @@ impl Machine for Node {
     fn receive_many(&mut self, now: Now, batch: &[(ConnId, &[u8])]) {
         self.last_now = now;
         for &(conn, bytes) in batch {
-            self.on_received(now, conn, bytes);
+            if self.deaf.is_deaf() {
+                self.handle_deaf(now, Input::Received(conn, bytes));
+            } else {
+                self.on_received(now, conn, bytes);
+            }
         }
         self.drain(now);
     }
