@@ -388,11 +388,15 @@ fn commandstats(node: &mut Node, _: Now, text: &mut String) {
         if stats.calls + stats.rejected + stats.failed == 0 {
             continue;
         }
-        let per_call = if stats.calls > 0 { stats.micros as f64 / stats.calls as f64 } else { 0.0 };
+        let per_call = if stats.calls > 0 { (stats.nanos / 1000) as f64 / stats.calls as f64 } else { 0.0 };
         let _ = write!(
             text,
             "cmdstat_{}:calls={},usec={},usec_per_call={per_call:.2},rejected_calls={},failed_calls={}\r\n",
-            command.full_name, stats.calls, stats.micros, stats.rejected, stats.failed
+            command.full_name,
+            stats.calls,
+            stats.nanos / 1000,
+            stats.rejected,
+            stats.failed
         );
     }
 }
