@@ -72,7 +72,29 @@ impl SlotBitmap {
 
     /// The slots as ascending ranges that do not touch.
     pub fn ranges(&self) -> impl Iterator<Item = SlotRange> + '_ {
-        ranges(self.iter())
+        let mut from = 0;
+        std::iter::from_fn(move || {
+            let first = self.next(from, true)?;
+            let end = self.next(first, false).unwrap_or(usize::from(SLOTS));
+            from = end;
+            Some(SlotRange { first: slot_at(first)?, last: slot_at(end - 1)? })
+        })
+    }
+
+    /// The first slot from `from` on that is in the set, or not in it; whole words at a time.
+    fn next(&self, from: usize, present: bool) -> Option<usize> {
+        let words = self.bytes.as_chunks::<8>().0;
+        let mut below = u64::MAX << (from % 64);
+        for (at, word) in words.iter().enumerate().skip(from / 64) {
+            // The wire's order of bits is that of little-endian words.
+            let bits = u64::from_le_bytes(*word);
+            let wanted = if present { bits } else { !bits } & below;
+            if wanted != 0 {
+                return Some(at * 64 + wanted.trailing_zeros() as usize);
+            }
+            below = u64::MAX;
+        }
+        None
     }
 }
 

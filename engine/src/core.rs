@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 
+use crate::access;
 use crate::changes::Changes;
 use crate::command::Registry;
 use crate::config::Config;
 use crate::config::special::keyspace_events::KeyspaceEvents;
-use crate::keyspace::{AccessRule, DbIndex, Entry, Expiry, KeyHash, Keyspace, NewValue};
+use crate::keyspace::{DbIndex, Entry, EntryMut, Expiry, KeyHash, Keyspace, NewValue};
 use crate::notify::{self, Event};
 use crate::pubsub::PubSub;
 use crate::rng::Rng;
@@ -55,59 +56,187 @@ pub struct Broadcast {
     pub payload: Bytes,
 }
 
+/// Who looks, and when.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caller {
+    /// The time of the call.
+    pub(crate) now: Now,
+    /// Where the command comes from.
+    pub(crate) origin: Origin,
+}
+
+/// A key with all that finds it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct At<'k> {
+    /// The database.
+    pub(crate) db: DbIndex,
+    /// The key's hash.
+    pub(crate) hash: KeyHash,
+    /// The key.
+    pub(crate) key: &'k [u8],
+}
+
+/// What a lookup does to the access bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Touch {
+    /// Nothing.
+    Leave,
+    /// They say that the key was used now.
+    Renew,
+}
+
 impl Core {
-    /// Whether a looked-up key counts as present. One whose time has come is removed by a primary, hidden by a
-    /// replica, and seen by the primary's stream and by a load.
-    pub(crate) fn is_live(&mut self, now: Now, origin: Origin, db: DbIndex, hash: KeyHash, key: &[u8]) -> bool {
-        if self.keyspace.db(db).volatile_len() == 0 {
+    /// Whether the caller meets keys whose time has come as if it had not: a load does, and the primary's stream,
+    /// since only the primary says when a key is gone.
+    fn sees_expired(&self, caller: Caller) -> bool {
+        self.is_loading || caller.origin != Origin::Client
+    }
+
+    /// Looks a key up to read it: one search of the table. Counts a hit or a miss.
+    pub(crate) fn view<R>(
+        &mut self,
+        caller: Caller,
+        at: At<'_>,
+        touch: Touch,
+        view: impl FnOnce(Option<&Entry>) -> R,
+    ) -> R {
+        let sees_expired = self.sees_expired(caller);
+        match self.keyspace.db(at.db).find(at.hash, at.key) {
+            Some(entry) if sees_expired || !is_past(entry, caller.now) => {
+                self.stats.keyspace_hits += 1;
+                if touch == Touch::Renew {
+                    access::renew(entry, caller.now, &self.config, &mut self.rng);
+                }
+                return view(Some(entry));
+            }
+            Some(_) => self.meet_expired(at),
+            None => {}
+        }
+        self.stats.keyspace_misses += 1;
+        self.notify(KeyspaceEvents::KEY_MISS, "keymiss", at.db, at.key);
+        view(None)
+    }
+
+    /// Looks a key up to change it in place: one search of the table. Counts nothing and renews the access time.
+    pub(crate) fn edit<R>(&mut self, caller: Caller, at: At<'_>, edit: impl FnOnce(Option<EntryMut<'_>>) -> R) -> R {
+        let sees_expired = self.sees_expired(caller);
+        match self.keyspace.db_mut(at.db).find_mut(at.hash, at.key) {
+            Some(entry) if sees_expired || !is_past(&entry, caller.now) => {
+                access::renew(&entry, caller.now, &self.config, &mut self.rng);
+                return edit(Some(entry));
+            }
+            Some(_) => {}
+            None => return edit(None),
+        }
+        self.clear_expired(at);
+        edit(None)
+    }
+
+    /// Whether a key is there for a reader: one whose time has come is removed by a primary and hidden by a replica.
+    pub(crate) fn is_live(&mut self, caller: Caller, at: At<'_>) -> bool {
+        let past = match self.keyspace.db(at.db).find(at.hash, at.key) {
+            None => return false,
+            Some(entry) => is_past(entry, caller.now),
+        };
+        if !past || self.sees_expired(caller) {
             return true;
         }
-        let due = self.keyspace.db(db).find(hash, key).is_some_and(|entry| is_past(entry, now));
-        if !due || self.is_loading || origin != Origin::Client {
-            return true;
-        }
-        if !self.is_replica {
-            self.expire(db, hash, key);
-        }
+        self.meet_expired(at);
         false
+    }
+
+    /// As [`Core::is_live`], for a writer: an expired key is out of the way afterwards, on a replica too.
+    pub(crate) fn is_live_to_write(&mut self, caller: Caller, at: At<'_>) -> bool {
+        let live = self.is_live(caller, at);
+        if !live && self.is_replica {
+            self.keyspace.db_mut(at.db).remove(at.hash, at.key);
+        }
+        live
+    }
+
+    /// A reader met a key whose time has come.
+    fn meet_expired(&mut self, at: At<'_>) {
+        if !self.is_replica {
+            self.expire(at.db, at.hash, at.key);
+        }
+    }
+
+    /// A writer met a key whose time has come. On a writable replica it goes silently: nobody follows its writes.
+    fn clear_expired(&mut self, at: At<'_>) {
+        if self.is_replica {
+            self.keyspace.db_mut(at.db).remove(at.hash, at.key);
+        } else {
+            self.expire(at.db, at.hash, at.key);
+        }
     }
 
     /// Removes a key whose time has come and tells everyone who must know.
     pub(crate) fn expire(&mut self, db: DbIndex, hash: KeyHash, key: &[u8]) {
         self.keyspace.db_mut(db).remove(hash, key);
-        self.stats.expired_keys += 1;
         self.after_expiry(db, key);
     }
 
     /// What follows the removal of an expired key: the DEL for the log, watchers, events.
+    ///
+    /// While a command runs, the DEL and the command's own operations are one unit.
     pub(crate) fn after_expiry(&mut self, db: DbIndex, key: &[u8]) {
+        self.stats.expired_keys += 1;
         let verb: &[u8] = if self.config.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
-        self.changes.push_alone(db, [verb, key].into_iter());
+        self.changes.push(db, [verb, key].into_iter());
         self.watch.touch_expired(db, key);
         self.notify(KeyspaceEvents::EXPIRED, "expired", db, key);
     }
 
-    /// Finds an entry and, if asked to, renews its access time.
-    pub(crate) fn read(&mut self, now: Now, db: DbIndex, hash: KeyHash, key: &[u8], touch: bool) -> Option<&Entry> {
-        let entry = self.keyspace.db(db).find(hash, key)?;
-        if touch {
-            entry.set_access(access_clock(now));
+    /// Puts a value under a key.
+    pub(crate) fn set(&mut self, caller: Caller, at: At<'_>, value: NewValue<'_>, expiry: Expiry) {
+        if self.keyspace.db(at.db).volatile_len() > 0 {
+            self.is_live_to_write(caller, at);
         }
-        Some(entry)
+        self.keyspace.set_access_rule(access::born(caller.now, &self.config));
+        if !self.keyspace.db_mut(at.db).set(at.hash, at.key, value, expiry) {
+            self.notify(KeyspaceEvents::NEW, "new", at.db, at.key);
+        }
     }
 
-    /// Puts a value under a key.
-    pub(crate) fn set(
-        &mut self,
-        now: Now,
-        db: DbIndex,
-        hash: KeyHash,
-        key: &[u8],
-        value: NewValue<'_>,
-        expiry: Expiry,
-    ) {
-        self.keyspace.set_access_rule(AccessRule::Always(access_clock(now)));
-        self.keyspace.db_mut(db).set(hash, key, value, expiry);
+    /// Puts an entry from elsewhere under a key that is not there.
+    pub(crate) fn put(&mut self, at: At<'_>, entry: Entry) {
+        self.keyspace.db_mut(at.db).put(at.hash, at.key, entry);
+        self.notify(KeyspaceEvents::NEW, "new", at.db, at.key);
+    }
+
+    /// Tells watchers that the databases `is_flushed` names are about to lose their keys.
+    pub(crate) fn touch_flushed(&mut self, now: Now, is_flushed: impl Fn(DbIndex) -> bool) {
+        self.touch_databases(now, |db| is_flushed(db).then_some(None));
+    }
+
+    /// Tells watchers that two databases are about to change places.
+    pub(crate) fn touch_swapped(&mut self, now: Now, one: DbIndex, other: DbIndex) {
+        self.touch_databases(now, |db| match db {
+            db if db == one => Some(Some(other)),
+            db if db == other => Some(Some(one)),
+            _ => None,
+        });
+    }
+
+    /// `change` says of each database whether it changes, and which one takes its place.
+    fn touch_databases(&mut self, now: Now, change: impl Fn(DbIndex) -> Option<Option<DbIndex>>) {
+        let keyspace = &self.keyspace;
+        let state =
+            |db: DbIndex, key: &[u8]| keyspace.db(db).find(keyspace.hash(key), key).map(|entry| is_past(entry, now));
+        let mut past = Vec::new();
+        self.watch.touch_where(|db, key| {
+            let Some(successor) = change(db) else { return false };
+            let (before, after) = (state(db, key), successor.and_then(|db| state(db, key)));
+            let was_past_only = before == Some(true) && after != Some(false);
+            if was_past_only {
+                past.push((db, Box::<[u8]>::from(key)));
+            }
+            // A key that had expired, or that comes as one that has, changes nothing for who knew it.
+            before == Some(false) || after == Some(false)
+        });
+        for (db, key) in past {
+            self.watch.touch_expired(db, &key);
+        }
     }
 
     /// Publishes a keyspace event, if the option asks for its class.
@@ -123,9 +252,4 @@ impl Core {
 /// Whether a key's time has come.
 pub(crate) fn is_past(entry: &Entry, now: Now) -> bool {
     entry.expiry().is_some_and(|at| at.is_past(now.unix.into()))
-}
-
-/// The clock of the access bits: seconds, in 24 bits (`LRU_BITS`).
-pub(crate) fn access_clock(now: Now) -> u32 {
-    (now.unix.seconds() & 0xff_ffff) as u32
 }

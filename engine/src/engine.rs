@@ -6,7 +6,7 @@
 use slab::Slab;
 
 use crate::changes::Changes;
-use crate::command::ctx::{Effects, key_address};
+use crate::command::ctx::{Effects, Primed};
 use crate::command::spec::{Group, NO_AUTH, Spec};
 use crate::command::{self, Action, Ctx, DataFn, Registry, Resolved};
 use crate::config::Config;
@@ -283,7 +283,7 @@ impl Engine {
         key: Option<(usize, KeyHash)>,
     ) {
         let Action::Data(run) = command.action else { panic!("only the engine's commands are called here") };
-        let primed = key.and_then(|(index, hash)| Some((key_address(args, index)?, hash)));
+        let primed = key.and_then(|(index, hash)| Primed::new(args, index, hash));
         let session = &mut self.sessions[id.index()];
         let begin = session.out.position();
         self.core.changes.begin_unit();
@@ -484,8 +484,11 @@ impl Engine {
     /// The reply for any other command.
     pub fn subscribed_gate(&self, id: SessionId, command: Resolved) -> Result<(), ReplyError> {
         let session = self.session(id);
+        if !session.is_subscribed() {
+            return Ok(());
+        }
         let row = self.core.registry.get(command.id);
-        if !session.is_subscribed() || command::allowed_while_subscribed(&row.name, session.protocol) {
+        if command::allowed_while_subscribed(&row.name, session.protocol) {
             return Ok(());
         }
         Err(ReplyError::text(format!(

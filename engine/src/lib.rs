@@ -5,12 +5,15 @@
 //! composes it into a node. To find your way: [`engine`] runs a command, [`command`] has the families, [`keyspace`]
 //! the data, [`resp`] the protocol.
 
+pub mod access;
 pub mod changes;
+mod clear;
 pub mod command;
 pub mod config;
 pub mod core;
 pub mod engine;
 pub mod error;
+pub mod extended;
 pub mod glob;
 pub mod keyspace;
 pub mod load;
@@ -25,7 +28,7 @@ pub mod session;
 pub mod slot;
 pub mod stats;
 pub mod table;
-mod tick;
+pub mod tick;
 pub mod time;
 pub mod watch;
 

@@ -1,75 +1,52 @@
-//! Work that time asks for, in bounded slices: expiry, and giving back the memory of flushed databases.
+//! Background work in slices: active expiry, freeing of flushed tables, eviction.
+//!
+//! Nothing here runs by itself: the host calls [`Engine::tick`] when the last call told it to.
 
-use crate::Engine;
-use crate::keyspace::{DbIndex, EXPIRE_SLICE_KEYS_MAX, Entry, MAINTAIN_ENTRIES_MAX};
-use crate::slot::Slot;
+use std::time::Duration;
+
+use crate::core::Core;
+use crate::engine::Engine;
+use crate::keyspace::{EXPIRE_SLICE_KEYS_MAX, MAINTAIN_ENTRIES_MAX, UnixMillis};
 use crate::time::{Instant, Now};
 
 impl Engine {
-    /// Does one slice of what is due. Returns when to call again; nothing when no work is in sight.
+    /// Does one bounded slice of the work that is due. Returns when there will be more: at once, later, or not
+    /// before something is written.
+    ///
+    /// A key's expiry is calendar time and the wait is not, so no wait is longer than [`TICK_WAIT_MAX`].
     pub fn tick(&mut self, now: Now) -> Option<Instant> {
-        let freeing = self.core_mut().keyspace.maintain(MAINTAIN_ENTRIES_MAX);
-        let expiring = self.expire_slice(now);
-        if freeing || expiring {
+        let core = self.core_mut();
+        let expires = core.active_expire && !core.is_replica && !core.is_loading;
+        let mut more = expires && core.expire_some(now);
+        more |= core.keyspace.maintain(MAINTAIN_ENTRIES_MAX);
+        let next = if expires { core.keyspace.next_expiry() } else { None };
+        self.deliver();
+        if more {
             return Some(now.instant);
         }
-        let core = self.core();
-        if core.is_replica || core.is_loading || !core.active_expire {
-            return None;
-        }
-        let wait_ms = core.keyspace.next_expiry()?.0.saturating_sub(now.unix.millis()).max(0);
-        // A key that is about to expire waits for its neighbours: a slice per key would cost more than the key.
-        Some(now.instant.plus_millis((wait_ms as u64).max(EXPIRE_PAUSE_MS)))
-    }
-
-    /// Removes some keys whose time has come. Returns whether more are due.
-    fn expire_slice(&mut self, now: Now) -> bool {
-        let core = self.core_mut();
-        if core.is_replica || core.is_loading || !core.active_expire {
-            return false;
-        }
-        let mut gone: Vec<(DbIndex, Entry)> = Vec::new();
-        let slice = core.keyspace.expire_slice(now.unix.into(), EXPIRE_SLICE_KEYS_MAX, |db, entry| {
-            gone.push((db, entry));
-        });
-        for (db, entry) in gone {
-            core.stats.expired_keys += 1;
-            core.after_expiry(db, entry.key());
-        }
-        if core.pubsub.has_deliveries() {
-            self.deliver();
-        }
-        slice.more
-    }
-
-    /// Whether a command that needs memory may run.
-    pub fn has_room(&mut self, _: Now) -> bool {
-        let core = self.core();
-        let limit = core.config.maxmemory;
-        limit == 0 || (core.keyspace.memory().total() as u64) <= limit
-    }
-
-    /// Removes the keys of a slot that another node serves now; the log hears of each.
-    pub fn delete_slot(&mut self, slot: Slot) {
-        let core = self.core_mut();
-        let mut keys: Vec<Vec<u8>> = Vec::new();
-        core.keyspace.slot_keys(DbIndex(0), slot, usize::MAX, |entry| keys.push(entry.key().to_vec()));
-        for key in keys {
-            let hash = core.keyspace.hash(&key);
-            core.keyspace.db_mut(DbIndex(0)).remove(hash, &key);
-            core.changes.push_alone(DbIndex(0), [&b"DEL"[..], &key].into_iter());
-            core.changes.count(1);
-            core.watch.touch(DbIndex(0), &key);
-        }
-    }
-
-    /// Empties all databases without telling the log: the dataset of a former replica.
-    pub fn flush_all(&mut self) {
-        let core = self.core_mut();
-        core.watch.touch_all();
-        core.keyspace.flush_all();
+        let UnixMillis(next) = next?;
+        let wait_ms = next.saturating_sub(now.unix.millis()).max(TICK_WAIT_MIN_MS);
+        Some(now.instant + Duration::from_millis(wait_ms.unsigned_abs()).min(TICK_WAIT_MAX))
     }
 }
 
-/// Shortest pause between two slices of expiry, in milliseconds.
-const EXPIRE_PAUSE_MS: u64 = 1;
+impl Core {
+    /// Removes some of the keys whose time has come. Returns whether more of them may be there.
+    fn expire_some(&mut self, now: Now) -> bool {
+        let mut gone = Vec::new();
+        let slice = self.keyspace.expire_slice(now.unix.into(), EXPIRE_SLICE_KEYS_MAX, |db, entry| {
+            gone.push((db, entry));
+        });
+        for (db, entry) in gone {
+            self.after_expiry(db, entry.key());
+            self.changes.separate();
+        }
+        slice.more
+    }
+}
+
+/// Longest time until the calendar is looked at again: a step of it must not leave keys alive for hours.
+pub const TICK_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Shortest wait, in milliseconds: the clock of expiry has no finer steps.
+const TICK_WAIT_MIN_MS: i64 = 1;

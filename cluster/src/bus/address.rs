@@ -6,7 +6,7 @@ use slotmesh_engine::time::Now;
 
 use super::Bus;
 use super::link::{Link, Side};
-use super::message::{Header, NodeFlags, NodeId};
+use super::message::{Header, NodeFlags, NodeId, is_hostname};
 use super::output::{BusOutput, LinkId};
 use super::table::{Address, Node};
 use crate::machine::LogLevel;
@@ -43,17 +43,19 @@ impl Bus {
     /// The answer to our MEET or first PING: the entry gets the node's id, or goes if that is known already.
     ///
     /// Returns the node that is known from now on.
-    pub(super) fn end_handshake(&mut self, entry: NodeKey, header: &Header) -> Option<NodeKey> {
+    pub(super) fn end_handshake(&mut self, now: Now, entry: NodeKey, header: &Header) -> Option<NodeKey> {
         if self.table.find(&header.sender).is_some() {
             self.forget_node(entry);
             return None;
         }
         self.table.rename(entry, header.sender);
         let node = self.table.node_mut(entry);
+        node.created = now.instant;
         node.flags.remove(NodeFlags::HANDSHAKE.with(NodeFlags::MEET));
         let role = if header.primary.is_some() { NodeFlags::REPLICA } else { NodeFlags::PRIMARY };
         self.table.set_role(entry, role);
         self.log(LogLevel::Debug, format!("Handshake with node {} completed.", header.sender));
+        self.announce_node(now.instant);
         self.save();
         Some(entry)
     }
@@ -124,7 +126,10 @@ impl Bus {
             pport: config.pport,
             cport: config.cport,
         };
-        me.hostname.clone_from(&config.announce_hostname);
+        me.hostname.clear();
+        if is_hostname(config.announce_hostname.as_bytes()) {
+            me.hostname.push_str(&config.announce_hostname);
+        }
         me.flags.set(NodeFlags::NOFAILOVER, config.replica_no_failover);
     }
 

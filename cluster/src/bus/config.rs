@@ -17,7 +17,8 @@ pub struct BusConfig {
     pub cport: u16,
     /// `cluster-announce-ip`; default none: others use the address this node connects from.
     pub announce_ip: Option<IpAddr>,
-    /// `cluster-announce-hostname`; default empty.
+    /// `cluster-announce-hostname`; default empty. One that [`is_hostname`](super::message::is_hostname) refuses is
+    /// not announced: check it when it is configured.
     pub announce_hostname: String,
     /// `cluster-preferred-endpoint-type`; default ip.
     pub preferred_endpoint: EndpointKind,

@@ -23,21 +23,66 @@ const RANDOM_PING_CANDIDATES: usize = 5;
 /// Shortest time a handshake may take, in milliseconds (Redis uses the same figure).
 const HANDSHAKE_MS_MIN: u64 = 1000;
 
+/// How long news are gathered before they are spread, in milliseconds.
+const ANNOUNCE_MS: u64 = 1;
+
+/// Peers that are told of a new node at once; the others hear of it by gossip.
+const NEWS_PEERS_MAX: usize = 16;
+
 /// When rounds are due, and what the last one counted.
 #[derive(Debug, Default)]
 pub(super) struct Cron {
     next_round: Instant,
     next_random_ping: Instant,
+    /// When news of this node's own slots or of new nodes are to be spread.
+    announce: Option<Announce>,
     /// Suspected nodes, counted by the last round.
     pub(super) suspects: usize,
 }
 
+/// News that do not wait for the next ping.
+#[derive(Debug, Clone, Copy)]
+struct Announce {
+    at: Instant,
+    /// Whether everybody must hear: this node's slots changed.
+    to_all: bool,
+}
+
 impl Bus {
+    /// This node's slots changed: everybody shall hear of it soon, once for many changes.
+    pub(super) fn announce_slots(&mut self, now: Instant) {
+        self.announce(now, true);
+    }
+
+    /// A node became known: some others shall hear of it soon, once for many nodes.
+    pub(super) fn announce_node(&mut self, now: Instant) {
+        self.announce(now, false);
+    }
+
+    fn announce(&mut self, now: Instant, to_all: bool) {
+        let at = now.plus_millis(ANNOUNCE_MS);
+        let announce = self.cron.announce.get_or_insert(Announce { at, to_all });
+        announce.to_all |= to_all;
+    }
+
+    fn spread_news(&mut self, now: Now) {
+        let Some(announce) = self.cron.announce.take_if(|announce| announce.at <= now.instant) else { return };
+        let mut peers = self.peers();
+        // Gossip carries the newest nodes first, so that a few peers suffice to start an avalanche.
+        while !announce.to_all && peers.len() > NEWS_PEERS_MAX {
+            peers.swap_remove(self.rng.index(peers.len()));
+        }
+        for key in peers {
+            self.ping_node(now, key);
+        }
+    }
+
     pub(super) fn next_deadline(&self) -> Instant {
         let round = self.cron.next_round;
         let election = self.election_deadline().unwrap_or(Instant::MAX);
         let manual = self.manual.deadline().unwrap_or(Instant::MAX);
-        round.min(election).min(manual).min(self.lease.recheck)
+        let announce = self.cron.announce.map_or(Instant::MAX, |announce| announce.at);
+        round.min(election).min(manual).min(announce).min(self.lease.recheck)
     }
 
     /// Runs a round when one is due, and the timers that are finer than rounds.
@@ -46,6 +91,7 @@ impl Bus {
             self.lease.dirty = true;
         }
         self.check_manual_timeout(now.instant);
+        self.spread_news(now);
         self.todo.manual |= self.manual.is_running();
         self.todo.election |= self.election_deadline().is_some_and(|at| now.instant >= at);
         if now.instant < self.cron.next_round {

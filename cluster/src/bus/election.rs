@@ -38,6 +38,8 @@ pub(super) struct Election {
     epoch: u64,
     votes: BTreeSet<NodeId>,
     reason: Option<(&'static str, Instant)>,
+    /// When the candidacy was looked at last.
+    stepped: Instant,
 }
 
 impl Election {
@@ -48,9 +50,10 @@ impl Election {
 }
 
 impl Bus {
-    /// When an election that is scheduled begins.
+    /// When an election that is scheduled begins, as long as that was not acted on.
     pub(super) fn election_deadline(&self) -> Option<Instant> {
-        self.election.at.filter(|_| !self.election.asked && self.candidacy().is_some())
+        let waiting = |at: &Instant| !self.election.asked && *at > self.election.stepped;
+        self.election.at.filter(waiting).filter(|_| self.candidacy().is_some())
     }
 
     /// The primary to replace, when there is one and this node may.
@@ -70,6 +73,7 @@ impl Bus {
             self.election.reason = None;
             return;
         };
+        self.election.stepped = now.instant;
         let manual = self.manual.can_start();
         if !manual && self.is_data_too_old(now.instant) {
             return self.log_reason(
@@ -128,7 +132,8 @@ impl Bus {
             let rank = self.rank(primary);
             (fixed + self.rng.below(fixed) + rank * self.rank_delay_ms(), rank)
         };
-        self.election = Election { at: Some(now.instant.plus_millis(delay)), rank, ..Election::default() };
+        let at = Some(now.instant.plus_millis(delay));
+        self.election = Election { at, rank, stepped: now.instant, ..Election::default() };
         let offset = self.facts.offset;
         self.log(
             LogLevel::Notice,

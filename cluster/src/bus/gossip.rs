@@ -20,6 +20,12 @@ const GOSSIP_NODES_MIN: usize = 3;
 /// is then told of a failing node with near certainty).
 const GOSSIP_SHARE: usize = 10;
 
+/// How long a node counts as new in what is gossiped first, in milliseconds.
+const NEW_MS: u64 = 20;
+
+/// Most new nodes one heartbeat tells of beyond its usual share.
+const NEW_NODES_MAX: usize = 64;
+
 /// Flags a node learnt from gossip keeps: what it is, not how it fares.
 const LEARNT: NodeFlags =
     NodeFlags(NodeFlags::PRIMARY.0 | NodeFlags::REPLICA.0 | NodeFlags::MIGRATE_TO.0 | NodeFlags::NOFAILOVER.0);
@@ -30,9 +36,9 @@ impl Bus {
         let keys = self.table.keys();
         let mut fresh = keys.len().saturating_sub(2);
         let wanted = (keys.len() / GOSSIP_SHARE).max(GOSSIP_NODES_MIN).min(fresh);
-        let mut picked: Vec<NodeKey> = Vec::with_capacity(wanted);
+        let mut picked = self.newest_nodes(now.instant);
         for _ in 0..wanted * 3 {
-            if fresh == 0 || picked.len() == wanted {
+            if fresh == 0 || picked.len() >= wanted {
                 break;
             }
             let key = keys[self.rng.index(keys.len())];
@@ -52,6 +58,17 @@ impl Bus {
             picked.extend(suspects.filter(|key| !is_unfit(self.table.node(**key))));
         }
         picked.into_iter().map(|key| entry(now, self.table.node(key))).collect()
+    }
+
+    /// The nodes that became known last: others may not know them yet.
+    fn newest_nodes(&self, now: Instant) -> Vec<NodeKey> {
+        let is_new = |node: &Node| now.millis_since(node.created) <= NEW_MS && !is_unfit(node);
+        let unsuspected = |node: &Node| !node.flags.has(NodeFlags::PFAIL);
+        let new = self.table.iter().filter(|(_, node)| is_new(node) && unsuspected(node));
+        let mut new: Vec<NodeKey> = new.map(|(key, _)| key).filter(|key| *key != self.table.me).collect();
+        new.sort_by_key(|key| std::cmp::Reverse(self.table.node(*key).created));
+        new.truncate(NEW_NODES_MAX);
+        new
     }
 
     /// Takes in what a known sender tells of other nodes.
@@ -115,6 +132,7 @@ impl Bus {
             return;
         };
         self.dial(now, key);
+        self.announce_node(now.instant);
         self.save();
     }
 }

@@ -58,6 +58,8 @@ impl Lease {
     pub(super) fn begin_contestable(&mut self) {
         self.end = Instant::ZERO;
         self.lapse = Some(Lapse::Contestable);
+        // Only an election that begins from now on can be against this node.
+        self.epoch_raised = None;
         self.dirty = true;
     }
 

@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 use slotmesh_engine::slot::Slot;
 
 use super::Bus;
-use super::config_file::{self, ConfigFile};
+use super::config_file::{self, ConfigFile, NodeRecord};
 use super::link::Side;
 use super::message::{NodeFlags, NodeId};
 use super::output::LinkId;
 use super::receive::counted_kinds;
 use super::{EndpointKind, table::Node};
-use crate::slots::{Direction, NodeKey, SlotRange};
+use crate::slots::{Direction, NodeKey, OpenSlot, SlotRange};
 
 /// How the asking client is connected; decides which port it is told of in a TLS cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,17 +122,42 @@ impl Bus {
             self.put_line(&mut text, key, ClientKind::Tls);
             text.push('\n');
         }
-        let epochs = format!("vars currentEpoch {} lastVoteEpoch {}", self.current_epoch, self.last_vote_epoch);
-        text.push_str(&epochs);
-        // Reading back what was just written also proves that a restart can.
-        match config_file::parse(format!("{text}\n").as_bytes()) {
-            Ok(file) => put(&mut text, format_args!(" checksum {}\n", checksum(&file))),
-            Err(error) => {
-                debug_assert!(false, "a nodes.conf that cannot be read: {error}");
-                text.push('\n');
-            }
-        }
+        put(&mut text, format_args!("vars currentEpoch {} ", self.current_epoch));
+        put(&mut text, format_args!("lastVoteEpoch {} checksum {}\n", self.last_vote_epoch, self.config_checksum()));
         text
+    }
+
+    fn config_checksum(&self) -> String {
+        let record = |(key, node): (NodeKey, &Node)| NodeRecord {
+            id: node.id,
+            ip: node.address.ip,
+            port: node.address.port,
+            cport: node.address.cport,
+            hostname: String::new(),
+            flags: node.flags,
+            primary: node.primary.map(|primary| self.table.node(primary).id),
+            ping_pending: false,
+            answered: false,
+            config_epoch: self.shown_epoch(node),
+            slots: node.slots.ranges().collect(),
+            open_slots: if key == self.table.me { self.open_slot_marks() } else { Vec::new() },
+        };
+        config_file::checksum_text(&ConfigFile {
+            nodes: self.table.iter().filter(|(_, node)| is_stored(node)).map(record).collect(),
+            current_epoch: self.current_epoch,
+            last_vote_epoch: self.last_vote_epoch,
+            skipped_vars: Vec::new(),
+        })
+    }
+
+    fn open_slot_marks(&self) -> Vec<(Slot, Direction, NodeId)> {
+        let mark = |open: OpenSlot| (open.slot, open.direction, self.table.node(open.peer).id);
+        self.table.slots.open_slots().map(mark).collect()
+    }
+
+    /// A node's epoch as shown: of its primary, for a replica.
+    fn shown_epoch(&self, node: &Node) -> u64 {
+        node.primary.map_or(node.config_epoch, |primary| self.table.node(primary).config_epoch)
     }
 
     fn put_line(&self, text: &mut String, key: NodeKey, client: ClientKind) {
@@ -154,7 +179,7 @@ impl Bus {
         let myself = key == self.table.me;
         let linked = myself || node.outbound.and_then(|id| self.links.get(id)).is_some_and(|link| link.connected);
         let state = if linked { "connected" } else { "disconnected" };
-        let epoch = node.primary.map_or(node.config_epoch, |primary| self.table.node(primary).config_epoch);
+        let epoch = self.shown_epoch(node);
         put(text, format_args!(" {} {} {epoch} {state}", ms(node.ping_sent), ms(node.pong_received)));
         for range in node.slots.ranges() {
             put(text, format_args!(" {range}"));
@@ -269,10 +294,6 @@ fn client_port(node: &Node, client: ClientKind) -> u16 {
 /// Handshakes are not stored, nor are nodes of which only the name is known.
 fn is_stored(node: &Node) -> bool {
     !node.is_handshake() && (node.is_primary() || node.is_replica())
-}
-
-fn checksum(file: &ConfigFile) -> String {
-    config_file::checksum_text(file)
 }
 
 fn put(text: &mut String, arguments: std::fmt::Arguments<'_>) {

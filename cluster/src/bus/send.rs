@@ -63,7 +63,7 @@ impl Bus {
     /// Sends a heartbeat with its gossip and extensions on any link.
     pub(super) fn send_heartbeat(&mut self, now: Now, link: LinkId, kind: Heartbeat) {
         let gossip = self.pick_gossip(now);
-        let extensions = match self.config.announce_hostname.as_str() {
+        let extensions = match self.myself().hostname.as_str() {
             "" => Vec::new(),
             name => vec![Extension::Hostname(name.to_owned())],
         };

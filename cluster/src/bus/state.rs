@@ -1,6 +1,6 @@
 //! Whether the cluster as this node sees it serves keys at all.
 
-use slotmesh_engine::slot::Slot;
+use slotmesh_engine::slot::SLOTS;
 use slotmesh_engine::time::{Instant, Now};
 
 use super::Bus;
@@ -66,8 +66,8 @@ impl Bus {
     }
 
     fn is_covered(&self) -> bool {
-        let served = |slot: Slot| self.table.slots.owner(slot).is_some_and(|key| !self.table.node(key).is_failed());
-        Slot::all().all(served)
+        let failed = self.table.iter().any(|(_, node)| node.is_failed() && node.slot_count > 0);
+        self.table.slots.assigned() == usize::from(SLOTS) && !failed
     }
 
     fn reachable_voters(&self) -> usize {

@@ -58,7 +58,9 @@ pub(crate) struct Client {
     pub(crate) closing: bool,
     /// What stops its next request from running.
     pub(crate) waiting: Option<Waiting>,
-    /// Log offset after its last write, which WAIT compares with.
+    /// Whether it ran a write since WAIT last looked.
+    pub(crate) wrote: bool,
+    /// Log offset that covers its writes, which WAIT compares with.
     pub(crate) wrote_to: u64,
     /// The last command, by its place in the registry.
     pub(crate) last_command: Option<slotmesh_engine::command::CommandId>,
@@ -83,6 +85,8 @@ pub(crate) enum Role {
 /// Why a client's requests wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Waiting {
+    /// The host's answer: a file, a listener, the end of the node.
+    Host,
     /// CLIENT PAUSE, or a failover in progress.
     Pause,
     /// WAIT; replication knows for what.
@@ -173,6 +177,11 @@ impl Conns {
         held.filter_map(|(_, conn)| conn.out.release(ticket).then_some(conn.id)).collect()
     }
 
+    /// Memory of the bytes that wait for bus links and for the primary.
+    pub(crate) fn link_bytes(&self) -> usize {
+        self.slots.iter().map(|(_, conn)| conn.out.allocated()).sum()
+    }
+
     /// All clients, by place.
     pub(crate) fn clients(&self) -> impl Iterator<Item = (ConnId, &Client)> {
         self.slots.iter().filter_map(|(_, conn)| match &conn.kind {
@@ -208,6 +217,7 @@ impl Client {
             role: Role::Normal,
             closing: false,
             waiting: None,
+            wrote: false,
             wrote_to: 0,
             last_command: None,
             over_soft_limit: None,

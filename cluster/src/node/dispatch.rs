@@ -34,6 +34,7 @@ impl Node {
             Err(error) => return self.refuse_unknown(conn, session, args, &error),
         };
         client.last_command = Some(command.id);
+        client.wrote |= command.flags.has(WRITE);
         if let Err(error) = self.gates(now, conn, session, command, args) {
             self.engine.refuse(session, Some(command), &error);
             self.after_reply_mode(session);
@@ -81,6 +82,9 @@ impl Node {
         self.engine.reply(session).array(transaction.queue.len());
         if self.engine.session(session).is_silent() {
             self.engine.out(session).truncate(begin);
+        }
+        if let Some(client) = self.conns.client_mut(conn) {
+            client.wrote |= transaction.writes;
         }
         self.in_transaction = true;
         for queued in &transaction.queue {
@@ -174,10 +178,13 @@ impl Node {
     }
 
     fn disk_gate(&self, command: Resolved) -> Result<(), ReplyError> {
-        if self.is_replica() || !(command.flags.has(WRITE) || self.is_ping(command)) {
+        if self.is_replica() || !self.has_persistence_error() {
             return Ok(());
         }
-        self.persistence_error().map_or(Ok(()), Err)
+        if command.flags.has(WRITE) || self.is_ping(command) {
+            return self.persistence_error().map_or(Ok(()), Err);
+        }
+        Ok(())
     }
 
     fn replicas_gate(&self, now: Now, command: Resolved) -> Result<(), ReplyError> {
@@ -225,7 +232,7 @@ impl Node {
         self.engine.session(session).transaction.as_ref().is_some_and(|transaction| transaction.writes)
     }
 
-    fn is_local(&self, conn: ConnId) -> bool {
+    pub(super) fn is_local(&self, conn: ConnId) -> bool {
         self.conns.client(conn).is_some_and(|client| match &client.peer {
             Peer::InProcess | Peer::Unix { .. } => true,
             Peer::Tcp { remote, .. } => remote.ip().is_loopback(),

@@ -19,13 +19,18 @@ mod monitor;
 mod pause;
 mod persistence;
 mod primary_link;
+mod rates;
+mod reconfigure;
 mod recovery;
 mod replicas;
 mod shutdown;
 mod slot_gate;
 mod snapshot;
 mod state;
+#[cfg(test)]
+mod tests;
 mod timers;
+mod waiting;
 
 use std::collections::VecDeque;
 
@@ -46,13 +51,15 @@ use slotmesh_replication::persist::job::SnapshotJob;
 use crate::bus::{Bus, ConfigFile};
 use crate::machine::{ConnId, Effect, Endpoint, Input, LogLevel, LogLine, Machine, Peer, Reset, Signal, Timer};
 use boot::Life;
-pub use boot::{CpuTime, HostInfo};
+pub use boot::{CpuTime, HostInfo, HostMemory};
 use command::NodeFn;
 use conns::{Conns, Kind};
 use intake::Batch;
 use pause::Pauses;
 use persistence::Persistence;
 use primary_link::Following;
+use rates::Rates;
+use reconfigure::Reconfiguring;
 use replicas::Replication;
 use shutdown::Ending;
 use timers::Timers;
@@ -71,7 +78,11 @@ pub struct Node {
     persistence: Persistence,
     /// The walk that is running.
     job: Option<SnapshotJob>,
+    /// Whether the next drain looks for a walk to begin.
+    walk_wanted: bool,
     following: Following,
+    /// Changes of the configuration that wait for the host.
+    reconfiguring: Reconfiguring,
     /// An end in progress.
     ending: Option<Ending>,
     timers: Timers,
@@ -105,6 +116,7 @@ pub struct Node {
     /// EXEC is running its queue: nothing blocks.
     in_transaction: bool,
     counters: Counters,
+    rates: Rates,
 }
 
 /// What the node counts of connections, for INFO.
@@ -114,11 +126,14 @@ struct Counters {
     rejected_connections: u64,
     net_input_bytes: u64,
     net_output_bytes: u64,
+    replication_input_bytes: u64,
+    replication_output_bytes: u64,
+    /// Arrivals of bytes from clients.
+    reads: u64,
+    /// Times a client's bytes were handed to the host.
+    writes: u64,
     output_limit_disconnections: u64,
     query_limit_disconnections: u64,
-    full_syncs: u64,
-    partial_syncs: u64,
-    partial_sync_errors: u64,
 }
 
 impl Node {
@@ -149,7 +164,9 @@ impl Node {
             replication,
             persistence: Persistence::new(Now::default(), &config, 0),
             job: None,
+            walk_wanted: false,
             following: Following::default(),
+            reconfiguring: Reconfiguring::default(),
             ending: None,
             timers: Timers::default(),
             host: HostInfo::default(),
@@ -172,6 +189,7 @@ impl Node {
             monitors: 0,
             in_transaction: false,
             counters: Counters::default(),
+            rates: Rates::default(),
         }
     }
 
@@ -193,6 +211,11 @@ impl Node {
     /// Renews the processor time that INFO shows.
     pub fn set_cpu_time(&mut self, cpu: CpuTime) {
         self.host.cpu = cpu;
+    }
+
+    /// Renews the memory that INFO shows.
+    pub fn set_memory(&mut self, memory: HostMemory) {
+        self.host.memory = memory;
     }
 
     /// The engine, to look at.
@@ -246,11 +269,18 @@ impl Node {
     }
 
     fn on_received(&mut self, now: Now, conn: ConnId, bytes: &[u8]) {
-        self.counters.net_input_bytes += bytes.len() as u64;
+        let len = bytes.len() as u64;
         match self.conns.get(conn).map(|conn| &conn.kind) {
-            Some(Kind::Client(_)) => self.read_client(now, conn, bytes),
+            Some(Kind::Client(_)) => {
+                self.counters.net_input_bytes += len;
+                self.counters.reads += 1;
+                self.read_client(now, conn, bytes);
+            }
             Some(&Kind::Link(link)) => self.read_link(now, link, bytes),
-            Some(Kind::Primary) => self.read_primary(now, bytes),
+            Some(Kind::Primary) => {
+                self.counters.replication_input_bytes += len;
+                self.read_primary(now, bytes);
+            }
             None => {}
         }
     }
@@ -287,6 +317,14 @@ impl Machine for Node {
             Input::Signal(Signal::Interrupt) => self.on_signal(now, "SIGINT"),
             Input::Signal(Signal::Terminate) => self.on_signal(now, "SIGTERM"),
             Input::Timer => self.on_timer(now),
+        }
+        self.drain(now);
+    }
+
+    fn receive_many(&mut self, now: Now, batch: &[(ConnId, &[u8])]) {
+        self.last_now = now;
+        for &(conn, bytes) in batch {
+            self.on_received(now, conn, bytes);
         }
         self.drain(now);
     }

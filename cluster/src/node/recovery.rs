@@ -167,8 +167,29 @@ impl Node {
         });
         self.follow_readers();
         self.check_cluster_data(now);
-        if !matches!(self.life, Life::Ended) {
+        if matches!(self.life, Life::Ended) {
+            return;
+        }
+        let is_new = self.persistence.aof.as_ref().is_some_and(|aof| aof.is_on() && aof.wants_first_base());
+        if is_new {
+            self.life = Life::FirstBase(Box::new(recovery.loaded));
+            self.look_for_walk();
+        } else {
             self.begin_service(now, recovery.loaded);
+        }
+    }
+
+    /// The base of a new append only file is complete, or could not be written.
+    pub(super) fn first_base_done(&mut self, now: Now, complete: bool) {
+        if !matches!(self.life, Life::FirstBase(_)) {
+            return;
+        }
+        if !complete {
+            self.log_warning("Fatal error: the append only file cannot be created.");
+            return self.exit(1);
+        }
+        if let Life::FirstBase(loaded) = std::mem::take(&mut self.life) {
+            self.begin_service(now, *loaded);
         }
     }
 

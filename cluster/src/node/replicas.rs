@@ -85,6 +85,8 @@ impl Node {
         match output {
             Output::Close(peer) => self.close_client(Self::conn_of_peer(peer)),
             Output::Disk(ticket, op) => self.effects.push_back(Effect::Disk(ticket, Lane::Snapshot, op)),
+            // What is sent to replicas is no dump of this node's: its lasting name is never asked for.
+            Output::FileSettled(_) => {}
             Output::Note(note) => self.note(note),
             Output::Ready(peer) => self.fill_replica(now, Self::conn_of_peer(peer)),
         }
@@ -99,6 +101,7 @@ impl Node {
         self.replication.feeds.fill(now, Self::peer_id(conn), &mut self.replication.log, out, &mut self.tickets);
         if out.len() > before {
             self.effects.push_back(Effect::Flush(conn));
+            self.count_output(conn);
         }
     }
 
@@ -107,6 +110,7 @@ impl Node {
         let client_enabled = self.conns.client_mut(conn).map(|client| client.role = Role::Replica).is_some();
         if client_enabled {
             self.follow_readers();
+            self.look_for_walk();
         }
     }
 

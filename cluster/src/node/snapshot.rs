@@ -11,6 +11,7 @@ use slotmesh_replication::feed::SyncForm;
 use slotmesh_replication::persist::job::{Purpose, SnapshotJob};
 
 use super::Node;
+use super::boot::Life;
 use crate::machine::Effect;
 
 impl Node {
@@ -24,7 +25,12 @@ impl Node {
             self.end_job(now, outcome);
             return true;
         }
-        self.job.is_none() && self.begin_wanted(now)
+        self.job.is_none() && std::mem::take(&mut self.walk_wanted) && self.begin_wanted(now)
+    }
+
+    /// Has the next drain look whether a walk is wanted: time has passed, somebody asked, or one ended.
+    pub(super) fn look_for_walk(&mut self) {
+        self.walk_wanted = true;
     }
 
     /// One turn of the walk: a few chunks, as far as the sink has room.
@@ -58,7 +64,7 @@ impl Node {
 
     /// Begins the next walk that somebody waits for.
     fn begin_wanted(&mut self, now: Now) -> bool {
-        if self.engine.core().is_loading {
+        if matches!(self.life, Life::Loading(_)) {
             return false;
         }
         if self.begin_wanted_file(now) {
@@ -79,7 +85,6 @@ impl Node {
         replication.feeds.begin_snapshot(SyncForm::Sockets, &replication.log, rng);
         let at = self.replication.log.end();
         self.job = Some(SnapshotJob::to_sockets(now, at));
-        self.counters.full_syncs += 1;
         self.plan_snapshot();
         true
     }
@@ -93,7 +98,6 @@ impl Node {
         replication.feeds.begin_snapshot(SyncForm::Disk, &replication.log, rng);
         let at = self.replication.log.end();
         self.job = Some(SnapshotJob::to_file(now, Purpose::SyncFile, at, path, &mut self.tickets));
-        self.counters.full_syncs += 1;
         self.plan_snapshot();
         true
     }
@@ -122,6 +126,7 @@ impl Node {
 
     fn end_job(&mut self, now: Now, outcome: Result<u64, slotmesh_replication::disk::DiskError>) {
         let Some(job) = self.job.take() else { return };
+        self.look_for_walk();
         if outcome.is_err() {
             self.engine.abort_save();
         }
@@ -147,6 +152,7 @@ impl Node {
     /// Gives up the running walk: the dataset it pictures is being replaced.
     pub(super) fn cancel_snapshots(&mut self, now: Now) {
         let Some(mut job) = self.job.take() else { return };
+        self.look_for_walk();
         self.engine.abort_save();
         job.cancel(now, &mut self.replication.feeds, &mut self.tickets);
         while let Some((ticket, op)) = job.poll() {

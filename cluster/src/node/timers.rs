@@ -12,10 +12,19 @@ use crate::machine::Timer;
 pub(super) struct Timers {
     /// The engine's next slice: expiry, freeing.
     engine: Option<Instant>,
+    /// Changes to the dataset when the engine's next slice was planned.
+    changes_seen: u64,
     /// The next look at idle clients.
     clients: Instant,
     /// There is more to do than one slice allows.
     yielded: bool,
+}
+
+impl Timers {
+    /// Has the engine's next slice run at once: a dataset was loaded.
+    pub(super) fn wake_engine(&mut self, now: Now) {
+        self.engine = Some(now.instant);
+    }
 }
 
 impl Node {
@@ -77,15 +86,17 @@ impl Node {
     }
 
     fn tick_engine(&mut self, now: Now) {
-        if self.timers.engine.is_none_or(|due| due <= now.instant) {
+        if self.timers.engine.is_some_and(|due| due <= now.instant) {
             self.timers.engine = self.engine.tick(now);
         }
     }
 
-    /// Makes sure the engine's next slice is planned: a command may have made work for it.
+    /// Makes sure the engine's next slice is planned: changes may have made work for it.
     pub(super) fn plan_engine(&mut self, now: Now) {
-        if self.timers.engine.is_none() {
-            self.timers.engine = self.engine.tick(now);
+        let changes = self.engine.core().changes.total();
+        if std::mem::replace(&mut self.timers.changes_seen, changes) != changes {
+            let soon = now.instant.plus_millis(ENGINE_CRON_MS);
+            self.timers.engine = Some(self.timers.engine.map_or(soon, |due| due.min(soon)));
         }
     }
 
@@ -105,6 +116,7 @@ impl Node {
         let needed = self.replication.feeds.needed();
         self.replication.log.trim(needed);
         self.follow_readers();
+        self.look_for_walk();
     }
 
     fn replication_deadline(&self) -> Option<Instant> {
@@ -113,6 +125,10 @@ impl Node {
         [link, Some(feeds), self.replication.waits.deadline()].into_iter().flatten().min()
     }
 }
+
+/// How soon after a change the engine's next slice is at the latest, in milliseconds: a key that expires is gone
+/// about that long after its time even if nobody asks for it.
+const ENGINE_CRON_MS: u64 = 100;
 
 /// How often idle clients are looked for, in milliseconds.
 const CLIENT_CRON_MS: u64 = 1000;

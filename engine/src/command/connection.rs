@@ -2,10 +2,9 @@
 
 use super::keys::NO_KEYS;
 use super::spec::{FAST, LOADING, STALE, Spec, data};
+use super::words::{checked_database, integer32};
 use super::{Ctx, DataFn};
 use crate::error::ReplyError;
-use crate::keyspace::DbIndex;
-use crate::number::parse_i64;
 use crate::resp::args::Args;
 use crate::resp::reply::Protocol;
 
@@ -40,12 +39,11 @@ fn echo(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
 }
 
 fn select(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
-    let number = parse_i64(&args[1]).and_then(|n| i32::try_from(n).ok()).ok_or(ReplyError::NotInteger)?;
+    let number = integer32(&args[1])?;
     if ctx.core.config.cluster_enabled && number != 0 {
         return Err(ReplyError::Fixed("ERR SELECT is not allowed in cluster mode"));
     }
-    let db = u32::try_from(number).ok().map(DbIndex).filter(|&db| db.0 < ctx.core.keyspace.databases());
-    ctx.session.db = db.ok_or(ReplyError::DbIndex)?;
+    ctx.session.db = checked_database(number, ctx.core.keyspace.databases())?;
     ctx.reply.ok();
     Ok(())
 }

@@ -7,9 +7,8 @@
 use bytes::Bytes;
 
 use crate::config::special::keyspace_events::KeyspaceEvents;
-use crate::core::{Broadcast, Core, is_past};
-use crate::error::ReplyError;
-use crate::keyspace::{DbIndex, Entry, Expiry, KeyHash, NewValue, Object, UnixMillis, ValueRef};
+use crate::core::{At, Broadcast, Caller, Core, Touch, is_past};
+use crate::keyspace::{DbIndex, Entry, EntryMut, Expiry, KeyHash, NewValue, UnixMillis};
 use crate::pubsub::Kind;
 use crate::resp::args::Args;
 use crate::resp::outbuf::OutBuf;
@@ -28,8 +27,25 @@ pub struct Ctx<'e> {
     /// Keyspace, configuration, subscriptions: what all sessions share.
     pub core: &'e mut Core,
     /// The hash of the request's first key, when the batch computed it already.
-    primed: Option<(usize, KeyHash)>,
+    primed: Option<Primed>,
     effects: Effects,
+}
+
+/// A key whose hash is known already.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Primed {
+    /// Where its first byte is.
+    address: usize,
+    /// Its length in bytes: an empty word may share its address with the next.
+    len: usize,
+    hash: KeyHash,
+}
+
+impl Primed {
+    /// The word at `index`, with its hash.
+    pub(crate) fn new(args: Args<'_>, index: usize, hash: KeyHash) -> Option<Self> {
+        args.get(index).map(|key| Self { address: key.as_ptr().addr(), len: key.len(), hash })
+    }
 }
 
 /// What a command did, beyond its reply.
@@ -56,7 +72,7 @@ impl<'e> Ctx<'e> {
         session: &'e mut SessionState,
         out: &'e mut OutBuf,
         core: &'e mut Core,
-        primed: Option<(usize, KeyHash)>,
+        primed: Option<Primed>,
     ) -> Self {
         let reply = Reply::new(out, session.protocol);
         Self { now, session, reply, core, primed, effects: Effects::default() }
@@ -76,9 +92,58 @@ impl<'e> Ctx<'e> {
     /// The hash of a key, from the batch when it has it.
     pub fn hash(&self, key: &[u8]) -> KeyHash {
         match self.primed {
-            Some((address, hash)) if address == key.as_ptr().addr() => hash,
+            Some(primed) if primed.address == key.as_ptr().addr() && primed.len == key.len() => primed.hash,
             _ => self.core.keyspace.hash(key),
         }
+    }
+
+    fn caller(&self) -> Caller {
+        Caller { now: self.now, origin: self.session.origin }
+    }
+
+    fn at<'k>(&self, db: DbIndex, key: &'k [u8]) -> At<'k> {
+        At { db, hash: self.hash(key), key }
+    }
+
+    fn here<'k>(&self, key: &'k [u8]) -> At<'k> {
+        self.at(self.session.db, key)
+    }
+
+    /// Looks a key up to read it and lends the entry and the reply writer to `view`.
+    ///
+    /// Counts a hit or a miss and renews the access time. The table is searched once.
+    pub fn view<R>(&mut self, key: &[u8], view: impl FnOnce(Option<&Entry>, &mut Reply<'_>) -> R) -> R {
+        let touch = if self.session.no_touch { Touch::Leave } else { Touch::Renew };
+        self.view_as(key, touch, view)
+    }
+
+    /// As [`Ctx::view`], for a command that asks about the key and not for its value: the access time stays.
+    pub fn inspect<R>(&mut self, key: &[u8], view: impl FnOnce(Option<&Entry>, &mut Reply<'_>) -> R) -> R {
+        self.view_as(key, Touch::Leave, view)
+    }
+
+    /// As [`Ctx::inspect`], for a command about the server's own matters: no statistics and no events either.
+    pub fn inspect_silently<R>(&mut self, key: &[u8], view: impl FnOnce(Option<&Entry>, &mut Reply<'_>) -> R) -> R {
+        let (caller, at) = (self.caller(), self.here(key));
+        let reply = &mut self.reply;
+        let live = self.core.is_live(caller, at);
+        let entry = if live { self.core.keyspace.db(at.db).find(at.hash, key) } else { None };
+        view(entry, reply)
+    }
+
+    fn view_as<R>(&mut self, key: &[u8], touch: Touch, view: impl FnOnce(Option<&Entry>, &mut Reply<'_>) -> R) -> R {
+        let (caller, at) = (self.caller(), self.here(key));
+        let reply = &mut self.reply;
+        self.core.view(caller, at, touch, |entry| view(entry, reply))
+    }
+
+    /// Looks a key up to change it in place and lends the entry and the reply writer to `edit`.
+    ///
+    /// The table is searched once. What `edit` changed is told with [`Ctx::changed`].
+    pub fn edit<R>(&mut self, key: &[u8], edit: impl FnOnce(Option<EntryMut<'_>>, &mut Reply<'_>) -> R) -> R {
+        let (caller, at) = (self.caller(), self.here(key));
+        let reply = &mut self.reply;
+        self.core.edit(caller, at, |entry| edit(entry, reply))
     }
 
     /// Looks a key up to tell about it: no statistics, no access time.
@@ -88,46 +153,28 @@ impl<'e> Ctx<'e> {
 
     /// As [`Ctx::peek`], in any database.
     pub fn peek_in(&mut self, db: DbIndex, key: &[u8]) -> Option<&Entry> {
-        let hash = self.hash(key);
-        if !self.is_live(db, hash, key) {
+        let (caller, at) = (self.caller(), self.at(db, key));
+        if !self.core.is_live(caller, at) {
             return None;
         }
-        self.core.keyspace.db(db).find(hash, key)
+        self.core.keyspace.db(db).find(at.hash, key)
     }
 
-    /// Looks a key up to read it: counts a hit or a miss and renews the access time.
-    pub fn read(&mut self, key: &[u8]) -> Option<&Entry> {
-        let hash = self.hash(key);
-        let db = self.session.db;
-        if !self.is_live(db, hash, key) {
-            self.core.stats.keyspace_misses += 1;
-            return None;
-        }
-        self.core.stats.keyspace_hits += 1;
-        let touch = !self.session.no_touch;
-        self.core.read(self.now, db, hash, key, touch)
+    /// Whether a key exists for a writer; one whose time has come is out of the way afterwards.
+    pub fn exists_to_write(&mut self, key: &[u8]) -> bool {
+        self.exists_to_write_in(self.session.db, key)
     }
 
-    /// Looks a string up to read it.
-    ///
-    /// # Errors
-    /// When the key holds another type.
-    pub fn read_string(&mut self, key: &[u8]) -> Result<Option<ValueRef<'_>>, ReplyError> {
-        match self.read(key) {
-            None => Ok(None),
-            Some(entry) => string_value(entry.value()).map(Some),
-        }
+    /// As [`Ctx::exists_to_write`], in any database.
+    pub fn exists_to_write_in(&mut self, db: DbIndex, key: &[u8]) -> bool {
+        let (caller, at) = (self.caller(), self.at(db, key));
+        self.core.is_live_to_write(caller, at)
     }
 
-    /// Whether a key exists now; one whose time has come is removed, or only hidden on a replica.
-    pub fn exists(&mut self, key: &[u8]) -> bool {
-        let hash = self.hash(key);
-        let db = self.session.db;
-        self.is_live(db, hash, key) && self.core.keyspace.db(db).find(hash, key).is_some()
-    }
-
-    fn is_live(&mut self, db: DbIndex, hash: KeyHash, key: &[u8]) -> bool {
-        self.core.is_live(self.now, self.session.origin, db, hash, key)
+    /// Whether a key that shall expire at `at` is gone at once. Never while loading, nor on a replica: there the
+    /// primary says when a key is gone.
+    pub fn is_gone_at(&self, at: UnixMillis) -> bool {
+        at <= UnixMillis::from(self.now.unix) && !self.core.is_loading && !self.core.is_replica
     }
 
     /// Puts a value under a key, replacing what was there. Watchers hear of it; the change is counted.
@@ -137,9 +184,24 @@ impl<'e> Ctx<'e> {
 
     /// As [`Ctx::set`], in any database.
     pub fn set_in(&mut self, db: DbIndex, key: &[u8], value: NewValue<'_>, expiry: Expiry) {
-        let hash = self.hash(key);
-        self.core.set(self.now, db, hash, key, value, expiry);
+        let (caller, at) = (self.caller(), self.at(db, key));
+        self.core.set(caller, at, value, expiry);
         self.changed_in(db, key);
+    }
+
+    /// Takes an entry out of a database, to put it elsewhere. Watchers hear of it; no change is counted.
+    pub fn take_in(&mut self, db: DbIndex, key: &[u8]) -> Option<Entry> {
+        let hash = self.hash(key);
+        let entry = self.core.keyspace.db_mut(db).remove(hash, key)?;
+        self.core.watch.touch(db, key);
+        Some(entry)
+    }
+
+    /// Puts an entry that was taken under a key that is not there. Watchers hear of it; no change is counted.
+    pub fn put_in(&mut self, db: DbIndex, key: &[u8], entry: Entry) {
+        let at = self.at(db, key);
+        self.core.put(at, entry);
+        self.core.watch.touch(db, key);
     }
 
     /// Removes a key. Returns whether it was there; then watchers hear of it and the change is counted.
@@ -298,17 +360,5 @@ fn count(own: &Subscriptions, kind: Kind) -> usize {
     match kind {
         Kind::Channel | Kind::Pattern => own.plain_len(),
         Kind::Shard => own.shards.len(),
-    }
-}
-
-/// The address by which a primed hash is recognised: the first byte of the request's first key.
-pub(crate) fn key_address(args: Args<'_>, index: usize) -> Option<usize> {
-    args.get(index).map(|key| key.as_ptr().addr())
-}
-
-/// A value that must be a string.
-fn string_value(value: ValueRef<'_>) -> Result<ValueRef<'_>, ReplyError> {
-    match value {
-        ValueRef::Int(_) | ValueRef::Str(_) | ValueRef::Object(Object::String(_)) => Ok(value),
     }
 }

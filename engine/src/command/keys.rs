@@ -15,6 +15,8 @@ pub struct KeySpec {
     pub begin: Begin,
     /// How the keys follow from there.
     pub find: Find,
+    /// What clients should know about the access; empty for nothing.
+    pub notes: &'static str,
 }
 
 /// Where a group of keys begins.
@@ -108,22 +110,39 @@ impl Access {
 impl KeySpec {
     /// One key at word `index`.
     pub const fn one(index: u16, access: Access) -> Self {
-        Self { access, begin: Begin::Index(index), find: Find::Range { last: 0, step: 1, limit: 0 } }
+        Self { access, begin: Begin::Index(index), find: Find::Range { last: 0, step: 1, limit: 0 }, notes: "" }
     }
 
     /// Keys from word `index` to the end, one every `step` words.
     pub const fn every(index: u16, step: u16, access: Access) -> Self {
-        Self { access, begin: Begin::Index(index), find: Find::Range { last: -1, step, limit: 0 } }
+        Self { access, begin: Begin::Index(index), find: Find::Range { last: -1, step, limit: 0 }, notes: "" }
+    }
+
+    /// Keys from word `first` to word `last`.
+    pub const fn span(first: u16, last: u16, access: Access) -> Self {
+        let find = Find::Range { last: (last - first) as i16, step: 1, limit: 0 };
+        Self { access, begin: Begin::Index(first), find, notes: "" }
+    }
+
+    /// The same group with a note about the access.
+    pub const fn noting(mut self, notes: &'static str) -> Self {
+        self.notes = notes;
+        self
     }
 
     /// A count at word `index`, followed by that many keys.
     pub const fn counted(index: u16, access: Access) -> Self {
-        Self { access, begin: Begin::Index(index), find: Find::Count { count: 0, first: 1, step: 1 } }
+        Self { access, begin: Begin::Index(index), find: Find::Count { count: 0, first: 1, step: 1 }, notes: "" }
     }
 
     /// One key behind `keyword`, which is searched from word `from` on.
     pub const fn after(keyword: &'static str, from: i16, access: Access) -> Self {
-        Self { access, begin: Begin::Keyword(keyword, from), find: Find::Range { last: 0, step: 1, limit: 0 } }
+        Self {
+            access,
+            begin: Begin::Keyword(keyword, from),
+            find: Find::Range { last: 0, step: 1, limit: 0 },
+            notes: "",
+        }
     }
 }
 

@@ -5,13 +5,27 @@
 //! [`string`]. Commands about the node (CLUSTER, REPLICAOF, CONFIG, CLIENT LIST) live in the cluster crate.
 
 pub mod ctx;
+pub mod docs;
 pub mod help;
 pub mod keys;
 pub mod registry;
 pub mod spec;
+pub mod words;
 
 mod connection;
+mod dump;
+mod expire;
+mod generic;
+mod introspect;
+mod memory;
+mod object;
 mod pubsub;
+mod scan;
+mod server;
+mod string;
+mod string_count;
+mod string_lcs;
+mod string_set;
 mod transaction;
 
 pub use ctx::Ctx;
@@ -38,7 +52,6 @@ pub enum Action {
 }
 
 /// A subcommand exists but not with these words.
-/// What to reply to it.
 pub fn unknown_form(container: &str, word: &[u8]) -> ReplyError {
     let text = [
         b"ERR unknown subcommand or wrong number of arguments for '",
@@ -52,13 +65,20 @@ pub fn unknown_form(container: &str, word: &[u8]) -> ReplyError {
 
 /// Adds every family of the engine to `registry`.
 pub(crate) fn register(registry: &mut Registry) {
-    let families: [(Group, &'static [Spec<DataFn>]); 3] = [
+    let families: [(Group, &'static [Spec<DataFn>]); 7] = [
         (Group::Connection, connection::ROWS),
+        (Group::Generic, expire::ROWS),
+        (Group::Generic, generic::ROWS),
         (Group::PubSub, pubsub::ROWS),
+        (Group::Server, server::ROWS),
+        (Group::String, string::ROWS),
         (Group::Transactions, transaction::ROWS),
     ];
     for (group, rows) in families {
         registry.add_data(group, rows);
     }
     registry.add_exec(&transaction::EXEC);
+    for docs in docs::TABLES {
+        registry.add_docs(docs);
+    }
 }

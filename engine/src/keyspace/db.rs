@@ -137,21 +137,17 @@ impl Db {
         self.items.find_spot(hash, |entry| entry.key() == key)
     }
 
-    /// Takes over what changed at a spot: the figures before the change are given.
-    fn account(&mut self, spot: Spot, bytes_before: usize, expiry_before: Option<UnixMillis>) {
-        let Some(entry) = self.items.at(spot) else { return };
-        let (bytes, expiry) = (entry.memory_usage(), entry.expiry());
-        self.entry_bytes = self.entry_bytes + bytes - bytes_before;
-        if expiry == expiry_before {
-            return;
-        }
-        let summary = self.items.summary_mut(spot.place);
-        summary.count = summary.count + u32::from(expiry.is_some()) - u32::from(expiry_before.is_some());
-        self.volatile = self.volatile + usize::from(expiry.is_some()) - usize::from(expiry_before.is_some());
-        if let Some(expiry) = expiry {
-            summary.earliest.lower(expiry);
-            self.due.note(spot.place, summary.earliest);
-        }
+    fn edit(&mut self, spot: Spot) -> Option<EntryMut<'_>> {
+        let (entry, summary) = self.items.at_with_summary(spot)?;
+        Some(EntryMut {
+            before: (entry.memory_usage(), entry.expiry()),
+            entry,
+            summary,
+            place: spot.place,
+            entry_bytes: &mut self.entry_bytes,
+            volatile: &mut self.volatile,
+            due: &mut self.due,
+        })
     }
 }
 
@@ -167,10 +163,10 @@ impl<'a> DbMut<'a> {
     /// The entry of a key, to change. Takes over the accounting when it is dropped.
     pub fn find_mut(self, hash: KeyHash, key: &[u8]) -> Option<EntryMut<'a>> {
         let spot = self.db.spot(hash, key)?;
-        let entry = self.db.items.at(spot)?;
-        self.shared.protect(self.db.origin, entry);
-        let (bytes, expiry) = (entry.memory_usage(), entry.expiry());
-        Some(EntryMut { db: self.db, spot, bytes, expiry })
+        let origin = self.db.origin;
+        let edit = self.db.edit(spot)?;
+        self.shared.protect(origin, &edit);
+        Some(edit)
     }
 
     /// Stores a value under a key. Returns whether the key was there.
@@ -253,18 +249,16 @@ impl<'a> DbMut<'a> {
 
     fn overwrite(&mut self, spot: Spot, value: NewValue<'_>, expiry: Expiry) {
         let birth = self.birth();
-        let rule = self.shared.access;
-        let Some(entry) = self.db.items.at_mut(spot) else { return };
-        self.shared.protect(self.db.origin, entry);
-        let (bytes, expiry_before) = (entry.memory_usage(), entry.expiry());
+        let origin = self.db.origin;
+        let Some(edit) = self.db.edit(spot) else { return };
+        self.shared.protect(origin, &edit);
         let expiry = match expiry {
             Expiry::At(at) => Some(at),
-            Expiry::Keep => expiry_before,
+            Expiry::Keep => edit.expiry(),
             Expiry::Never => None,
         };
-        let access = if let AccessRule::Always(access) = rule { access } else { entry.access() };
-        entry.replace(value, Birth { expiry, access, ..birth });
-        self.db.account(spot, bytes, expiry_before);
+        let access = if let AccessRule::Always(access) = self.shared.access { access } else { edit.access() };
+        edit.entry.replace(value, Birth { expiry, access, ..birth });
     }
 
     fn add(&mut self, hash: KeyHash, entry: Entry) {
@@ -296,52 +290,53 @@ impl<'a> DbMut<'a> {
 /// One entry, to change in place; reads through to [`Entry`].
 #[derive(Debug)]
 pub struct EntryMut<'a> {
-    db: &'a mut Db,
-    spot: Spot,
-    /// Figures before the change.
-    bytes: usize,
-    expiry: Option<UnixMillis>,
+    entry: &'a mut Entry,
+    summary: &'a mut Volatile,
+    place: Place,
+    entry_bytes: &'a mut usize,
+    volatile: &'a mut usize,
+    due: &'a mut Due,
+    /// Memory and expiry before the change.
+    before: (usize, Option<UnixMillis>),
 }
 
 impl EntryMut<'_> {
     /// Changes an integer without an allocation, or stores one in place of another value.
     pub fn set_int(&mut self, number: i64) {
-        self.set_value(NewValue::Int(number));
+        match self.entry.int_mut() {
+            Some(held) => *held = number,
+            None => self.set_value(NewValue::Int(number)),
+        }
     }
 
     /// Stores another value; expiry and access bits stay.
     pub fn set_value(&mut self, value: NewValue<'_>) {
-        let entry = self.entry();
-        let birth = Birth { expiry: entry.expiry(), access: entry.access(), colour: entry.colour() };
-        entry.replace(value, birth);
+        let birth = Birth { expiry: self.expiry(), access: self.access(), colour: self.colour() };
+        self.entry.replace(value, birth);
     }
 
     /// Appends to a string of any form; false, and nothing changed, for other types.
     ///
     /// Amortised: a string that grows past 256 bytes moves into a buffer that doubles.
     pub fn append(&mut self, more: &[u8]) -> bool {
-        self.entry().append(more)
+        self.entry.append(more)
     }
 
     /// Edits the bytes of a string of any form, after filling up with zeros to `len_min`; nothing for other types.
     ///
     /// Bytes that a reply or a snapshot still shares are copied first.
     pub fn edit_bytes<R>(&mut self, len_min: usize, edit: impl FnOnce(&mut [u8]) -> R) -> Option<R> {
-        self.entry().edit_bytes(len_min, edit)
+        self.entry.edit_bytes(len_min, edit)
     }
 
     /// A value outside the entry.
     pub fn object_mut(&mut self) -> Option<&mut Object> {
-        self.entry().object_mut()
+        self.entry.object_mut()
     }
 
     /// Sets or removes the expiry.
     pub fn set_expiry(&mut self, expiry: Option<UnixMillis>) {
-        self.entry().set_expiry(expiry);
-    }
-
-    fn entry(&mut self) -> &mut Entry {
-        self.db.items.at_mut(self.spot).expect("nothing moves while the entry is borrowed")
+        self.entry.set_expiry(expiry);
     }
 }
 
@@ -349,13 +344,24 @@ impl Deref for EntryMut<'_> {
     type Target = Entry;
 
     fn deref(&self) -> &Entry {
-        self.db.items.at(self.spot).expect("nothing moves while the entry is borrowed")
+        self.entry
     }
 }
 
 impl Drop for EntryMut<'_> {
     fn drop(&mut self) {
-        self.db.account(self.spot, self.bytes, self.expiry);
+        let (bytes, expiry) = (self.entry.memory_usage(), self.entry.expiry());
+        *self.entry_bytes = *self.entry_bytes + bytes - self.before.0;
+        if expiry == self.before.1 {
+            return;
+        }
+        let (now, before) = (expiry.is_some(), self.before.1.is_some());
+        self.summary.count = self.summary.count + u32::from(now) - u32::from(before);
+        *self.volatile = *self.volatile + usize::from(now) - usize::from(before);
+        if let Some(expiry) = expiry {
+            self.summary.earliest.lower(expiry);
+            self.due.note(self.place, self.summary.earliest);
+        }
     }
 }
 

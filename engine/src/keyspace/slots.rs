@@ -50,12 +50,12 @@ impl Keyspace {
         while left > 0 {
             let in_slot = walk.position() >> 50 <= u64::from(slot.number());
             let Some(step) = db.items.step(&mut walk, 64).filter(|_| in_slot) else { return };
-            for entry in step.spots().filter_map(|spot| db.items.at(spot)) {
+            db.items.visit(&step, |entry| {
                 if left > 0 && Slot::of_key(entry.key()) == slot {
                     visit(entry);
                     left -= 1;
                 }
-            }
+            });
         }
     }
 }

@@ -17,9 +17,9 @@ use super::db::Shared;
 use super::entry::{COLOURS, Entry};
 use super::memory::Detached;
 use super::{DbIndex, Keyspace};
-use crate::table::Summary;
-use crate::table::Table;
+use crate::resp::outbuf::SHARE_BYTES_MIN;
 use crate::table::scan::Walk;
+use crate::table::{Summary, Table};
 
 /// Turns entries into the bytes of a snapshot.
 pub trait SnapshotEncoder: Send {
@@ -78,8 +78,12 @@ impl ChunkQueue {
         result
     }
 
-    /// Appends `bytes` without a copy.
+    /// Appends `bytes`, without a copy when there are at least [`SHARE_BYTES_MIN`].
     pub fn put_shared(&mut self, bytes: Bytes) {
+        if bytes.len() < SHARE_BYTES_MIN {
+            self.put(&bytes);
+            return;
+        }
         self.freeze_tail();
         self.len += bytes.len();
         self.chunks.push_back(bytes);
@@ -227,7 +231,7 @@ impl Keyspace {
 /// Visits the next few buckets; false at the end.
 fn walk_on<S: Summary<Entry>>(table: &Table<Entry, S>, walk: &mut Walk, mut visit: impl FnMut(&Entry)) -> bool {
     let Some(step) = table.step(walk, STEP_BUCKETS) else { return false };
-    step.spots().filter_map(|spot| table.at(spot)).for_each(&mut visit);
+    table.visit(&step, &mut visit);
     true
 }
 

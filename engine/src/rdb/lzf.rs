@@ -146,6 +146,12 @@ fn copy_back<'a>(control: u8, after: &'a [u8], limit: usize, out: &mut Vec<u8>) 
     if out.len() + len > limit {
         return Err(LzfError);
     }
+    if back == 1 {
+        // A run of one byte, which is what most copies in padded or repetitive text are.
+        let byte = out[source];
+        out.resize(out.len() + len, byte);
+        return Ok(rest);
+    }
     // A copy may read bytes it has just written: go on in pieces that exist, each doubling what there is.
     let end = out.len() + len;
     while out.len() < end {

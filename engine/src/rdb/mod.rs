@@ -1,12 +1,13 @@
 //! RDB: the format of snapshots, of full synchronisations and of DUMP payloads.
 //!
 //! Lives here: the container ([`writer`], [`reader`]), the encodings of lengths and strings ([`encoding`]), the
-//! checksum and the compression, the value types ([`object`]) and the payload of DUMP and RESTORE ([`dump`]). What
+//! checksum and the compression, what a file says of itself ([`about`]), the value types ([`object`]) and the payload of DUMP and RESTORE ([`dump`]). What
 //! does not: files, sockets and the keyspace; bytes come and go as slices, values as [`object::RdbValue`] and
 //! [`object::Loaded`]. Start at [`reader::RdbReader`] or [`writer::RdbWriter`].
 //!
 //! Written is version 10 with the types Redis 7.0 writes, which every server since loads; read is version 1 to 12.
 
+pub mod about;
 pub mod crc64;
 pub mod dump;
 pub mod encoding;

@@ -1,6 +1,6 @@
 //! The value types: one place that says how each is written, walked over and read.
 //!
-//! A new type adds its arm to [`type_byte`], [`put`], [`extent`] and [`read`].
+//! A new type adds its arm to [`type_byte`], [`put`], `extent` and [`read`].
 
 use super::RdbError;
 use super::encoding::{Cursor, Fault, StringWriter, Text, put_int};

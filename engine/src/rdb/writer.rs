@@ -94,8 +94,8 @@ impl RdbWriter {
         object::put(out, &mut self.strings, value);
     }
 
-    /// Takes a complete chunk of the file into the checksum. Every chunk is sealed once, in order, before [`finish`]
-    /// (Self::finish).
+    /// Takes a complete chunk of the file into the checksum. Every chunk is sealed once, in order, before
+    /// [`finish`](Self::finish).
     pub fn seal(&mut self, chunk: &[u8]) {
         if self.checksum == Checksum::Yes {
             self.crc = crc64::crc64(self.crc, chunk);

@@ -5,7 +5,7 @@
 //! bounded by one family. Start there.
 
 use super::directory::{Cell, Directory};
-use super::family::{DEPTH_MAX, Family, GROUP_BUCKETS_MAX, PARTS_MAX, Summary, capacity_of, part_of};
+use super::family::{DEPTH_MAX, Family, GROUP_BUCKETS_MAX, PARTS_MAX, Summary, capacity_of, for_each_ahead, part_of};
 use super::hash::KeyHash;
 use super::{CHUNK_FAMILIES, Place, Table};
 
@@ -53,11 +53,10 @@ impl<T, S: Summary<T>> Table<T, S> {
     /// Divides the family of `position` until no group of it is crowded, and deals its items out again.
     fn spread(&mut self, position: u64, hash_of: &impl Fn(&T) -> KeyHash) {
         let old = self.directory.locate(position);
-        let (items, generation) = self.empty_family(old.index);
-        let hashed: Vec<(KeyHash, T)> = items.into_iter().map(|item| (hash_of(&item), item)).collect();
-        let mut positions: Vec<u64> = hashed.iter().map(|(hash, _)| hash.position()).collect();
+        let (mut items, generation) = self.empty_family(old.index, hash_of);
         let mut index = Some(old.index);
-        for (position, depth, parts, counts) in divide(position, old.depth, &mut positions) {
+        for share in divide(position, old.depth, &mut items) {
+            let Share { position, depth, parts, counts } = share;
             let index = index.take().unwrap_or_else(|| self.add_family(generation));
             self.directory.assign(position, Cell { index, depth, parts });
             for (place, count) in Self::places_of(index as usize).zip(counts) {
@@ -65,15 +64,17 @@ impl<T, S: Summary<T>> Table<T, S> {
                 self.group_mut(place).generation = generation;
             }
         }
-        for (hash, item) in hashed {
+        for (hash, item) in items {
             let place = self.locate(hash);
             self.group_mut(place).insert(hash.bucket_bits(), item, |item| hash_of(item).bucket_bits());
         }
     }
 
     /// Takes all items of a family, and the generation its next groups begin with.
-    fn empty_family(&mut self, index: u32) -> (Vec<T>, u32) {
-        let mut items = Vec::new();
+    fn empty_family(&mut self, index: u32, hash_of: &impl Fn(&T) -> KeyHash) -> (Vec<(KeyHash, T)>, u32) {
+        let len = Self::places_of(index as usize).map(|place| self.group_len(place)).sum();
+        let mut items = Vec::with_capacity(len);
+        let mut hashed = Vec::with_capacity(len);
         let mut generation = 0;
         for place in Self::places_of(index as usize) {
             let group = self.group_mut(place);
@@ -82,7 +83,8 @@ impl<T, S: Summary<T>> Table<T, S> {
             items.extend(std::mem::take(&mut group.items));
             self.group_bytes -= freed;
         }
-        (items, generation.wrapping_add(1))
+        for_each_ahead::<T, S>(items, |item| hashed.push((hash_of(&item), item)));
+        (hashed, generation.wrapping_add(1))
     }
 
     fn add_family(&mut self, generation: u32) -> u32 {
@@ -96,23 +98,31 @@ impl<T, S: Summary<T>> Table<T, S> {
     }
 }
 
-/// One family of the result of [`divide`]: a position in it, its depth, its parts and the items of each part.
-type Share = (u64, u8, u8, [usize; PARTS_MAX]);
+/// One family of the result of [`divide`].
+struct Share {
+    /// A position in it.
+    position: u64,
+    depth: u8,
+    parts: u8,
+    /// Number of items in each part.
+    counts: [usize; PARTS_MAX],
+}
 
 /// Cuts a stretch into families whose groups all have room, in the order of their positions.
 ///
 /// Items that share many upper bits (all of one hash slot) need many cuts; each costs one pass over them, and the
 /// empty other half costs an empty family.
-fn divide(position: u64, depth: u8, positions: &mut [u64]) -> Vec<Share> {
+fn divide<T>(position: u64, depth: u8, items: &mut [(KeyHash, T)]) -> Vec<Share> {
     let mut shares = Vec::new();
-    let mut todo = vec![(position, depth, positions)];
-    while let Some((position, depth, positions)) = todo.pop() {
-        if let Some(share) = fit(position, depth, positions) {
+    let mut todo = vec![(position, depth, items)];
+    while let Some((position, depth, items)) = todo.pop() {
+        if let Some(share) = fit(position, depth, items) {
             shares.push(share);
             continue;
         }
         let bit = 1_u64 << (63 - depth);
-        let (lower, upper) = partition(positions, bit);
+        let lower_len = partition(items, bit);
+        let (lower, upper) = items.split_at_mut(lower_len);
         todo.push((position | bit, depth + 1, upper));
         todo.push((position & !bit, depth + 1, lower));
     }
@@ -120,33 +130,33 @@ fn divide(position: u64, depth: u8, positions: &mut [u64]) -> Vec<Share> {
 }
 
 /// The fewest parts in which all items find room, if any number of parts does.
-fn fit(position: u64, depth: u8, positions: &[u64]) -> Option<Share> {
+fn fit<T>(position: u64, depth: u8, items: &[(KeyHash, T)]) -> Option<Share> {
     for parts in 1..=PARTS_MAX as u8 {
-        if positions.len() > usize::from(parts) * ROOMY_ITEMS && depth < DEPTH_MAX {
+        if items.len() > usize::from(parts) * ROOMY_ITEMS && depth < DEPTH_MAX {
             continue;
         }
         let cell = Cell { index: 0, depth, parts };
         let mut counts = [0; PARTS_MAX];
-        for &position in positions {
-            counts[part_of(position, cell)] += 1;
+        for (hash, _) in items {
+            counts[part_of(hash.position(), cell)] += 1;
         }
         if depth >= DEPTH_MAX || counts.iter().all(|&count| count <= ROOMY_ITEMS) {
-            return Some((position, depth, parts, counts));
+            return Some(Share { position, depth, parts, counts });
         }
     }
     None
 }
 
-/// Moves the positions without `bit` to the front.
-fn partition(positions: &mut [u64], bit: u64) -> (&mut [u64], &mut [u64]) {
+/// Moves the items without `bit` in their position to the front, and counts them.
+fn partition<T>(items: &mut [(KeyHash, T)], bit: u64) -> usize {
     let mut lower = 0;
-    for index in 0..positions.len() {
-        if positions[index] & bit == 0 {
-            positions.swap(lower, index);
+    for index in 0..items.len() {
+        if items[index].0.position() & bit == 0 {
+            items.swap(lower, index);
             lower += 1;
         }
     }
-    positions.split_at_mut(lower)
+    lower
 }
 
 fn buckets_for(items: usize) -> usize {

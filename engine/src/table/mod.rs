@@ -3,7 +3,7 @@
 //! The keyspace uses it, and so do values that outgrow their compact form. Growth, scanning, snapshots and slot
 //! counting all work on one group at a time, so no step grows with the number of items. An empty table allocates
 //! nothing, a small one has a single group and a directory of one cell. What does not live here: keys, hashing
-//! policy beyond [`hash`], expiry. Start at [`Table::find`] and [`Table::insert`]; [`family`] has the reason for
+//! policy beyond [`hash`], expiry. Start at [`Table::find`] and [`Table::insert`]; `family.rs` has the reason for
 //! the shape, [`scan`] the cursor.
 
 mod directory;
@@ -14,7 +14,7 @@ pub mod scan;
 
 use directory::Directory;
 pub use family::Summary;
-use family::{Family, GROUP_BUCKETS_MAX, Group, part_of, span_of};
+use family::{Family, GROUP_BUCKETS_MAX, Group, for_each_ahead, part_of, span_of};
 use hash::KeyHash;
 
 /// A hash table that never pauses for long.
@@ -121,6 +121,13 @@ impl<T, S: Summary<T>> Table<T, S> {
     #[inline]
     pub fn at_mut(&mut self, spot: Spot) -> Option<&mut T> {
         self.group_mut(spot.place).items.get_bucket_mut(spot.bucket as usize)
+    }
+
+    /// The item at a spot, beside the summary of its group.
+    #[inline]
+    pub(crate) fn at_with_summary(&mut self, spot: Spot) -> Option<(&mut T, &mut S)> {
+        let group = self.group_mut(spot.place);
+        Some((group.items.get_bucket_mut(spot.bucket as usize)?, &mut group.summary))
     }
 
     /// Adds an item that is not in the table.
@@ -252,11 +259,10 @@ impl<T, S: Summary<T>> Table<T, S> {
                 continue;
             };
             self.group_bytes -= group.items.allocation_size();
-            for item in std::mem::take(&mut group.items) {
-                gone(&item);
-                items += 1;
-                self.len -= 1;
-            }
+            let taken: Vec<T> = std::mem::take(&mut group.items).into_iter().collect();
+            items += taken.len();
+            self.len -= taken.len();
+            for_each_ahead::<T, S>(taken, |item| gone(&item));
         }
         true
     }

@@ -73,19 +73,25 @@ impl<T, S: Summary<T>> Table<T, S> {
         Some(Step { place, buckets: first..last })
     }
 
+    /// Visits the items of a step, all of them loading at the same time.
+    pub(crate) fn visit<'a>(&'a self, step: &Step, mut visit: impl FnMut(&'a T)) {
+        step.spots().filter_map(|spot| self.at(spot)).for_each(S::prefetch);
+        step.spots().filter_map(|spot| self.at(spot)).for_each(&mut visit);
+    }
+
     /// Continues a scan at `cursor` (0 begins one) and returns the cursor to continue with (0 ends it).
     ///
-    /// Visits about `count` items, fewer where the table is sparse, more to complete a row of [`ROW`] buckets. An
+    /// Visits about `count` items, fewer where the table is sparse, more to complete a row of buckets. An
     /// item that is in the table from the first call to the last is visited at least once; others may be, and any
     /// may be visited twice. Any number is a valid cursor.
     pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(&T)) -> u64 {
         let mut walk = self.unpack(cursor);
         let (mut items, mut rows) = (0, 0);
         while let Some(step) = self.step(&mut walk, ROW) {
-            for item in step.spots().filter_map(|spot| self.at(spot)) {
+            self.visit(&step, |item| {
                 visit(item);
                 items += 1;
-            }
+            });
             rows += 1;
             let enough = items >= count || rows >= count.saturating_mul(SPARSE_ROWS_PER_COUNT);
             if enough && let Some(cursor) = pack(&walk) {
@@ -98,7 +104,7 @@ impl<T, S: Summary<T>> Table<T, S> {
     fn unpack(&self, cursor: u64) -> Walk {
         let position = cursor >> (64 - POSITION_BITS) << (64 - POSITION_BITS);
         let stamp = (cursor >> ROW_BITS) as u32 & STAMP_MASK;
-        let bucket = (cursor as u32 & (1 << ROW_BITS) - 1) * ROW;
+        let bucket = (cursor as u32 & ((1 << ROW_BITS) - 1)) * ROW;
         let mut walk = Walk { position, generation: 0, bucket: 0, done: false };
         if let Some((place, start, _)) = self.stretch(position) {
             let generation = self.group_generation(place);
@@ -126,7 +132,7 @@ fn pack(walk: &Walk) -> Option<u64> {
 /// Buckets that are visited together.
 const ROW: u32 = 8;
 
-/// Cursor bits for the row in a group: 512 rows of 8 buckets.
+/// Cursor bits for the row in a group: up to 512 rows of 8 buckets, twice what a group has.
 const ROW_BITS: u32 = 9;
 
 /// Cursor bits for the position where the group begins.
@@ -141,7 +147,5 @@ const POSITION_BITS: u32 = 36;
 /// unchanged; each rebuild takes hundreds of insertions.
 const STAMP_MASK: u32 = (1 << (64 - POSITION_BITS - ROW_BITS)) - 1;
 
-/// Rows a scan looks at for each item asked for when most are empty.
-///
-/// Redis allows ten times the count in buckets (`SCAN` in `db.c` of 7.0, observed as short replies).
+/// Rows a scan looks at for each item asked for when most are empty: it may return fewer items, never hang.
 const SPARSE_ROWS_PER_COUNT: usize = 2;

@@ -25,6 +25,7 @@ impl Feeds {
     /// Does what is due. Call it each second, or at [`deadline`](Self::deadline).
     pub fn tick(&mut self, now: Now, standing: Standing, log: &mut Log, rng: &mut Rng, tickets: &mut Tickets) {
         self.enforce_limits(now, log);
+        self.last_tick = now.instant;
         if now.instant < self.next_cron {
             return;
         }
@@ -44,7 +45,9 @@ impl Feeds {
 
     /// When [`tick`](Self::tick) has something to do at the latest.
     pub fn deadline(&self) -> Instant {
-        self.snapshot_due().map_or(self.next_cron, |due| due.min(self.next_cron))
+        // A snapshot that is overdue waits for another walk to end, which no timer brings about.
+        let due = self.snapshot_due().filter(|due| *due > self.last_tick);
+        due.map_or(self.next_cron, |due| due.min(self.next_cron))
     }
 
     fn ping(&mut self, now: Now, standing: Standing, log: &mut Log) {

@@ -62,7 +62,7 @@ impl Feeds {
             let FeedState::Sending { file, .. } = &mut feed.state else { return None };
             (file.reading == Some(ticket)).then_some((peer, file))
         });
-        let Some((peer, file)) = reader else { return false };
+        let Some((peer, file)) = reader else { return self.on_settled(ticket, &result, tickets) };
         file.reading = None;
         match result {
             DiskResult::Data(data) if !data.is_empty() => {

@@ -2,8 +2,8 @@
 //!
 //! [`Feeds`] answers REPLCONF, PSYNC and SYNC, says when a snapshot must be made for those that wait, and fills the
 //! out-buffer of each replica when there is room: control lines first, then the snapshot, then the log from where the
-//! snapshot was taken. Nothing is queued per replica that the log holds anyway. [`peer`] has the states of one
-//! replica, [`command`] the words of REPLCONF, [`fill`] the bytes, [`sync`] the snapshots, [`cron`] what time does.
+//! snapshot was taken. Nothing is queued per replica that the log holds anyway. `peer` has the states of one
+//! replica, `command` the words of REPLCONF, `fill` the bytes, `sync` the snapshots, `cron` what time does.
 
 pub(crate) mod command;
 mod cron;
@@ -28,6 +28,7 @@ use crate::disk::{DiskOp, Ticket};
 use crate::log::Log;
 use crate::note::Note;
 use crate::offset::{Offset, Position};
+use crate::persist::sequence::Sequence;
 
 /// The name the node gives a replica's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,10 +42,14 @@ pub struct Feeds {
     outputs: VecDeque<Output>,
     /// The snapshot that is on its way to replicas.
     transfer: Option<sync::Transfer>,
+    /// The file of a snapshot that was sent gets its lasting name or is removed; `true` when it is kept.
+    settling: Option<(Sequence, bool)>,
     /// When the last replica left; nothing while there is one.
     idle_since: Option<Instant>,
     next_ping: Instant,
     next_cron: Instant,
+    last_tick: Instant,
+    counts: SyncCounts,
 }
 
 /// The options this side of replication follows.
@@ -105,10 +110,25 @@ pub enum Output {
     Close(PeerId),
     /// Carry out a disk operation in the snapshot lane.
     Disk(Ticket, DiskOp),
+    /// The file a snapshot was sent from is no longer needed by replicas. `true`: it is the dump file now, see
+    /// [`Saver::saved_elsewhere`](crate::persist::save::Saver::saved_elsewhere); `false`: it is gone, see
+    /// [`Saver::cancelled`](crate::persist::save::Saver::cancelled).
+    FileSettled(bool),
     /// Write a line to the log.
     Note(Note),
     /// There are bytes for this replica: call [`Feeds::fill`] when its out-buffer has room.
     Ready(PeerId),
+}
+
+/// How replicas that came were served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SyncCounts {
+    /// With a full synchronisation (`sync_full`).
+    pub full: u64,
+    /// By going on where they were (`sync_partial_ok`).
+    pub partial: u64,
+    /// Asked to go on and could not (`sync_partial_err`).
+    pub refused: u64,
 }
 
 /// One replica as INFO and ROLE show it.
@@ -134,15 +154,23 @@ impl Feeds {
             feeds: BTreeMap::new(),
             outputs: VecDeque::new(),
             transfer: None,
+            settling: None,
             idle_since: Some(now.instant),
             next_ping: now.instant,
             next_cron: now.instant,
+            counts: SyncCounts::default(),
+            last_tick: now.instant,
         }
     }
 
     /// Follows changed options.
     pub fn configure(&mut self, config: FeedConfig) {
         self.config = config;
+    }
+
+    /// How replicas that came were served so far.
+    pub fn counts(&self) -> SyncCounts {
+        self.counts
     }
 
     /// Takes the next output.
@@ -214,8 +242,8 @@ impl Feeds {
     }
 
     /// The offset the replica at an announced address acknowledged, for FAILOVER; nothing when it is not attached.
-    pub fn find(&self, ip: &str, port: u16) -> Option<(PeerId, FeedInfo)> {
-        self.infos(Now::default()).find(|(_, info)| info.ip == ip && info.port == port)
+    pub fn find(&self, now: Now, ip: &str, port: u16) -> Option<(PeerId, FeedInfo)> {
+        self.infos(now).find(|(_, info)| info.ip == ip && info.port == port)
     }
 
     /// Every attached replica in the order of its name.

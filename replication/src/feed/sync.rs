@@ -13,11 +13,11 @@ use slotmesh_engine::time::Now;
 use super::command::printable;
 use super::peer::{Feed, FeedState, FileSend, Origin};
 use super::{Feeds, Output, PeerId};
-use crate::disk::DiskOp;
-use crate::disk::Tickets;
+use crate::disk::{DiskOp, DiskResult, Ticket, Tickets};
 use crate::log::{Log, ResyncRefusal};
 use crate::note::Note;
 use crate::offset::Position;
+use crate::persist::sequence::{Advance, Sequence};
 
 /// Whether this node can serve a synchronisation at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,8 +91,13 @@ impl Feeds {
         let name = self.attach(now, request.peer, request.origin);
         self.note(Note::notice(format!("Replica {name} asks for synchronization")));
         match log.resume(request.id, offset) {
-            Ok(from) => self.resume(now, request.peer, from, log),
+            Ok(from) => {
+                self.counts.partial += 1;
+                self.resume(now, request.peer, from, log);
+            }
             Err(refusal) => {
+                self.counts.refused += u64::from(refusal != ResyncRefusal::Requested);
+                self.counts.full += 1;
                 self.explain(&name, &request, offset, refusal, log);
                 self.wait_for_snapshot(now, request.peer, log, rng);
             }
@@ -122,13 +127,14 @@ impl Feeds {
         if let Some(feed) = self.feeds.get_mut(&peer) {
             feed.pre_psync = true;
         }
+        self.counts.full += 1;
         self.wait_for_snapshot(now, peer, log, rng);
         Ok(())
     }
 
     /// Whether a snapshot must be made now, and in which form. `busy` says that another walk is running.
     pub fn wants_snapshot(&mut self, now: Now) -> Option<SyncForm> {
-        if self.transfer.is_some() {
+        if self.transfer.is_some() || self.settling.is_some() {
             return None;
         }
         let first = self.waiting().next()?;
@@ -255,7 +261,7 @@ impl Feeds {
 
     /// Tells that the snapshot lies complete and synced in the file at `path`, `size` bytes long.
     ///
-    /// It is sent from there. `keep_as` names what the file becomes afterwards (folder and name of the dump file);
+    /// It is sent from there, so that name must not be written to before [`Output::FileSettled`]. `keep_as` names what the file becomes afterwards (folder and name of the dump file);
     /// without it the file is removed.
     pub fn file_ready(&mut self, path: &str, size: u64, keep_as: Option<(String, String)>, tickets: &mut Tickets) {
         let Some(transfer) = &mut self.transfer else { return };
@@ -285,16 +291,38 @@ impl Feeds {
             return;
         }
         let from = path.clone();
-        let close = DiskOp::Close { path: from.clone() };
-        let mut ops = vec![close];
-        match keep_as.clone().filter(|_| !self.config.delete_sync_files) {
+        let mut ops = vec![DiskOp::Close { path: from.clone() }];
+        let keep_as = keep_as.clone().filter(|_| !self.config.delete_sync_files);
+        let kept = keep_as.is_some();
+        match keep_as {
             Some((dir, to)) => ops.extend([DiskOp::Rename { from, to }, DiskOp::SyncDir { path: dir }]),
             None => ops.push(DiskOp::Remove { path: from }),
         }
         self.transfer = None;
-        for op in ops {
-            self.outputs.push_back(Output::Disk(tickets.take(), op));
+        let (sequence, ticket, op) = Sequence::begin(ops, tickets);
+        self.settling = Some((sequence, kept));
+        self.outputs.push_back(Output::Disk(ticket, op));
+    }
+
+    /// Takes an answer about the file of a snapshot that was sent.
+    pub(super) fn on_settled(&mut self, ticket: Ticket, result: &DiskResult, tickets: &mut Tickets) -> bool {
+        let Some((sequence, kept)) = &mut self.settling else { return false };
+        let kept = *kept;
+        match sequence.on_disk(ticket, result, tickets) {
+            Advance::NotMine => return false,
+            Advance::Next(ticket, op) => self.outputs.push_back(Output::Disk(ticket, op)),
+            Advance::Done => {
+                self.settling = None;
+                self.outputs.push_back(Output::FileSettled(kept));
+            }
+            Advance::Failed(error) => {
+                self.settling = None;
+                let text = format!("Failed trying to keep the file of a SYNC: {}", error.text);
+                self.note(Note::warning(text));
+                self.outputs.push_back(Output::FileSettled(false));
+            }
         }
+        true
     }
 
     fn check_gate(&self, peer: PeerId, gate: SyncGate) -> Result<(), String> {

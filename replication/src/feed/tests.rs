@@ -28,6 +28,7 @@ struct Primary {
     notes: Vec<String>,
     closed: Vec<PeerId>,
     ops: Vec<(crate::disk::Ticket, DiskOp)>,
+    kept: bool,
 }
 
 impl Primary {
@@ -44,6 +45,7 @@ impl Primary {
             notes: Vec::new(),
             closed: Vec::new(),
             ops: Vec::new(),
+            kept: false,
         }
     }
 
@@ -52,6 +54,7 @@ impl Primary {
             match output {
                 Output::Close(peer) => self.closed.push(peer),
                 Output::Disk(ticket, op) => self.ops.push((ticket, op)),
+                Output::FileSettled(kept) => self.kept = kept,
                 Output::Note(note) => self.notes.push(note.text),
                 Output::Ready(peer) => {
                     let out = &mut self.outs[peer.0 as usize];
@@ -194,11 +197,17 @@ fn a_sized_synchronisation_reads_the_file_and_streams_at_once() {
     let set = String::from_utf8_lossy(SET);
     assert_eq!(primary.received_text(A), format!("$5\r\nREDIS*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n{set}"));
     assert!(primary.has_note("Synchronization with replica 127.0.0.1:7002 succeeded"));
-    let ops: Vec<DiskOp> = primary.ops.drain(..).map(|(_, op)| op).collect();
+    let mut ops = Vec::new();
+    while let Some((ticket, op)) = primary.ops.pop() {
+        assert!(!primary.kept);
+        ops.push(op);
+        assert!(primary.feeds.on_disk(primary.now, ticket, DiskResult::Done, &mut primary.tickets));
+        primary.drain();
+    }
     let (from, to) = ("/d/temp.rdb".to_owned(), "/d/dump.rdb".to_owned());
-    let expected =
-        [DiskOp::Close { path: from.clone() }, DiskOp::Rename { from, to }, DiskOp::SyncDir { path: "/d".to_owned() }];
-    assert_eq!(ops, expected);
+    let close = DiskOp::Close { path: from.clone() };
+    assert_eq!(ops, [close, DiskOp::Rename { from, to }, DiskOp::SyncDir { path: "/d".to_owned() }]);
+    assert!(primary.kept);
 }
 
 #[test]
@@ -227,6 +236,19 @@ fn replicas_during_a_socket_snapshot_wait_for_the_next() {
     assert!(primary.has_note("Current BGSAVE has socket target. Waiting for next BGSAVE for SYNC"));
     assert_eq!(primary.feeds.wants_snapshot(primary.now), None);
     primary.feeds.end_snapshot();
+    assert_eq!(primary.feeds.wants_snapshot(primary.now), Some(SyncForm::Sockets));
+}
+
+#[test]
+fn an_overdue_snapshot_leaves_no_deadline_in_the_past() {
+    let mut primary = Primary::new(FeedConfig::default());
+    primary.greet(A);
+    primary.psync(A, b"?", "-1").unwrap();
+    assert_eq!(primary.feeds.deadline(), primary.now.instant);
+    for _ in 0..20 {
+        primary.wait(700);
+        assert!(primary.feeds.deadline() > primary.now.instant);
+    }
     assert_eq!(primary.feeds.wants_snapshot(primary.now), Some(SyncForm::Sockets));
 }
 

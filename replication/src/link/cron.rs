@@ -12,7 +12,7 @@ impl Link {
             return self.on_timeout(now);
         }
         match self.stage {
-            Stage::Waiting if now.instant >= self.next_attempt => self.dial(now),
+            Stage::Waiting if now.instant >= self.next_attempt => self.dial(now, "Connecting"),
             Stage::Streaming { .. } if now.instant >= self.next_beat => self.acknowledge(now),
             Stage::Receiving { .. } | Stage::Loading { .. } if now.instant >= self.next_beat => {
                 self.next_beat = now.instant.plus_millis(BEAT_MS);
@@ -32,7 +32,8 @@ impl Link {
 
     /// When [`tick`](Self::tick) has something to do at the latest; nothing for a node that is not a replica.
     pub fn deadline(&self) -> Option<Instant> {
-        let timeout = self.last_io + self.config.timeout;
+        // The timeout has passed only after its last moment.
+        let timeout = (self.last_io + self.config.timeout).plus_millis(1);
         match self.stage {
             Stage::Idle => None,
             Stage::Waiting => Some(self.next_attempt),

@@ -3,7 +3,7 @@
 //! Lives here: dialling, the handshake, PSYNC, the reception of snapshots, acknowledgements, timeouts, and what is
 //! remembered for a partial resynchronisation. What does not: applying anything. Snapshot bytes leave as
 //! [`Output::Rdb`]; once [`Link::is_streaming`], bytes of the connection are commands and belong to the node, which
-//! reports how far it has applied them. [`receive`] has what arriving bytes do, [`cron`] what time does.
+//! reports how far it has applied them. `receive` has what arriving bytes do, `cron` what time does.
 
 mod cron;
 mod receive;
@@ -232,7 +232,7 @@ impl Link {
         self.target = Some((host.to_owned(), port));
         self.down_since = None;
         self.failover = false;
-        self.dial(now);
+        self.dial(now, "Connecting");
     }
 
     /// As [`follow`](Self::follow), at start-up: `cached` is the history a loaded RDB file belonged to.
@@ -398,9 +398,9 @@ impl Link {
         self.upstream.map(|upstream| (upstream.replid, upstream.offset))
     }
 
-    fn dial(&mut self, now: Now) {
+    fn dial(&mut self, now: Now, word: &str) {
         let Some((host, port)) = self.target.clone() else { return };
-        self.note(Note::notice(format!("Connecting to MASTER {host}:{port}")));
+        self.note(Note::notice(format!("{word} to MASTER {host}:{port}")));
         self.note(Note::notice("MASTER <-> REPLICA sync started"));
         self.stage = Stage::Dialling;
         self.last_io = now.instant;
@@ -409,11 +409,7 @@ impl Link {
 
     /// After the loss of a link that was up: the next attempt is not put off.
     fn reconnect(&mut self, now: Now) {
-        if let Some((host, port)) = &self.target {
-            let text = format!("Reconnecting to MASTER {host}:{port}");
-            self.note(Note::notice(text));
-            self.dial(now);
-        }
+        self.dial(now, "Reconnecting");
     }
 
     /// The connection is gone or given up; the next attempt is due with the next beat.

@@ -139,7 +139,6 @@ impl Link {
             return self.give_up(now, Note::warning("Master replied with wrong +FULLRESYNC syntax."));
         };
         self.note(Note::notice(format!("Full resync from master: {replid}:{offset}")));
-        self.discard_upstream();
         self.stage = Stage::Header { history: Some((replid, offset)) };
     }
 
@@ -183,6 +182,10 @@ impl Link {
             Some(size) => format!("MASTER <-> REPLICA sync: receiving {size} bytes from master to {target}"),
             None => format!("MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF to {target}"),
         }));
+        // Loaded as it comes, the snapshot replaces the data now; kept in a file, only when it is complete.
+        if self.config.load == LoadTarget::Parser {
+            self.discard_upstream();
+        }
         self.outputs.push_back(Output::FullSync { history, size });
         let ended = size == Some(0);
         self.stage = Stage::Receiving { history, body, total: size.unwrap_or(0), read: 0 };
@@ -207,6 +210,7 @@ impl Link {
     fn end_body(&mut self) {
         let Stage::Receiving { history, read, .. } = self.stage else { return };
         self.stage = Stage::Loading { history, early: Vec::new(), total: read };
+        self.discard_upstream();
         self.outputs.push_back(Output::RdbEnd);
     }
 

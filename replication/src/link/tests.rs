@@ -187,7 +187,7 @@ fn a_refused_resume_ends_in_a_full_synchronisation() {
     replica.link.closed(replica.now, "x");
     replica.drain();
     replica.greet();
-    replica.feed(&format!("+FULLRESYNC {OTHER_ID} 5\r\n"));
+    replica.feed(&format!("+FULLRESYNC {OTHER_ID} 5\r\n$9\r\n"));
 
     assert!(replica.has_note("Discarding previously cached master state."));
     assert_eq!(replica.link.resumable(), None);
@@ -261,6 +261,41 @@ fn a_broken_transfer_is_forgotten() {
     assert_eq!(replica.take_events(), ["RdbAborted"]);
     assert!(replica.has_note("I/O error trying to sync with MASTER: connection lost"));
     assert_eq!(replica.link.resumable(), None);
+}
+
+#[test]
+fn a_transfer_to_a_file_that_breaks_leaves_the_old_history_resumable() {
+    let mut replica = Replica::new();
+    replica.synchronise();
+    let identity = Identity { port: 7002, ..Identity::default() };
+    let config = LinkConfig { identity, timeout: Duration::from_secs(60), load: LoadTarget::Disk };
+    replica.link.configure(config);
+    replica.link.closed(replica.now, "x");
+    replica.drain();
+    replica.greet();
+    replica.feed(&format!("+FULLRESYNC {OTHER_ID} 5\r\n$9\r\nREDIS"));
+    replica.link.closed(replica.now, "x");
+
+    assert_eq!(replica.link.resumable(), Some((Replid::parse(ID.as_bytes()).unwrap(), Offset(10_944))));
+}
+
+#[test]
+fn random_bytes_from_a_primary_never_panic() {
+    let seed = 8;
+    let mut rng = slotmesh_engine::rng::Rng::new(seed);
+    let words =
+        ["+OK\r\n", "+PONG\r\n", "+FULLRESYNC ", ID, " 12\r\n", "$5\r\n", "$EOF:", "\n", "-", "+CONTINUE", "\0\u{7f}"];
+    for round in 0..3000 {
+        let mut replica = Replica::new();
+        replica.link.connected(replica.now);
+        for _ in 0..rng.index(30) {
+            let used = replica.feed(words[rng.index(words.len())]);
+            assert!(used > 0 || replica.link.is_streaming(), "seed {seed} round {round}");
+        }
+        replica.wait(1000 * rng.below(70));
+        let deadline = replica.link.deadline().unwrap();
+        assert!(deadline > replica.now.instant, "seed {seed} round {round}: {:?}", replica.link.state());
+    }
 }
 
 #[test]

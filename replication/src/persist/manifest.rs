@@ -325,7 +325,7 @@ mod tests {
     #[test]
     fn names_that_need_quotes_survive() {
         let mut manifest = Manifest::default();
-        manifest.add_increment("a \"b\"\\ \n é");
+        manifest.add_increment("a \"b\" 'c' \n é");
         let text = manifest.format();
 
         assert_eq!(Manifest::parse(text.as_bytes()).unwrap(), manifest, "{text}");

@@ -184,7 +184,8 @@ impl Saver {
         }
     }
 
-    /// Notes that a walk for the dump file begins; returns the temporary name it writes to.
+    /// Notes that a walk for the dump file, or one to replicas by way of a file, begins; returns the temporary name it
+    /// writes to.
     pub fn begin(&mut self, now: Now) -> String {
         self.running = Some(now);
         self.scheduled = false;
@@ -204,8 +205,7 @@ impl Saver {
         self.outputs.push_back(Output::Disk(ticket, op));
     }
 
-    /// Tells that a walk which went to replicas by way of a file left that file for the dump's name: it counts as a
-    /// save.
+    /// Tells that the file of a walk for replicas has become the dump file: it counts as a save.
     pub fn saved_elsewhere(&mut self, now: Now) {
         self.succeed(now);
     }
@@ -277,10 +277,15 @@ const RETRY_MS: u64 = 5000;
 mod tests {
     use std::time::Duration;
 
+    use bytes::Bytes;
     use slotmesh_engine::time::Now;
 
     use super::{BgsaveReply, Output, SaveConfig, SavePoint, Saver};
     use crate::disk::{DiskError, DiskErrorKind, DiskOp, DiskResult, Tickets};
+    use crate::feed::{FeedConfig, Feeds};
+    use crate::offset::Position;
+    use crate::persist::job::{Purpose, SnapshotJob};
+    use crate::persist::test_disk::TestDisk;
 
     fn saver() -> Saver {
         let points = vec![SavePoint { secs: 3600, changes: 1 }, SavePoint { secs: 60, changes: 10_000 }];
@@ -354,6 +359,41 @@ mod tests {
         assert!(saver.wants_save(after(4006)));
         saver.config.points.clear();
         assert!(!saver.refuses_writes());
+    }
+
+    #[test]
+    fn a_crash_anywhere_leaves_the_old_dump_or_the_new_one() {
+        for cut in 0..9 {
+            let (mut saver, mut tickets) = (saver(), Tickets::default());
+            let mut disk = TestDisk::new(&["/d"]);
+            disk.put("/d/dump.rdb", b"old");
+            let mut feeds = Feeds::new(after(1), FeedConfig::default());
+            let temp = saver.begin(after(1));
+            let mut job = SnapshotJob::to_file(after(1), Purpose::Dump, Position(0), temp.clone(), &mut tickets);
+            job.push(Bytes::from_static(b"new"), &mut feeds, &mut tickets);
+            job.end(&mut feeds, &mut tickets);
+            for _ in 0..cut {
+                if let Some((ticket, op)) = job.poll() {
+                    let result = disk.run(&op);
+                    job.on_disk(ticket, &result, &mut tickets);
+                    if let Some(outcome) = job.take_outcome() {
+                        assert_eq!(outcome, Ok(3));
+                        saver.install(temp.clone(), &mut tickets);
+                    }
+                } else if let Some(Output::Disk(ticket, op)) =
+                    std::iter::from_fn(|| saver.poll()).find(|output| matches!(output, Output::Disk(..)))
+                {
+                    let result = disk.run(&op);
+                    saver.on_disk(after(2), ticket, &result, &mut tickets);
+                }
+            }
+
+            for crash in [disk.killed(), disk.power_lost(), disk.torn()] {
+                let held = crash.get("/d/dump.rdb").unwrap();
+                assert!(held == b"old" || held == b"new", "cut {cut}: {}", held.escape_ascii());
+                assert!(cut < 8 || held == b"new");
+            }
+        }
     }
 
     #[test]

@@ -72,6 +72,17 @@ impl TestDisk {
         after
     }
 
+    /// As [`power_lost`](Self::power_lost), but half of what was appended since the last sync got through.
+    pub(super) fn torn(&self) -> Self {
+        let mut after = self.power_lost();
+        for (inode, before) in after.inodes.iter_mut().zip(&self.inodes) {
+            if let Some(unsynced) = before.data.strip_prefix(&before.synced[..]) {
+                inode.data.extend_from_slice(&unsynced[..unsynced.len() / 2]);
+            }
+        }
+        after
+    }
+
     pub(super) fn run(&mut self, op: &DiskOp) -> DiskResult {
         match self.try_run(op) {
             Ok(result) => result,

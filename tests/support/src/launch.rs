@@ -301,7 +301,7 @@ impl From<io::Error> for LaunchError {
 }
 
 /// Longest wait for a server to start; it takes some 20 ms on an idle machine.
-const START_LIMIT: Duration = Duration::from_secs(20);
+pub const START_LIMIT: Duration = Duration::from_secs(20);
 /// What every server logs once per start when it serves (observed on 7.0.15 and Valkey 9.1).
 const READY_TEXT: &str = "Ready to accept connections";
 /// Standard output and error of the server, in its folder.
@@ -310,3 +310,58 @@ const LOG_FILE: &str = "server.log";
 const CONFIG_FILE: &str = "server.conf";
 /// Log lines shown when a test fails.
 const LOG_TAIL_LINES: usize = 60;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Launch, LaunchError};
+    use crate::{Peer, Reply, require_peer};
+
+    #[test]
+    fn a_killed_server_comes_back_on_its_port_with_its_files() {
+        let launch = Launch::new(require_peer!(Peer::RedisServer)).option("save", "900 1");
+        let mut server = launch.start().unwrap();
+        server.client().call(["SET", "k", "v"]).unwrap();
+        server.client().call(["SAVE"]).unwrap();
+        let address = server.address();
+
+        server.kill().unwrap();
+        server.restart().unwrap();
+
+        assert_eq!(server.address(), address);
+        assert_eq!(server.client().call(["GET", "k"]).unwrap(), Reply::Bulk(b"v".to_vec()));
+    }
+
+    #[test]
+    fn an_interrupted_server_ends_by_itself() {
+        let mut server = Launch::new(require_peer!(Peer::RedisServer)).start().unwrap();
+
+        server.interrupt().unwrap();
+
+        server.wait_log("User requested shutdown", Duration::from_secs(10)).unwrap();
+        assert!(server.wait_exit(Duration::from_secs(10)).unwrap().success());
+        assert_eq!(server.pid(), None);
+    }
+
+    #[test]
+    fn a_server_that_refuses_to_start_says_why() {
+        let launch = Launch::new(require_peer!(Peer::RedisServer)).option("no-such-option", "1");
+
+        let Err(LaunchError::Ended { status, log }) = launch.start() else { panic!("it started") };
+
+        assert!(!status.success());
+        assert!(log.contains("Bad directive"), "{log}");
+    }
+
+    #[test]
+    fn a_cluster_node_has_its_configuration_from_a_file() {
+        let launch = Launch::new(require_peer!(Peer::RedisServer)).config("maxmemory 5mb\n").cluster(500);
+        let server = launch.start().unwrap();
+
+        let reply = server.client().call(["CONFIG", "GET", "maxmemory", "cluster-node-timeout"]).unwrap();
+
+        let texts: Vec<_> = reply.elements().unwrap().iter().filter_map(Reply::text).collect();
+        assert!(texts.contains(&b"5242880".as_slice()) && texts.contains(&b"500".as_slice()), "{texts:?}");
+    }
+}

@@ -5,8 +5,11 @@
 
 mod client;
 mod cluster;
+mod config;
 mod connection;
+mod persistence;
 mod replication;
+mod server;
 
 use slotmesh_engine::command::spec::{Group, Spec};
 use slotmesh_engine::command::{Registry, Resolved};
@@ -33,11 +36,14 @@ pub(super) struct Call<'a> {
 
 /// Adds the node's rows to the registry and returns their functions by number.
 pub(super) fn register(registry: &mut Registry) -> Vec<NodeFn> {
-    let families: [(Group, &'static [Spec<NodeFn>]); 4] = [
+    let families: [(Group, &'static [Spec<NodeFn>]); 7] = [
         (Group::Connection, client::ROWS),
         (Group::Connection, connection::ROWS),
         (Group::Cluster, cluster::ROWS),
+        (Group::Server, config::ROWS),
+        (Group::Server, persistence::ROWS),
         (Group::Server, replication::ROWS),
+        (Group::Server, server::ROWS),
     ];
     let mut functions = Vec::new();
     for (group, rows) in families {

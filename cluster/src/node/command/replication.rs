@@ -165,7 +165,12 @@ fn wait(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     let millis = parse_i64(&call.args[2]).ok_or(ReplyError::Fixed("ERR timeout is not an integer or out of range"))?;
     let millis = u64::try_from(millis).map_err(|_| ReplyError::Fixed("ERR timeout is negative"))?;
     node.step_changes();
-    let offset = Offset(node.conns.client(call.conn).map_or(0, |client| client.wrote_to));
+    let end = node.replication.log.offset();
+    let Some(client) = node.conns.client_mut(call.conn) else { return Ok(()) };
+    if std::mem::take(&mut client.wrote) {
+        client.wrote_to = end.0;
+    }
+    let offset = Offset(client.wrote_to);
     let acknowledged = node.replication.feeds.acknowledged(offset);
     let wanted = usize::try_from(replicas).unwrap_or(0);
     if acknowledged >= wanted || node.in_transaction {

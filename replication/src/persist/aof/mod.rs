@@ -1,7 +1,7 @@
 //! The append only file: a reader of the log that writes what it reads to disk.
 //!
-//! [`Aof`] follows the log like a replica that never answers. [`write`] has the path of its bytes (append, fsync,
-//! failure and repair), [`rewrite`] the change to a new base: a walk over the keyspace into a base file while the log
+//! [`Aof`] follows the log like a replica that never answers. `write` has the path of its bytes (append, fsync,
+//! failure and repair), `rewrite` the change to a new base: a walk over the keyspace into a base file while the log
 //! goes on into a new incremental file. Start-up is in [`recover`](super::recover).
 
 mod rewrite;
@@ -172,7 +172,9 @@ impl Aof {
         log.attach_file();
         match aof.manifest.increments.last() {
             Some(last) => {
+                let text = format!("Opening AOF incr file {} on server start", last.name);
                 let path = aof.path(&last.name);
+                aof.note(Note::notice(text));
                 aof.writer.open(path, last_bytes, log.end());
                 aof.clean_history(tickets);
             }
@@ -199,6 +201,11 @@ impl Aof {
     /// Whether `appendonly` is on.
     pub fn is_on(&self) -> bool {
         self.mode != Mode::Off
+    }
+
+    /// Whether it is on and its first base is not complete: nothing written can be promised yet.
+    pub fn wants_first_base(&self) -> bool {
+        self.mode == Mode::Creating
     }
 
     /// Turns the append only file on: the next walk writes its first base. `starting` says that the node starts.
@@ -247,7 +254,7 @@ impl Aof {
 
     /// When [`flush`](Self::flush) has something to do by time alone.
     pub fn deadline(&self) -> Option<Instant> {
-        self.writer.deadline(self.config.fsync)
+        self.writer.deadline(self.syncs_by_time())
     }
 
     /// What INFO shows.

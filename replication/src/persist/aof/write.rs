@@ -134,11 +134,13 @@ impl Writer {
         self.path.is_none() || (self.is_idle() && self.sync.is_none() && self.synced == self.appended)
     }
 
-    pub(super) fn deadline(&self, fsync: Fsync) -> Option<Instant> {
-        self.path.as_ref()?;
+    pub(super) fn deadline(&self, syncs: bool) -> Option<Instant> {
+        if self.path.is_none() || self.paused {
+            return None;
+        }
         let retry = matches!(self.pending, Pending::Broken { .. }).then_some(self.retry_at);
-        let sync = (fsync == Fsync::EverySecond && self.synced < self.appended && self.sync.is_none())
-            .then(|| self.last_sync.plus_millis(SYNC_MS));
+        let sync =
+            (syncs && self.synced < self.appended && self.sync.is_none()).then(|| self.last_sync.plus_millis(SYNC_MS));
         [retry, sync].into_iter().flatten().min()
     }
 
@@ -181,15 +183,20 @@ impl Aof {
             Pending::Appending { .. } | Pending::Broken { .. } | Pending::Cutting { .. } => {}
         }
         let due = now.instant >= self.writer.last_sync.plus_millis(SYNC_MS);
-        let postponed = self.config.no_fsync_on_rewrite && self.is_rewriting();
         match self.config.fsync {
             Fsync::Always => self.sync_now(tickets),
-            Fsync::EverySecond if due && !postponed => {
+            Fsync::EverySecond if due && self.syncs_by_time() => {
                 self.writer.last_sync = now.instant;
                 self.sync_now(tickets);
             }
             Fsync::EverySecond | Fsync::No => {}
         }
+    }
+
+    /// Whether the passing second brings a sync.
+    pub(super) fn syncs_by_time(&self) -> bool {
+        let postponed = self.config.no_fsync_on_rewrite && self.is_rewriting();
+        self.config.fsync == Fsync::EverySecond && !postponed
     }
 
     /// Syncs what has been appended, whatever the policy (shutdown does).

@@ -5,20 +5,23 @@
 //! old single file is moved to where it belongs now, and what must not be loaded ends the process with the lines that
 //! say why.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 use slotmesh_engine::rdb::MAGIC;
 use slotmesh_engine::time::{Instant, Now};
 
-use super::aof::AofFound;
-use super::join;
-use super::manifest::{AofFile, Manifest};
-use super::replace::replace_ops;
-use super::scan::{CommandScan, Tail};
-use super::sequence::{Advance, Sequence};
 use crate::disk::{DiskErrorKind, DiskOp, DiskResult, Ticket, Tickets};
 use crate::note::Note;
+use crate::persist::aof::AofFound;
+use crate::persist::join;
+use crate::persist::manifest::{AofFile, Manifest};
+use crate::persist::replace::replace_ops;
+use crate::persist::scan::{CommandScan, Tail};
+use crate::persist::sequence::{Advance, Sequence};
 
 /// The reading back of one node's data.
 #[derive(Debug)]

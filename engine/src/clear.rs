@@ -1,0 +1,38 @@
+//! Emptying the dataset, or a slot of it, because somebody else decided so: a cluster, a full synchronisation.
+
+use crate::Engine;
+use crate::keyspace::DbIndex;
+use crate::slot::Slot;
+use crate::time::Now;
+
+impl Engine {
+    /// Whether a command that needs memory may run: less than `maxmemory` is in use.
+    pub fn has_room(&mut self, _: Now) -> bool {
+        let core = self.core();
+        let limit = core.config.maxmemory;
+        limit == 0 || (core.keyspace.memory().total() as u64) <= limit
+    }
+
+    /// Removes the keys of a slot that another node serves now; the log hears of each.
+    pub fn delete_slot(&mut self, slot: Slot) {
+        let core = self.core_mut();
+        let mut keys: Vec<Vec<u8>> = Vec::new();
+        core.keyspace.slot_keys(DbIndex(0), slot, usize::MAX, |entry| keys.push(entry.key().to_vec()));
+        for key in keys {
+            let hash = core.keyspace.hash(&key);
+            core.keyspace.db_mut(DbIndex(0)).remove(hash, &key);
+            core.changes.begin_unit();
+            core.changes.push(DbIndex(0), [&b"DEL"[..], &key].into_iter());
+            core.changes.end_unit();
+            core.changes.count(1);
+            core.watch.touch(DbIndex(0), &key);
+        }
+    }
+
+    /// Empties all databases without telling the log: the dataset of a former replica.
+    pub fn flush_all(&mut self) {
+        let core = self.core_mut();
+        core.watch.touch_all();
+        core.keyspace.flush_all();
+    }
+}

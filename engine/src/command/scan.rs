@@ -1,0 +1,130 @@
+//! Going through all keys: SCAN, KEYS, RANDOMKEY.
+
+use super::Ctx;
+use super::generic::type_name;
+use super::words::integer;
+use crate::error::ReplyError;
+use crate::glob;
+use crate::keyspace::{Entry, UnixMillis};
+use crate::number::parse_u64;
+use crate::resp::args::Args;
+
+/// What SCAN takes behind the cursor.
+#[derive(Debug, Clone, Copy)]
+struct Options<'a> {
+    count: usize,
+    pattern: Option<&'a [u8]>,
+    kind: Option<&'a [u8]>,
+}
+
+impl<'a> Options<'a> {
+    fn parse(args: Args<'a>) -> Result<Self, ReplyError> {
+        let mut options = Self { count: COUNT_DEFAULT, pattern: None, kind: None };
+        for index in (2..args.len()).step_by(2) {
+            let value = args.get(index + 1).ok_or(ReplyError::Syntax)?;
+            if args.is(index, "COUNT") {
+                let count = integer(value)?;
+                options.count = usize::try_from(count).ok().filter(|&count| count > 0).ok_or(ReplyError::Syntax)?;
+            } else if args.is(index, "MATCH") {
+                options.pattern = Some(value).filter(|pattern| pattern != b"*");
+            } else if args.is(index, "TYPE") {
+                options.kind = Some(known_type(value)?);
+            } else {
+                return Err(ReplyError::Syntax);
+            }
+        }
+        Ok(options)
+    }
+
+    fn wants(&self, entry: &Entry) -> bool {
+        self.pattern.is_none_or(|pattern| glob::matches(pattern, entry.key(), false))
+            && self.kind.is_none_or(|kind| type_name(entry.value()).as_bytes().eq_ignore_ascii_case(kind))
+    }
+}
+
+/// The name of a type that exists, here or elsewhere.
+fn known_type(name: &[u8]) -> Result<&[u8], ReplyError> {
+    let known = ["string", "list", "set", "zset", "hash", "stream"];
+    if known.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name)) {
+        return Ok(name);
+    }
+    Err(ReplyError::text([b"ERR unknown type name '", name, b"'"].concat()))
+}
+
+pub(super) fn scan(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
+    let cursor = parse_u64(&args[1]).ok_or(ReplyError::Fixed("ERR invalid cursor"))?;
+    let options = Options::parse(args)?;
+    let (db, now) = (ctx.db(), UnixMillis::from(ctx.now.unix));
+    let mut past: Vec<Box<[u8]>> = Vec::new();
+    let mut found: Vec<u8> = Vec::new();
+    let mut count = 0;
+    let next = ctx.core.keyspace.db(db).scan(cursor, options.count, |entry| {
+        if !options.wants(entry) {
+            return;
+        }
+        if entry.expiry().is_some_and(|at| at.is_past(now)) {
+            past.push(entry.key().into());
+            return;
+        }
+        crate::resp::reply::header(&mut found, b'$', entry.key().len() as i64);
+        found.extend_from_slice(entry.key());
+        found.extend_from_slice(b"\r\n");
+        count += 1;
+    });
+    // A key whose time has come is shown where it still counts as present, and removed otherwise.
+    for key in past {
+        if ctx.peek(&key).is_some() {
+            crate::resp::reply::header(&mut found, b'$', key.len() as i64);
+            found.extend_from_slice(&key);
+            found.extend_from_slice(b"\r\n");
+            count += 1;
+        }
+        ctx.core.changes.separate();
+    }
+    ctx.reply.array(2);
+    ctx.reply.bulk(itoa::Buffer::new().format(next).as_bytes());
+    ctx.reply.array(count);
+    ctx.reply.raw(&found);
+    Ok(())
+}
+
+pub(super) fn keys(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
+    let pattern = &args[1];
+    let now = UnixMillis::from(ctx.now.unix);
+    let begin = ctx.reply.begin();
+    let mut count = 0;
+    for entry in ctx.core.keyspace.db(ctx.session.db).iter() {
+        let is_past = entry.expiry().is_some_and(|at| at.is_past(now));
+        if !is_past && glob::matches(pattern, entry.key(), false) {
+            ctx.reply.bulk(entry.key());
+            count += 1;
+        }
+    }
+    ctx.reply.end_array(begin, count);
+    Ok(())
+}
+
+pub(super) fn randomkey(ctx: &mut Ctx<'_>, _: Args<'_>) -> Result<(), ReplyError> {
+    let db = ctx.db();
+    for _ in 0..RANDOM_TRIES_MAX {
+        let core = &mut *ctx.core;
+        let Some(entry) = core.keyspace.db(db).random_key(&mut core.rng) else { break };
+        let key: Box<[u8]> = entry.key().into();
+        // A primary removes what it picked and picks again; a replica only hides it.
+        if ctx.peek(&key).is_some() {
+            ctx.reply.bulk(&key);
+            return Ok(());
+        }
+        ctx.core.changes.separate();
+    }
+    ctx.reply.null();
+    Ok(())
+}
+
+/// Keys one SCAN call looks at unless COUNT says otherwise.
+const COUNT_DEFAULT: usize = 10;
+
+/// Picks after which RANDOMKEY gives up on a database full of expired keys.
+///
+/// Redis stops after 100 where it may not remove them (`dbRandomKey`, `db.c` of 7.0).
+const RANDOM_TRIES_MAX: usize = 100;

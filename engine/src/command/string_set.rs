@@ -1,0 +1,299 @@
+//! Strings: writing whole values, with and without expiry.
+
+use super::Ctx;
+use super::keys::Access;
+use super::string::{must_be_string, reply_string};
+use super::words::{integer, string_to_store};
+use crate::config::special::keyspace_events::KeyspaceEvents;
+use crate::error::ReplyError;
+use crate::keyspace::{Expiry, UnixMillis};
+use crate::resp::args::Args;
+
+/// What SET and GETEX take behind their fixed words.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Options {
+    condition: Option<Condition>,
+    get: bool,
+    expiry: ExpiryOption,
+}
+
+/// When SET does something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Condition {
+    /// `NX`.
+    IfAbsent,
+    /// `XX`.
+    IfPresent,
+}
+
+/// What becomes of the expiry.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum ExpiryOption {
+    /// Nothing was said.
+    #[default]
+    Unsaid,
+    /// `KEEPTTL`.
+    Keep,
+    /// `PERSIST`.
+    Persist,
+    /// `EX`, `PX`, `EXAT` or `PXAT`, with the word that has the number.
+    Time(Clock, usize),
+}
+
+/// How the number of an expiry counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Clock {
+    is_seconds: bool,
+    is_absolute: bool,
+}
+
+/// Which command reads the options: not all of them suit both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    GetEx,
+    Set,
+}
+
+impl Options {
+    fn parse(args: Args<'_>, first: usize, form: Form) -> Result<Self, ReplyError> {
+        let mut options = Self::default();
+        let mut index = first;
+        while index < args.len() {
+            let condition = [("NX", Condition::IfAbsent), ("XX", Condition::IfPresent)];
+            let condition =
+                condition.into_iter().find(|(word, _)| args.is(index, word)).map(|(_, condition)| condition);
+            let free = options.expiry == ExpiryOption::Unsaid;
+            if let (Some(condition), Form::Set) = (condition, form) {
+                if options.condition.is_some_and(|other| other != condition) {
+                    return Err(ReplyError::Syntax);
+                }
+                options.condition = Some(condition);
+            } else if args.is(index, "GET") && form == Form::Set {
+                options.get = true;
+            } else if args.is(index, "KEEPTTL") && form == Form::Set && (free || options.expiry == ExpiryOption::Keep) {
+                options.expiry = ExpiryOption::Keep;
+            } else if args.is(index, "PERSIST")
+                && form == Form::GetEx
+                && (free || options.expiry == ExpiryOption::Persist)
+            {
+                options.expiry = ExpiryOption::Persist;
+            } else {
+                let clock = Clock::parse(args, index).ok_or(ReplyError::Syntax)?;
+                index += 1;
+                // The same unit twice is allowed, and the last one counts.
+                let again = matches!(options.expiry, ExpiryOption::Time(other, _) if other == clock);
+                if index >= args.len() || !(free || again) {
+                    return Err(ReplyError::Syntax);
+                }
+                options.expiry = ExpiryOption::Time(clock, index);
+            }
+            index += 1;
+        }
+        Ok(options)
+    }
+}
+
+impl Clock {
+    const EX: Self = Self { is_seconds: true, is_absolute: false };
+    const EXAT: Self = Self { is_seconds: true, is_absolute: true };
+    const PX: Self = Self { is_seconds: false, is_absolute: false };
+    const PXAT: Self = Self { is_seconds: false, is_absolute: true };
+
+    fn parse(args: Args<'_>, index: usize) -> Option<Self> {
+        let clocks = [("EX", Self::EX), ("PX", Self::PX), ("EXAT", Self::EXAT), ("PXAT", Self::PXAT)];
+        clocks.into_iter().find(|(word, _)| args.is(index, word)).map(|(_, clock)| clock)
+    }
+
+    /// The time a word means: positive, and within the range of milliseconds.
+    fn time(self, ctx: &Ctx<'_>, word: &[u8], command: &str) -> Result<UnixMillis, ReplyError> {
+        let number = integer(word)?;
+        let now = if self.is_absolute { 0 } else { ctx.now.unix.millis() };
+        let millis = if self.is_seconds { number.checked_mul(1000) } else { Some(number) };
+        let at = millis.filter(|&millis| millis > 0).and_then(|millis| millis.checked_add(now));
+        at.map(UnixMillis).ok_or_else(|| ReplyError::invalid_expire(command))
+    }
+}
+
+pub(super) fn set(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
+    let (key, value) = (&args[1], &args[2]);
+    if args.len() == 3 {
+        store(ctx, key, value, Expiry::Never);
+        ctx.reply.ok();
+        return Ok(());
+    }
+    let options = Options::parse(args, 3, Form::Set)?;
+    let expiry = match options.expiry {
+        ExpiryOption::Keep => Expiry::Keep,
+        ExpiryOption::Time(clock, index) => Expiry::At(clock.time(ctx, &args[index], "set")?),
+        ExpiryOption::Unsaid | ExpiryOption::Persist => Expiry::Never,
+    };
+    if options.get {
+        ctx.view(key, reply_string)?;
+    }
+    if let Some(condition) = options.condition
+        && ctx.exists_to_write(key) != (condition == Condition::IfPresent)
+    {
+        if !options.get {
+            ctx.reply.null();
+        }
+        return Ok(());
+    }
+    store(ctx, key, value, expiry);
+    let is_absolute = matches!(options.expiry, ExpiryOption::Time(Clock::PXAT, _));
+    match expiry {
+        Expiry::At(at) if !is_absolute => repeat_with_expiry(ctx, key, value, at),
+        Expiry::At(_) | Expiry::Keep | Expiry::Never if options.get => repeat_without_get(ctx, args),
+        // Typed as it is to be repeated.
+        Expiry::At(_) | Expiry::Keep | Expiry::Never => {}
+    }
+    if !options.get {
+        ctx.reply.ok();
+    }
+    Ok(())
+}
+
+/// What a SET does with its key: it reads it only with GET.
+pub(super) fn access(args: Args<'_>) -> Access {
+    let reads = (3..args.len()).any(|index| args.is(index, "GET"));
+    if reads { Access::RW.and(Access::ACCESS).and(Access::UPDATE) } else { Access::OW.and(Access::UPDATE) }
+}
+
+/// Stores a value and tells listeners.
+fn store(ctx: &mut Ctx<'_>, key: &[u8], value: &[u8], expiry: Expiry) {
+    ctx.set(key, string_to_store(value), expiry);
+    ctx.notify(KeyspaceEvents::STRING, "set", key);
+    if let Expiry::At(_) = expiry {
+        ctx.notify(KeyspaceEvents::GENERIC, "expire", key);
+    }
+}
+
+/// A time to live means another time wherever the command is repeated; a point in time does not.
+fn repeat_with_expiry(ctx: &mut Ctx<'_>, key: &[u8], value: &[u8], at: UnixMillis) {
+    ctx.rewrite(&[b"SET", key, value, b"PXAT", itoa::Buffer::new().format(at.0).as_bytes()]);
+}
+
+/// Whoever repeats the command wants no reply, so that it need not read.
+fn repeat_without_get(ctx: &mut Ctx<'_>, args: Args<'_>) {
+    let words: Vec<&[u8]> = args
+        .iter()
+        .enumerate()
+        .filter(|(index, word)| *index < 3 || !word.eq_ignore_ascii_case(b"GET"))
+        .map(|(_, word)| word)
+        .collect();
+    ctx.rewrite(&words);
+}
+
+pub(super) fn setex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
+    set_for(ctx, args, Clock::EX, "setex")
+}
+
+pub(super) fn psetex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
+    set_for(ctx, args, Clock::PX, "psetex")
+}
+
+fn set_for(ctx: &mut Ctx<'_>, args: Args<'_>, clock: Clock, command: &str) -> Result<(), ReplyError> {
+    let (key, value) = (&args[1], &args[3]);
+    let at = clock.time(ctx, &args[2], command)?;
+    store(ctx, key, value, Expiry::At(at));
+    repeat_with_expiry(ctx, key, value, at);
+    ctx.reply.ok();
+    Ok(())
+}
+
+pub(super) fn setnx(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
+    let is_new = !ctx.exists_to_write(&args[1]);
+    if is_new {
+        store(ctx, &args[1], &args[2], Expiry::Never);
+    }
+    ctx.reply.int(i64::from(is_new));
+    Ok(())
+}
+
+pub(super) fn getset(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
+    let (key, value) = (&args[1], &args[2]);
+    ctx.view(key, reply_string)?;
+    store(ctx, key, value, Expiry::Never);
+    ctx.rewrite(&[b"SET", key, value]);
+    Ok(())
+}
+
+pub(super) fn getdel(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
+    let key = &args[1];
+    let found = ctx.view(key, |entry, reply| {
+        reply_string(entry, reply)?;
+        Ok(entry.is_some())
+    })?;
+    if found && ctx.remove(key) {
+        let verb: &[u8] = if ctx.core.config.lazyfree_lazy_user_del { b"UNLINK" } else { b"DEL" };
+        ctx.rewrite(&[verb, key]);
+        ctx.notify(KeyspaceEvents::GENERIC, "del", key);
+    }
+    Ok(())
+}
+
+pub(super) fn getex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
+    let key = &args[1];
+    let options = Options::parse(args, 2, Form::GetEx)?;
+    // An expiry that is no time counts only for a key that is there.
+    let at = match options.expiry {
+        ExpiryOption::Time(clock, index) => Some(clock.time(ctx, &args[index], "getex").map(|at| (clock, at))),
+        ExpiryOption::Keep | ExpiryOption::Persist | ExpiryOption::Unsaid => None,
+    };
+    let found = ctx.view(key, |entry, reply| {
+        let Some(entry) = entry else {
+            reply.null();
+            return Ok(None);
+        };
+        must_be_string(entry)?;
+        let at = at.transpose()?;
+        reply_string(Some(entry), reply)?;
+        Ok(Some((at, entry.expiry().is_some())))
+    })?;
+    match found {
+        Some((Some((clock, at)), _)) if clock.is_absolute && ctx.is_gone_at(at) => {
+            ctx.remove(key);
+            let verb: &[u8] = if ctx.core.config.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
+            ctx.rewrite(&[verb, key]);
+            ctx.notify(KeyspaceEvents::GENERIC, "del", key);
+        }
+        Some((Some((_, at)), _)) => {
+            ctx.set_expiry(key, Some(at));
+            ctx.rewrite(&[b"PEXPIREAT", key, itoa::Buffer::new().format(at.0).as_bytes()]);
+            ctx.notify(KeyspaceEvents::GENERIC, "expire", key);
+        }
+        Some((None, true)) if options.expiry == ExpiryOption::Persist => {
+            ctx.set_expiry(key, None);
+            ctx.rewrite(&[b"PERSIST", key]);
+            ctx.notify(KeyspaceEvents::GENERIC, "persist", key);
+        }
+        Some(_) | None => {}
+    }
+    Ok(())
+}
+
+pub(super) fn mset(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
+    if args.len().is_multiple_of(2) {
+        return Err(ReplyError::arity("mset"));
+    }
+    store_pairs(ctx, args);
+    ctx.reply.ok();
+    Ok(())
+}
+
+pub(super) fn msetnx(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
+    if args.len().is_multiple_of(2) {
+        return Err(ReplyError::arity("msetnx"));
+    }
+    let all_new = !args.from(1).iter().step_by(2).any(|key| ctx.exists_to_write(key));
+    if all_new {
+        store_pairs(ctx, args);
+    }
+    ctx.reply.int(i64::from(all_new));
+    Ok(())
+}
+
+fn store_pairs(ctx: &mut Ctx<'_>, args: Args<'_>) {
+    for index in (1..args.len()).step_by(2) {
+        store(ctx, &args[index], &args[index + 1], Expiry::Never);
+    }
+}

@@ -1,0 +1,204 @@
+//! Random commands from a table of forms.
+//!
+//! A form is a command line with places: `<kind>` is filled in, `[a|b]` is left out or one of its parts, `(a|b)` is
+//! one of its parts. Keys, values and numbers come from small sets that meet each other often and hold the values
+//! at the edges.
+
+use slotmesh_engine::rng::Rng;
+
+/// Which forms to choose from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Family {
+    Expire,
+    Generic,
+    String,
+    Transaction,
+}
+
+impl Family {
+    const fn forms(self) -> &'static [&'static str] {
+        match self {
+            Self::Expire => EXPIRE,
+            Self::Generic => GENERIC,
+            Self::String => STRING,
+            Self::Transaction => TRANSACTION,
+        }
+    }
+}
+
+/// The next command; now and then one with an argument missing, added or spoilt.
+pub(crate) fn command(rng: &mut Rng, families: &[Family]) -> Vec<Vec<u8>> {
+    let forms = families[rng.index(families.len())].forms();
+    let mut args = Vec::new();
+    expand(forms[rng.index(forms.len())], rng, &mut args);
+    if rng.chance(SPOILT_PERCENT) {
+        spoil(&mut args, rng);
+    }
+    args
+}
+
+fn spoil(args: &mut Vec<Vec<u8>>, rng: &mut Rng) {
+    let at = rng.index(args.len());
+    match rng.below(3) {
+        0 if args.len() > 1 => drop(args.pop()),
+        1 => args.push(pick(rng, WORDS)),
+        _ if at > 0 => args[at] = pick(rng, WORDS),
+        _ => {}
+    }
+}
+
+/// Fills in a form. Nesting is that of the table below, so recursion is bounded by it.
+fn expand(form: &str, rng: &mut Rng, args: &mut Vec<Vec<u8>>) {
+    let mut rest = form.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let (taken, after) = match first {
+            '[' | '(' => group(rest),
+            _ => rest.split_at(rest.find(' ').unwrap_or(rest.len())),
+        };
+        match first {
+            '[' if rng.chance(50) => {}
+            '[' | '(' => {
+                let parts: Vec<&str> = taken[1..taken.len() - 1].split('|').collect();
+                expand(parts[rng.index(parts.len())], rng, args);
+            }
+            '<' => fill(&taken[1..taken.len() - 1], rng, args),
+            _ => args.push(taken.as_bytes().to_vec()),
+        }
+        rest = after.trim_start();
+    }
+}
+
+/// Splits off the bracketed part at the start; brackets do not nest in the table.
+fn group(text: &str) -> (&str, &str) {
+    let close = if text.starts_with('[') { ']' } else { ')' };
+    let end = text.find(close).unwrap_or_else(|| panic!("no `{close}` in {text}"));
+    text.split_at(end + 1)
+}
+
+fn fill(kind: &str, rng: &mut Rng, args: &mut Vec<Vec<u8>>) {
+    match kind {
+        "key" => args.push(pick(rng, KEYS)),
+        "keys" => (0..=rng.below(3)).for_each(|_| args.push(pick(rng, KEYS))),
+        "pairs" => (0..=rng.below(2)).for_each(|_| args.extend([pick(rng, KEYS), pick(rng, VALUES)])),
+        "value" => args.push(pick(rng, VALUES)),
+        "int" => args.push(pick(rng, INTEGERS)),
+        "float" => args.push(pick(rng, FLOATS)),
+        "index" => args.push((rng.below(60).cast_signed() - 30).to_string().into_bytes()),
+        "offset" => args.push(rng.below(80).to_string().into_bytes()),
+        "pattern" => args.push(pick(rng, PATTERNS)),
+        "db" => args.push(rng.below(18).to_string().into_bytes()),
+        // Far apart, so that no two are equal on one server and a millisecond apart on the other.
+        "seconds" => args.push((1_000 + rng.below(1_000_000_000)).to_string().into_bytes()),
+        "millis" => args.push((1_000_000 + rng.below(1_000_000_000_000)).to_string().into_bytes()),
+        // Past points are left to commands that delete at once: after SET the reference's count depends on when
+        // it gets to the key.
+        "later-millis" => args.push((33_177_117_420_000 + rng.below(1_000_000)).to_string().into_bytes()),
+        "at" => args.push(pick(rng, POINTS)),
+        "at-millis" => args.push(pick(rng, POINTS_MILLIS)),
+        other => panic!("the table names an unknown kind `{other}`"),
+    }
+}
+
+fn pick(rng: &mut Rng, from: &[&str]) -> Vec<u8> {
+    from[rng.index(from.len())].as_bytes().to_vec()
+}
+
+const STRING: &[&str] = &[
+    "APPEND <key> <value>",
+    "DECR <key>",
+    "DECRBY <key> <int>",
+    "GET <key>",
+    "GETDEL <key>",
+    "GETEX <key> [EX <seconds>|PX <millis>|EXAT <at>|PXAT <at-millis>|PERSIST]",
+    "GETRANGE <key> <index> <index>",
+    "GETSET <key> <value>",
+    "INCR <key>",
+    "INCRBY <key> <int>",
+    "INCRBYFLOAT <key> <float>",
+    "LCS <key> <key> [LEN|IDX|IDX WITHMATCHLEN|IDX MINMATCHLEN 2]",
+    "MGET <keys>",
+    "MSET <pairs>",
+    "MSETNX <pairs>",
+    "PSETEX <key> <millis> <value>",
+    "SET <key> <value> [NX|XX] [GET] [EX <seconds>|PX <millis>|PXAT <later-millis>|KEEPTTL]",
+    "SET <key> <int>",
+    "SET <key> <float>",
+    "SETEX <key> <seconds> <value>",
+    "SETNX <key> <value>",
+    "SETRANGE <key> <offset> <value>",
+    "STRLEN <key>",
+    "SUBSTR <key> <index> <index>",
+];
+
+const GENERIC: &[&str] = &[
+    "COPY <key> <key> [DB <db>] [REPLACE]",
+    "DBSIZE",
+    "DEL <keys>",
+    "DUMP <key>",
+    "EXISTS <keys>",
+    "KEYS <pattern>",
+    "MOVE <key> <db>",
+    "OBJECT (ENCODING|REFCOUNT) <key>",
+    "RENAME <key> <key>",
+    "RENAMENX <key> <key>",
+    "SCAN 0 COUNT 1000 [MATCH <pattern>] [TYPE string]",
+    "SWAPDB 0 1",
+    "TOUCH <keys>",
+    "TYPE <key>",
+    "UNLINK <keys>",
+];
+
+const EXPIRE: &[&str] = &[
+    "EXPIRE <key> <seconds> [NX|XX|GT|LT|XX GT|NX LT]",
+    "EXPIREAT <key> <at> [NX|XX|GT|LT|XX LT|GT LT]",
+    "EXPIRETIME <key>",
+    "PERSIST <key>",
+    "PEXPIRE <key> <millis> [NX|XX|GT|LT]",
+    "PEXPIREAT <key> <at-millis> [NX|XX|GT|LT]",
+    "PEXPIRETIME <key>",
+    "PTTL <key>",
+    "TTL <key>",
+    "EXPIRE <key> (0|-1|-100)",
+];
+
+const TRANSACTION: &[&str] = &["MULTI", "EXEC", "EXEC", "DISCARD", "WATCH <keys>", "UNWATCH", "PING", "ECHO <value>"];
+
+/// Few enough that commands meet the keys of others; `\u{0}` as a name of one byte that is no letter.
+const KEYS: &[&str] = &["a", "b", "c", "key:1", "key:2", "{a}x", "", "\u{0}"];
+const VALUES: &[&str] = &[
+    "",
+    "0",
+    "x",
+    "hello",
+    "ohmytext",
+    "mynewtext",
+    "\r\n",
+    "\u{0}\u{1}",
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "01234567890123456789012345678901234567890123",
+    "012345678901234567890123456789012345678901234",
+];
+const INTEGERS: &[&str] = &[
+    "0",
+    "1",
+    "-1",
+    "7",
+    "127",
+    "128",
+    "-129",
+    "32768",
+    "10000",
+    "2147483648",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "9223372036854775808",
+];
+const FLOATS: &[&str] = &["0", "0.1", "-0.1", "1.5", "3", "1e3", "-2.25", "1e-7", "123456.789", "5e20"];
+const PATTERNS: &[&str] = &["*", "key:*", "?", "[ab]", "[^a]", "nosuch", ""];
+/// Unix seconds: long past, or far in the future.
+const POINTS: &[&str] = &["1", "1000000000", "33177117420", "33177117421", "33177117999", "9223372036854775"];
+const POINTS_MILLIS: &[&str] = &["1", "1000000000000", "33177117420123", "33177117420999", "9223372036854775807"];
+/// What a spoilt argument becomes.
+const WORDS: &[&str] = &["", "abc", "NX", "-1", "1.5", "9223372036854775808", "GET", "EX", "\u{0}"];
+/// Share of commands that are not as the table has them.
+const SPOILT_PERCENT: u8 = 8;

@@ -1,0 +1,104 @@
+//! The same random commands, sent to our server and to redis-server: the answers must be the same bytes.
+//!
+//! Lives here: what is sent ([`generate`]), how answers are compared ([`replay`]) and the listed exceptions
+//! ([`differences`]).
+//!
+//! `SLOTMESH_FUZZ_COMMANDS=n` sets the length of each stream, `SLOTMESH_FUZZ_SEED=n` runs that one seed.
+
+mod differences;
+mod generate;
+mod replay;
+
+use std::path::PathBuf;
+
+use slotmesh_engine::rng::Rng;
+use slotmesh_test_support::{Launch, Peer, Server, require_peer};
+
+use generate::{Family, command};
+use replay::{Mismatch, Pair};
+
+#[test]
+fn string_commands_get_the_same_answers() {
+    same_answers(&[Family::String, Family::Generic], "2");
+}
+
+#[test]
+fn expiry_commands_get_the_same_answers() {
+    same_answers(&[Family::String, Family::Expire], "2");
+}
+
+#[test]
+fn all_families_get_the_same_answers_under_resp3() {
+    same_answers(&[Family::String, Family::Generic, Family::Expire, Family::Transaction], "3");
+}
+
+/// Checks the checker: two servers that do differ must be told apart, by few commands.
+#[test]
+fn a_difference_is_found_and_cut_down() {
+    let reference = require_peer!(Peer::RedisServer);
+    let few = Launch::new(&reference).option("databases", "2").start().expect("the server starts");
+    let many = Launch::new(&reference).start().expect("the server starts");
+    let mut pair = Pair::connect(&few, &many, "2");
+    let commands = stream(1, &[Family::String, Family::Generic], 2000);
+
+    let mismatch = pair.run(&commands).expect_err("MOVE to database 2 exists on one side only");
+    let cut = pair.shrink(&commands[..=mismatch.at]);
+
+    assert!(cut.len() <= 2, "{cut:?}");
+}
+
+fn same_answers(families: &[Family], protocol: &str) {
+    let reference = require_peer!(Peer::RedisServer);
+    let ours = start(server_under_test());
+    let reference = start(reference);
+    let mut pair = Pair::connect(&ours, &reference, protocol);
+    for seed in seeds() {
+        let commands = stream(seed, families, commands_per_seed());
+        if let Err(mismatch) = pair.run(&commands) {
+            report(seed, &mut pair, &commands, &mismatch);
+        }
+    }
+}
+
+fn report(seed: u64, pair: &mut Pair, commands: &[Vec<Vec<u8>>], mismatch: &Mismatch) -> ! {
+    let cut = pair.shrink(&commands[..commands.len().min(mismatch.at + 1)]);
+    let script: String = cut.iter().map(|command| format!("  {}\n", replay::shown(command))).collect();
+    panic!(
+        "SLOTMESH_FUZZ_SEED={seed}, command {}: {mismatch}\nthe shortest stream that differs:\n{script}",
+        mismatch.at
+    );
+}
+
+fn stream(seed: u64, families: &[Family], len: usize) -> Vec<Vec<Vec<u8>>> {
+    let mut rng = Rng::new(seed);
+    (0..len).map(|_| command(&mut rng, families)).collect()
+}
+
+fn start(server: PathBuf) -> Server {
+    Launch::new(server).start().expect("the server starts")
+}
+
+fn seeds() -> Vec<u64> {
+    match number("SLOTMESH_FUZZ_SEED") {
+        Some(seed) => vec![seed],
+        None => (1..=SEEDS).collect(),
+    }
+}
+
+fn commands_per_seed() -> usize {
+    number("SLOTMESH_FUZZ_COMMANDS").map_or(COMMANDS_PER_SEED, |n| n as usize)
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
+}
+
+fn server_under_test() -> PathBuf {
+    env!("CARGO_BIN_EXE_slotmesh-server").into()
+}
+
+/// Streams run by default.
+const SEEDS: u64 = 4;
+/// Commands in each stream by default: a second or two in all.
+const COMMANDS_PER_SEED: usize = 2_000;

@@ -1,0 +1,152 @@
+//! Sending one stream to two servers, and cutting a stream that differs down to what matters.
+
+use std::fmt;
+
+use slotmesh_test_support::script::show;
+use slotmesh_test_support::{Client, Reply, Server};
+
+use crate::differences::{Rule, agree, rule};
+
+/// Two servers that are sent the same.
+pub(crate) struct Pair {
+    ours: Client,
+    theirs: Client,
+}
+
+/// The first command whose answers differ.
+#[derive(Debug)]
+pub(crate) struct Mismatch {
+    /// Its place in the stream; the stream's length when the data differ at the end.
+    pub(crate) at: usize,
+    command: String,
+    ours: String,
+    theirs: String,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n  ours    {}\n  theirs  {}", self.command, self.ours, self.theirs)
+    }
+}
+
+impl Pair {
+    pub(crate) fn connect(ours: &Server, theirs: &Server, protocol: &str) -> Self {
+        let mut pair = Self { ours: ours.client(), theirs: theirs.client() };
+        for client in [&mut pair.ours, &mut pair.theirs] {
+            let reply = client.call(["HELLO", protocol]).expect("HELLO is answered");
+            assert!(!reply.is_error(), "{}", show(&reply));
+        }
+        pair
+    }
+
+    /// Runs the stream on empty data sets and compares each answer, then all data.
+    pub(crate) fn run(&mut self, commands: &[Vec<Vec<u8>>]) -> Result<(), Mismatch> {
+        self.start_over();
+        let mut queued = Vec::new();
+        for (at, command) in commands.iter().enumerate() {
+            let (ours, theirs) = self.call(command);
+            let name = command[0].to_ascii_uppercase();
+            let is_same = if name == b"EXEC" {
+                transaction_agrees(&queued, &ours, &theirs)
+            } else {
+                agree(rule(command), &ours, &theirs)
+            };
+            if !is_same {
+                return Err(Mismatch { at, command: shown(command), ours: show(&ours), theirs: show(&theirs) });
+            }
+            if theirs == Reply::Simple(b"QUEUED".to_vec()) {
+                queued.push(rule(command));
+            } else if name == b"EXEC" || (matches!(name.as_slice(), b"MULTI" | b"DISCARD") && !theirs.is_error()) {
+                queued.clear();
+            }
+        }
+        self.compare_data().map_err(|mismatch| Mismatch { at: commands.len(), ..mismatch })
+    }
+
+    /// The shortest stream found that still differs: pieces are left out as long as it does.
+    pub(crate) fn shrink(&mut self, commands: &[Vec<Vec<u8>>]) -> Vec<Vec<Vec<u8>>> {
+        let mut left = commands.to_vec();
+        let mut piece = left.len().div_ceil(2);
+        let mut runs = 0;
+        while piece > 0 && runs < SHRINK_RUNS_MAX {
+            let mut at = 0;
+            while at < left.len() && runs < SHRINK_RUNS_MAX {
+                let end = (at + piece).min(left.len());
+                let without = [&left[..at], &left[end..]].concat();
+                runs += 1;
+                if self.run(&without).is_err() {
+                    left = without;
+                } else {
+                    at = end;
+                }
+            }
+            piece /= 2;
+        }
+        left
+    }
+
+    fn start_over(&mut self) {
+        // Ends a transaction that the last stream may have left open; an error when it has not.
+        self.call(&[b"DISCARD".to_vec()]);
+        for command in [&[b"UNWATCH".to_vec()][..], &[b"SELECT".to_vec(), b"0".to_vec()], &[b"FLUSHALL".to_vec()]] {
+            let (ours, theirs) = self.call(command);
+            assert!(!ours.is_error() && !theirs.is_error(), "{}: {}", shown(command), show(&ours));
+        }
+    }
+
+    /// Compares every key of the first two databases: value, encoding and time to live.
+    fn compare_data(&mut self) -> Result<(), Mismatch> {
+        self.call(&[b"DISCARD".to_vec()]);
+        for database in ["0", "1"] {
+            self.call(&[b"SELECT".to_vec(), database.into()]);
+            let keys = self.check(&[b"KEYS".to_vec(), b"*".to_vec()])?;
+            for key in keys.elements().unwrap_or_default() {
+                let key = key.text().unwrap_or_default().to_vec();
+                self.check(&[b"DUMP".to_vec(), key.clone()])?;
+                self.check(&[b"GET".to_vec(), key.clone()])?;
+                self.check(&[b"OBJECT".to_vec(), b"ENCODING".to_vec(), key.clone()])?;
+                self.check(&[b"PEXPIRETIME".to_vec(), key])?;
+            }
+        }
+        self.call(&[b"SELECT".to_vec(), b"0".to_vec()]);
+        Ok(())
+    }
+
+    fn check(&mut self, command: &[Vec<u8>]) -> Result<Reply, Mismatch> {
+        let (ours, theirs) = self.call(command);
+        if agree(rule(command), &ours, &theirs) {
+            Ok(theirs)
+        } else {
+            Err(Mismatch { at: 0, command: shown(command), ours: show(&ours), theirs: show(&theirs) })
+        }
+    }
+
+    fn call(&mut self, command: &[Vec<u8>]) -> (Reply, Reply) {
+        let sent = self.ours.send(command).and_then(|()| self.theirs.send(command));
+        sent.unwrap_or_else(|error| panic!("{} cannot be sent: {error}", shown(command)));
+        let answer = |client: &mut Client, name: &str| {
+            client.read().unwrap_or_else(|error| panic!("{name} does not answer {}: {error}", shown(command)))
+        };
+        (answer(&mut self.ours, "ours"), answer(&mut self.theirs, "the reference"))
+    }
+}
+
+/// Each answer inside an EXEC follows the rule of its own command.
+fn transaction_agrees(queued: &[Rule], ours: &Reply, theirs: &Reply) -> bool {
+    match (ours, theirs) {
+        (Reply::Array(ours), Reply::Array(theirs)) => {
+            ours.len() == theirs.len()
+                && ours.iter().zip(theirs).zip(queued).all(|((ours, theirs), &rule)| agree(rule, ours, theirs))
+        }
+        _ => ours == theirs,
+    }
+}
+
+/// A command as one would type it.
+pub(crate) fn shown(command: &[Vec<u8>]) -> String {
+    let words: Vec<String> = command.iter().map(|arg| format!("\"{}\"", arg.escape_ascii())).collect();
+    words.join(" ")
+}
+
+/// Runs spent on cutting a stream down; each takes some 100 ms.
+const SHRINK_RUNS_MAX: usize = 400;
