@@ -4,6 +4,7 @@ pub mod conf;
 pub mod daemon;
 pub mod logfile;
 pub mod process;
+pub mod up;
 
 mod builder;
 mod client;
