@@ -1,9 +1,11 @@
 //! Redis Cluster as a Rust library.
 
+pub mod command;
 pub mod conf;
 pub mod daemon;
 pub mod logfile;
 pub mod process;
+pub mod testing;
 pub mod up;
 
 mod builder;

@@ -122,7 +122,8 @@ fn changes(before: &[NodeInfo], after: &[NodeInfo]) -> Vec<String> {
             (NodeState::Replica { .. }, NodeState::Primary { slots, epoch, .. }) => {
                 lines.push(format!("{name} is a primary now: slots {}, epoch {epoch}", ranges(slots)));
             }
-            (NodeState::Replica { primary: old, .. }, NodeState::Replica { primary: new, .. }) if old == new => {}
+            // Its primary is gone: who it follows next is the news.
+            (NodeState::Replica { .. }, NodeState::Replica { primary: None, .. }) => {}
             (_, NodeState::Replica { primary, .. }) => {
                 lines.push(format!("{name} follows {} now", name_of(after, *primary)));
             }
@@ -190,7 +191,7 @@ mod tests {
         let taken = nodes([NodeState::Down, primary(&[(0, 9)]), replica(Some(1))]);
 
         assert_eq!(changes(&calm, &calm), Vec::<String>::new());
-        assert_eq!(changes(&calm, &lost)[0], "127.0.0.1:7001 is down");
+        assert_eq!(changes(&calm, &lost), ["127.0.0.1:7001 is down"]);
         assert_eq!(
             changes(&lost, &taken),
             ["127.0.0.1:7002 is a primary now: slots 0-9, epoch 7", "127.0.0.1:7003 follows 127.0.0.1:7002 now"]
