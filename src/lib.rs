@@ -4,3 +4,4 @@ pub mod conf;
 pub mod daemon;
 pub mod logfile;
 pub mod process;
+pub mod testing;

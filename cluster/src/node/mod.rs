@@ -40,6 +40,7 @@ use slotmesh_engine::rng::Rng;
 use slotmesh_engine::session::SessionId;
 use slotmesh_engine::time::{Instant, Now};
 use slotmesh_replication::disk::Tickets;
+use slotmesh_replication::offset::{Offset, Replid};
 use slotmesh_replication::persist::job::SnapshotJob;
 
 use crate::bus::Bus;
@@ -104,6 +105,17 @@ pub struct Node {
     /// EXEC is running its queue: nothing blocks.
     in_transaction: bool,
     counters: Counters,
+}
+
+/// A place in the history of a dataset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct History {
+    /// The history's name.
+    pub replid: Replid,
+    /// Bytes of it that are in the dataset.
+    pub offset: Offset,
+    /// Whether changes are counted: a primary that never had a replica puts none into words.
+    pub is_open: bool,
 }
 
 /// What the node counts of connections, for INFO.
@@ -195,6 +207,17 @@ impl Node {
     /// Whether the dataset follows a primary.
     pub fn is_replica(&self) -> bool {
         self.engine.core().is_replica
+    }
+
+    /// Whether the stream of the primary is open and applied as it comes.
+    pub fn is_following(&self) -> bool {
+        self.is_replica() && self.is_primary_link_up()
+    }
+
+    /// Which history the dataset belongs to, and how far it has come in it.
+    pub fn history(&self) -> History {
+        let log = &self.replication.log;
+        History { replid: log.replid(), offset: log.offset(), is_open: log.is_active() }
     }
 
     fn log(&mut self, level: LogLevel, text: impl Into<String>) {
