@@ -26,7 +26,7 @@ impl Reply {
     ///
     /// # Panics
     /// When they do not: callers have looked for its end before.
-    pub(super) fn parse(bytes: &[u8]) -> Self {
+    pub fn of(bytes: &[u8]) -> Self {
         let mut rest = bytes;
         let reply = take(&mut rest, DEPTH_MAX);
         reply.unwrap_or_else(|| panic!("not a reply: {}", bytes.escape_ascii()))
@@ -212,16 +212,13 @@ mod tests {
 
     #[test]
     fn replies_compare_with_what_a_test_expects() {
-        assert_eq!(Reply::parse(b"$1\r\nv\r\n"), "v");
-        assert_eq!(Reply::parse(b"+OK\r\n"), "OK");
-        assert_eq!(Reply::parse(b":7\r\n"), 7);
-        assert_eq!(Reply::parse(b"$-1\r\n"), Reply::Null);
-        assert_eq!(Reply::parse(b"*2\r\n$1\r\na\r\n$1\r\nb\r\n"), ["a", "b"]);
-        assert_eq!(Reply::parse(b"-MOVED 1 a:1\r\n").text(), "MOVED 1 a:1");
-        assert_eq!(
-            Reply::parse(b"%1\r\n+a\r\n:1\r\n"),
-            Reply::Map(vec![(Reply::Simple("a".into()), Reply::Integer(1))])
-        );
-        assert_ne!(Reply::parse(b"$1\r\nv\r\n"), 7);
+        assert_eq!(Reply::of(b"$1\r\nv\r\n"), "v");
+        assert_eq!(Reply::of(b"+OK\r\n"), "OK");
+        assert_eq!(Reply::of(b":7\r\n"), 7);
+        assert_eq!(Reply::of(b"$-1\r\n"), Reply::Null);
+        assert_eq!(Reply::of(b"*2\r\n$1\r\na\r\n$1\r\nb\r\n"), ["a", "b"]);
+        assert_eq!(Reply::of(b"-MOVED 1 a:1\r\n").text(), "MOVED 1 a:1");
+        assert_eq!(Reply::of(b"%1\r\n+a\r\n:1\r\n"), Reply::Map(vec![(Reply::Simple("a".into()), Reply::Integer(1))]));
+        assert_ne!(Reply::of(b"$1\r\nv\r\n"), 7);
     }
 }

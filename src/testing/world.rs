@@ -41,7 +41,7 @@ impl World {
     pub(super) fn call(&mut self, client: ClientId, words: &ArgsBuf, within: Duration) -> Result<Reply, CallError> {
         let mut request = Vec::new();
         write_request(&mut request, words.as_args().iter());
-        self.sim.call(client, &request, within).map(|bytes| Reply::parse(&bytes))
+        self.sim.call(client, &request, within).map(|bytes| Reply::of(&bytes))
     }
 
     /// The slot of the first key of a command; nothing when it has none.
