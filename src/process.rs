@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use slotmesh_cluster::machine::{LogLevel, LogLine, Signal};
-use slotmesh_cluster::node::{CpuTime, HostInfo, Node, is_command};
+use slotmesh_cluster::node::{CpuTime, HostInfo, HostMemory, Node, is_command};
 use slotmesh_engine::config::Config;
 use slotmesh_engine::config::file::UserFault;
 use slotmesh_engine::config::startup::UserLine;
@@ -127,6 +127,7 @@ fn serve(run: Run, log: LogFile) -> io::Result<i32> {
         config_file: run.config_file.map(|path| path.display().to_string()),
         process_id: std::process::id(),
         cpu: CpuTime::default(),
+        memory: memory(),
     };
     let mut clock = Clock::new();
     let mut node = Node::new(config, slotmesh_transport_tcp::entropy::seed()?);
@@ -166,8 +167,12 @@ fn attend(handle: Handle<Node>) -> io::Result<()> {
     std::thread::Builder::new().name("cpu-time".to_owned()).spawn(move || {
         loop {
             std::thread::sleep(CPU_TIME_PERIOD);
-            let cpu = cpu_time();
-            if handle.run(|node, _| node.set_cpu_time(cpu)).is_err() {
+            let (cpu, memory) = (cpu_time(), memory());
+            let renew = |node: &mut Node| {
+                node.set_cpu_time(cpu);
+                node.set_memory(memory);
+            };
+            if handle.run(|node, _| renew(node)).is_err() {
                 return;
             }
         }
@@ -202,6 +207,19 @@ fn operating_system() -> String {
     let name = rustix::system::uname();
     let text = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
     format!("{} {} {}", text(name.sysname()), text(name.release()), text(name.machine()))
+}
+
+/// Memory of process and machine, from the kernel's tables; zero where there are none.
+fn memory() -> HostMemory {
+    let line_kilobytes = |path: &str, name: &str| {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+        line.split_whitespace().next().and_then(|number| number.parse::<usize>().ok()).unwrap_or(0)
+    };
+    HostMemory {
+        resident_bytes: line_kilobytes("/proc/self/status", "VmRSS:") * 1024,
+        system_bytes: line_kilobytes("/proc/meminfo", "MemTotal:") * 1024,
+    }
 }
 
 /// Processor time of the process, from the kernel's table; zero where there is none.

@@ -2,7 +2,20 @@
 //!
 //! `cargo bench -p slotmesh-engine --bench keyspace [-- lookup|write|memory|pause|snapshot|expire|hash]` prints
 //! nanoseconds and allocations for each operation, bytes of resident memory for each key, and the longest pauses.
-//! Times are CPU time of the thread.
+//! Times are CPU time of the thread; writes and removals include making the key's text (60 ns).
+//!
+//! Figures of a two-core virtual machine (2.3 GHz Xeon, other builds running beside it), a million keys of 16 bytes:
+//!
+//! | what | figure |
+//! |---|---|
+//! | resident, 64 B value / with TTL / 8 B value | 109 / 109 / 45 B each (107 to 109 from 600,000 to 1.4 million keys) |
+//! | the table's share of it | 9 to 13 B, six-byte pointer and control byte at 55 to 85 % of the buckets |
+//! | hash of a 16 B key, plain / by slot | 2.2 / 11 ns |
+//! | random lookup, one by one / 16 / 32 in flight | 100 to 130 / 46 to 56 / 45 to 56 ns, no allocation |
+//! | overwrite at random, one by one / 16 in flight | 370 / 95 ns, no allocation where the length stays |
+//! | longest insertion of five million, spread / one hash tag | 0.8 to 2.7 / 1.1 to 1.7 ms (1 in 3 runs has one of 4 to 6) |
+//! | snapshot, each key | 70 ns |
+//! | active expiry of a million keys over an hour | 0.1 % of a core |
 #![expect(unsafe_code, reason = "counting allocations needs a global allocator")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock and its own memory figures")]
 #![expect(clippy::print_stdout, reason = "that is what a benchmark is for")]

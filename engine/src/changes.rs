@@ -121,9 +121,8 @@ impl Changes {
         write_request(&mut self.bytes, words);
     }
 
-    /// Appends an operation that stands alone, whatever runs around it: each key of an expiry cycle.
-    pub(crate) fn push_alone<'w>(&mut self, db: DbIndex, words: impl ExactSizeIterator<Item = &'w [u8]>) {
-        self.push(db, words);
+    /// Lets the operations so far stand alone, whatever follows: each key of an expiry cycle.
+    pub(crate) fn separate(&mut self) {
         self.begin_unit();
     }
 

@@ -21,7 +21,9 @@ impl Engine {
         for key in keys {
             let hash = core.keyspace.hash(&key);
             core.keyspace.db_mut(DbIndex(0)).remove(hash, &key);
-            core.changes.push_alone(DbIndex(0), [&b"DEL"[..], &key].into_iter());
+            core.changes.begin_unit();
+            core.changes.push(DbIndex(0), [&b"DEL"[..], &key].into_iter());
+            core.changes.end_unit();
             core.changes.count(1);
             core.watch.touch(DbIndex(0), &key);
         }

@@ -7,6 +7,7 @@ use crate::changes::Changes;
 use crate::command::Registry;
 use crate::config::Config;
 use crate::config::special::keyspace_events::KeyspaceEvents;
+use crate::evict::Pool;
 use crate::keyspace::{DbIndex, Entry, EntryMut, Expiry, KeyHash, Keyspace, NewValue};
 use crate::notify::{self, Event};
 use crate::pubsub::PubSub;
@@ -43,6 +44,8 @@ pub struct Core {
     pub active_expire: bool,
     /// Messages for the cluster's other nodes.
     pub broadcasts: Vec<Broadcast>,
+    /// Keys that eviction would remove next.
+    pub(crate) evict_pool: Pool,
 }
 
 /// A message published here that the cluster's other nodes must hear.
@@ -173,14 +176,16 @@ impl Core {
     /// Removes a key whose time has come and tells everyone who must know.
     pub(crate) fn expire(&mut self, db: DbIndex, hash: KeyHash, key: &[u8]) {
         self.keyspace.db_mut(db).remove(hash, key);
-        self.stats.expired_keys += 1;
         self.after_expiry(db, key);
     }
 
     /// What follows the removal of an expired key: the DEL for the log, watchers, events.
+    ///
+    /// While a command runs, the DEL and the command's own operations are one unit.
     pub(crate) fn after_expiry(&mut self, db: DbIndex, key: &[u8]) {
+        self.stats.expired_keys += 1;
         let verb: &[u8] = if self.config.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
-        self.changes.push_alone(db, [verb, key].into_iter());
+        self.changes.push(db, [verb, key].into_iter());
         self.watch.touch_expired(db, key);
         self.notify(KeyspaceEvents::EXPIRED, "expired", db, key);
     }

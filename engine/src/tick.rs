@@ -38,8 +38,8 @@ impl Core {
             gone.push((db, entry));
         });
         for (db, entry) in gone {
-            self.stats.expired_keys += 1;
             self.after_expiry(db, entry.key());
+            self.changes.separate();
         }
         slice.more
     }

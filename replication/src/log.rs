@@ -30,6 +30,9 @@ pub struct Log {
     window: Option<Position>,
     /// The database the stream is on; nothing when the next command must be preceded by SELECT.
     selected: Option<u32>,
+    /// The database whoever appends believes the stream to be on: a writable replica's own writes move it, and not
+    /// the stream.
+    believed: Option<u32>,
     /// How far the append only file has read, while there is one.
     file: Option<Position>,
     /// Exceptions the file has not reached yet, in order.
@@ -112,6 +115,7 @@ impl Log {
             anchor: Position(0),
             window: None,
             selected: None,
+            believed: None,
             file: None,
             marks: VecDeque::new(),
             backlog_bytes_max,
@@ -195,6 +199,7 @@ impl Log {
     pub fn append(&mut self, db: u32, bytes: &[u8]) {
         if self.selected != Some(db) {
             self.selected = Some(db);
+            self.believed = Some(db);
             let mut select = Vec::with_capacity(32);
             put_select(&mut select, db);
             self.backlog.append(&select);
@@ -202,32 +207,50 @@ impl Log {
         self.backlog.append(bytes);
     }
 
-    /// Appends stream bytes of our primary as they came. `selected` is the database after them.
+    /// Appends bytes as they are. `selected` is the database after them.
+    ///
+    /// A replica appends its primary's stream this way, command by command: PING and GETACK are recognised and kept
+    /// from files whatever the audience.
     pub fn append_raw(&mut self, bytes: &[u8], audience: Audience, selected: Option<u32>) {
+        let audience = if audience == Audience::All && is_filler(bytes) { Audience::Replicas } else { audience };
         let exception = match audience {
             Audience::All => None,
-            Audience::Files => Some(Exception::FilesOnly(Bytes::copy_from_slice(bytes))),
+            Audience::Files => Some(Exception::FilesOnly(self.own_write(bytes, selected))),
             Audience::Replicas => Some(Exception::NotForFiles(bytes.len() as u64)),
         };
         if let (Some(what), Some(_)) = (exception, self.file) {
             self.marks.push_back(Mark { at: self.end(), what });
         }
+        if selected.is_some() {
+            self.believed = selected;
+        }
         if audience != Audience::Files {
             self.backlog.append(bytes);
+            self.selected = selected.or(self.selected);
         }
-        if selected.is_some() {
-            self.selected = selected;
+    }
+
+    /// A replica's own write as a file must see it: between two commands of a stream that knows nothing of it.
+    fn own_write(&self, bytes: &[u8], selected: Option<u32>) -> Bytes {
+        let mut out = Vec::with_capacity(bytes.len() + 64);
+        if let Some(believed) = self.believed.filter(|_| self.believed != self.selected) {
+            put_select(&mut out, believed);
         }
+        out.extend_from_slice(bytes);
+        if let Some(stream) = self.selected.filter(|_| selected.is_some() && self.selected != selected) {
+            put_select(&mut out, stream);
+        }
+        Bytes::from(out)
     }
 
     /// Appends the PING that tells replicas we are alive.
     pub fn append_ping(&mut self) {
-        self.append_raw(b"*1\r\n$4\r\nping\r\n", Audience::Replicas, None);
+        self.append_raw(PING, Audience::Replicas, None);
     }
 
     /// Appends the request that replicas acknowledge at once.
     pub fn append_getack(&mut self) {
-        self.append_raw(b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n", Audience::Replicas, None);
+        self.append_raw(GETACK, Audience::Replicas, None);
     }
 
     /// Makes the next change begin with SELECT: a new reader does not know where the stream is.
@@ -421,6 +444,14 @@ impl Log {
     }
 }
 
+/// Whether these are bytes that only keep a link alive; names are written in any case.
+fn is_filler(bytes: &[u8]) -> bool {
+    bytes.eq_ignore_ascii_case(PING) || bytes.eq_ignore_ascii_case(GETACK)
+}
+
+const PING: &[u8] = b"*1\r\n$4\r\nping\r\n";
+const GETACK: &[u8] = b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n";
+
 /// Appends the command that moves a stream to another database.
 pub fn put_select(out: &mut Vec<u8>, db: u32) {
     let digits = db.to_string();
@@ -587,6 +618,34 @@ mod tests {
         assert_eq!(text, expected);
         assert_eq!(log.file_position(), Some(log.end()));
         assert_eq!(log.offset(), Offset(2 * (23 + 27) + 37 + 2 * 14));
+    }
+
+    #[test]
+    fn a_streams_pings_are_kept_from_files() {
+        let (mut log, _) = opened();
+        log.attach_file();
+        log.append_raw(b"*1\r\n$4\r\nPING\r\n", Audience::All, Some(0));
+        log.append_raw(SET, Audience::All, Some(0));
+        log.append_raw(b"*3\r\n$8\r\nREPLCONF\r\n$6\r\ngetack\r\n$1\r\n*\r\n", Audience::All, Some(0));
+
+        assert_eq!(file_text(&mut log).as_bytes(), SET);
+        assert_eq!(log.offset(), Offset(14 + 27 + 37));
+    }
+
+    #[test]
+    fn a_replicas_own_writes_leave_its_stream_on_its_database() {
+        let select = |db: u32| format!("*2\r\n$6\r\nSELECT\r\n$1\r\n{db}\r\n");
+        let (mut log, _) = opened();
+        log.attach_file();
+        log.append_raw(b"stream0 ", Audience::All, Some(0));
+        log.append_raw(format!("{}own2 ", select(2)).as_bytes(), Audience::Files, Some(2));
+        // Whoever writes believes that database 2 is still selected.
+        log.append_raw(b"own2 ", Audience::Files, Some(2));
+        log.append_raw(b"stream0 ", Audience::All, Some(0));
+
+        let expected = format!("stream0 {1}own2 {0}{1}own2 {0}stream0 ", select(0), select(2));
+        assert_eq!(file_text(&mut log), expected);
+        assert_eq!(log.selected(), Some(0));
     }
 
     #[test]

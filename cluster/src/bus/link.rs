@@ -1,7 +1,7 @@
 //! The connections of the bus, as the bus sees them.
 //!
 //! A pair of nodes has two connections: each sends its own messages on the one it dialled and answers on the one it
-//! accepted. Lives here: [`Links`], their names and the pings under way on them. Start at [`Link`].
+//! accepted. Lives here: `Links`, their names and the pings under way on them. Start at `Link`.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;

@@ -13,7 +13,7 @@ use super::error::ClusterError;
 use super::lease::{Lapse, Lease};
 use super::message::{NodeFlags, NodeId};
 use super::output::BusOutput;
-use super::table::Address;
+use super::table::{Address, Origin};
 use crate::machine::LogLevel;
 use crate::slots::{NodeKey, SlotBitmap};
 
@@ -91,7 +91,9 @@ impl Bus {
         let key = match self.lookup(id) {
             Ok(key) => key,
             // Forgotten on another node's word a moment ago: what was asked for holds (7.2).
-            Err(_) if NodeId::parse(id).is_some_and(|id| self.blacklist.has(now.instant, &id)) => return Ok(()),
+            Err(_) if NodeId::parse(id).is_some_and(|id| self.blacklist.has_by_gossip(now.instant, &id)) => {
+                return Ok(());
+            }
             Err(error) => return Err(error),
         };
         if key == self.table.me {
@@ -102,7 +104,7 @@ impl Bus {
         }
         self.begin(now);
         let id = self.table.node(key).id;
-        self.blacklist.add(now.instant, id, FORGET_SECS);
+        self.blacklist.add(now.instant, id, FORGET_SECS, Origin::Operator);
         self.forget_node(key);
         self.todo.state = true;
         self.save();

@@ -7,6 +7,7 @@ use super::codec::{DecodeError, FrameError, MESSAGE_BYTES_MAX, STRANGER_MESSAGE_
 use super::link::Side;
 use super::message::{Body, Extension, Gossip, Header, Heartbeat, MessageFlags, MessageKind, NodeFlags, NodeId};
 use super::output::LinkId;
+use super::table::Origin;
 use crate::machine::LogLevel;
 use crate::slots::NodeKey;
 
@@ -115,6 +116,8 @@ impl Bus {
         if header.current_epoch > self.current_epoch {
             self.current_epoch = header.current_epoch;
             self.lease.note_raise(now.instant);
+            // An old epoch in nodes.conf would make a restarted primary wait for an election that is long over.
+            self.save();
         }
         let node = self.table.node_mut(sender);
         node.data_received = Some(now.instant);
@@ -214,7 +217,7 @@ impl Bus {
             if key == self.table.me || key == sender || self.myself().primary == Some(key) {
                 continue;
             }
-            self.blacklist.add(now.instant, id, secs.min(FORGOTTEN_SECS_MAX));
+            self.blacklist.add(now.instant, id, secs.min(FORGOTTEN_SECS_MAX), Origin::Gossip);
             self.forget_node(key);
             self.save();
         }

@@ -1,7 +1,7 @@
 //! The nodes this node knows.
 //!
 //! Lives here: [`Node`], the [`Table`] that keeps nodes, slot owners and replica lists consistent with each other,
-//! and the [`Blacklist`] of forgotten nodes. What does not: any decision. Start at [`Table`].
+//! and the `Blacklist` of forgotten nodes. What does not: any decision. Start at [`Table`].
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -385,24 +385,38 @@ impl Table {
 /// Ids that gossip must not bring back for a while.
 #[derive(Debug, Default)]
 pub(super) struct Blacklist {
-    until: BTreeMap<NodeId, Instant>,
+    until: BTreeMap<NodeId, (Instant, Origin)>,
+}
+
+/// On whose word a node was forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// Another node's.
+    Gossip,
+    /// This node's operator's.
+    Operator,
 }
 
 impl Blacklist {
     /// Keeps an id out for `secs` seconds.
-    pub(super) fn add(&mut self, now: Instant, id: NodeId, secs: u64) {
-        self.until.retain(|_, until| *until > now);
+    pub(super) fn add(&mut self, now: Instant, id: NodeId, secs: u64, origin: Origin) {
+        self.until.retain(|_, (until, _)| *until > now);
         if self.until.len() >= BLACKLIST_MAX
-            && let Some(first) = self.until.iter().min_by_key(|(_, until)| **until).map(|(id, _)| *id)
+            && let Some(first) = self.until.iter().min_by_key(|(_, (until, _))| *until).map(|(id, _)| *id)
         {
             self.until.remove(&first);
         }
-        self.until.insert(id, now.plus_millis(secs.saturating_mul(1000)));
+        self.until.insert(id, (now.plus_millis(secs.saturating_mul(1000)), origin));
     }
 
     /// Whether an id is kept out.
     pub(super) fn has(&self, now: Instant, id: &NodeId) -> bool {
-        self.until.get(id).is_some_and(|until| *until > now)
+        self.until.get(id).is_some_and(|(until, _)| *until > now)
+    }
+
+    /// Whether an id is kept out on another node's word.
+    pub(super) fn has_by_gossip(&self, now: Instant, id: &NodeId) -> bool {
+        self.has(now, id) && self.until.get(id).is_some_and(|(_, origin)| *origin == Origin::Gossip)
     }
 
     pub(super) fn clear(&mut self) {

@@ -58,6 +58,17 @@ pub struct HostInfo {
     pub process_id: u32,
     /// Processor time used so far; the host renews it now and then.
     pub cpu: CpuTime,
+    /// Memory of process and machine; the host renews it now and then.
+    pub memory: HostMemory,
+}
+
+/// Memory as the operating system counts it; zero where the host cannot tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HostMemory {
+    /// Bytes of the process that are in memory.
+    pub resident_bytes: usize,
+    /// Bytes of memory the machine has.
+    pub system_bytes: usize,
 }
 
 /// Processor time of the process.
@@ -75,6 +86,7 @@ impl Node {
         assert!(matches!(self.life, Life::New), "a node begins once");
         self.last_now = now;
         self.started = now;
+        self.timing.configure(&self.engine.core().config);
         self.persistence = Persistence::new(now, &self.engine.core().config, self.process_id);
         if self.engine.core().config.cluster_enabled {
             let path = self.path_of(&self.engine.core().config.cluster_config_file);
@@ -171,38 +183,20 @@ impl Node {
     // --- listeners --------------------------------------------------------------------------------------------
 
     fn open_listeners(&mut self) {
-        let client = self.client_listen();
+        let client = client_listen(&self.engine.core().config);
         self.effects.push_back(Effect::Listen(Endpoint::Client, client));
         let mut left = 1;
         if self.bus.is_some() {
-            let bus = self.bus_listen();
+            let bus = bus_listen(&self.engine.core().config);
             self.effects.push_back(Effect::Listen(Endpoint::Bus, bus));
             left += 1;
         }
         self.life = Life::Listening { left };
     }
 
-    /// What the client port listens on, by the options.
-    pub(super) fn client_listen(&self) -> Listen {
-        let config = &self.engine.core().config;
-        let unix = Some(config.unixsocket.clone()).filter(|path| !path.is_empty());
-        Listen {
-            addresses: config.bind.0.clone(),
-            port: config.port,
-            backlog: config.tcp_backlog,
-            unix: unix.map(|path| (path, config.unixsocketperm)),
-            keepalive_secs: config.tcp_keepalive_secs,
-        }
-    }
-
-    fn bus_listen(&self) -> Listen {
-        let config = &self.engine.core().config;
-        let keepalive_secs = (config.cluster_node_timeout_ms / 1000 * 2) as u32;
-        Listen { port: bus_port(config), unix: None, keepalive_secs, ..self.client_listen() }
-    }
-
     /// The host listens, or cannot.
     pub(super) fn on_listening(&mut self, now: Now, endpoint: Endpoint, result: Result<(), String>) {
+        let Some(result) = self.reconfiguring_on_listening(now, endpoint, result) else { return };
         let config = &self.engine.core().config;
         let port = config.port;
         if let Err(text) = result {
@@ -243,6 +237,24 @@ impl Node {
         self.timers.wake_engine(now);
         self.follow_configured_primary(now);
     }
+}
+
+/// What the client port listens on.
+pub(super) fn client_listen(config: &slotmesh_engine::config::Config) -> Listen {
+    let unix = Some(config.unixsocket.clone()).filter(|path| !path.is_empty());
+    Listen {
+        addresses: config.bind.0.clone(),
+        port: config.port,
+        backlog: config.tcp_backlog,
+        unix: unix.map(|path| (path, config.unixsocketperm)),
+        keepalive_secs: config.tcp_keepalive_secs,
+    }
+}
+
+/// What the bus port listens on.
+pub(super) fn bus_listen(config: &slotmesh_engine::config::Config) -> Listen {
+    let keepalive_secs = (config.cluster_node_timeout_ms / 1000 * 2) as u32;
+    Listen { port: bus_port(config), unix: None, keepalive_secs, ..client_listen(config) }
 }
 
 /// The port of the cluster bus.

@@ -67,6 +67,8 @@ pub(crate) struct Client {
     /// Since when its output is over the soft limit.
     pub(crate) over_soft_limit: Option<Instant>,
     pub(crate) bytes_in: u64,
+    /// Bytes ever put into its buffer, as far as they are counted.
+    pub(crate) bytes_out: u64,
     pub(crate) commands: u64,
 }
 
@@ -84,8 +86,12 @@ pub(crate) enum Role {
 /// Why a client's requests wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Waiting {
+    /// The host's answer: a file, a listener, the end of the node.
+    Host,
     /// CLIENT PAUSE, or a failover in progress.
     Pause,
+    /// The time of other requests must be told first, so that the next one is measured alone.
+    Turn,
     /// WAIT; replication knows for what.
     Replicas,
     /// DEBUG SLEEP: the whole node is deaf for a while.
@@ -174,6 +180,11 @@ impl Conns {
         held.filter_map(|(_, conn)| conn.out.release(ticket).then_some(conn.id)).collect()
     }
 
+    /// Memory of the bytes that wait for bus links and for the primary.
+    pub(crate) fn link_bytes(&self) -> usize {
+        self.slots.iter().map(|(_, conn)| conn.out.allocated()).sum()
+    }
+
     /// All clients, by place.
     pub(crate) fn clients(&self) -> impl Iterator<Item = (ConnId, &Client)> {
         self.slots.iter().filter_map(|(_, conn)| match &conn.kind {
@@ -214,6 +225,7 @@ impl Client {
             last_command: None,
             over_soft_limit: None,
             bytes_in: 0,
+            bytes_out: 0,
             commands: 0,
         }
     }

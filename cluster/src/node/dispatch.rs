@@ -50,6 +50,7 @@ impl Node {
             }
         } else {
             self.show_monitors(now, conn, command, args);
+            self.note_run(now, conn, command, args);
             self.run_command(now, conn, session, command, args, key);
         }
         self.after_reply_mode(session);
@@ -88,6 +89,7 @@ impl Node {
         }
         self.in_transaction = true;
         for queued in &transaction.queue {
+            self.note_part(queued.resolved);
             self.run_command(now, conn, session, queued.resolved, queued.args.as_args(), None);
         }
         self.in_transaction = false;
@@ -232,7 +234,7 @@ impl Node {
         self.engine.session(session).transaction.as_ref().is_some_and(|transaction| transaction.writes)
     }
 
-    fn is_local(&self, conn: ConnId) -> bool {
+    pub(super) fn is_local(&self, conn: ConnId) -> bool {
         self.conns.client(conn).is_some_and(|client| match &client.peer {
             Peer::InProcess | Peer::Unix { .. } => true,
             Peer::Tcp { remote, .. } => remote.ip().is_loopback(),

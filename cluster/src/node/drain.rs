@@ -23,6 +23,7 @@ impl Node {
         self.flush_aof(now);
         while self.step_feeds(now) | self.step_persistence(now) {}
         self.flush_sessions(now);
+        self.sample_rates(now);
         self.resume_clients(now);
         self.plan_engine(now);
     }
@@ -70,6 +71,7 @@ impl Node {
 
     /// Flushes a client's buffer; closes the client if it asked to leave or does not read.
     fn settle_client(&mut self, now: Now, conn: ConnId) {
+        self.count_output(conn);
         let Some(client) = self.conns.client(conn) else { return };
         let session = client.session;
         if client.closing {
@@ -86,6 +88,18 @@ impl Node {
         }
         if self.engine.out_ref(session).visible() > 0 {
             self.effects.push_back(Effect::Flush(conn));
+        }
+    }
+
+    /// Counts what was put into a client's buffer since the last time.
+    pub(super) fn count_output(&mut self, conn: ConnId) {
+        let Some(client) = self.conns.client_mut(conn) else { return };
+        let total = self.engine.out_ref(client.session).position().bytes();
+        let new = total.saturating_sub(std::mem::replace(&mut client.bytes_out, total));
+        self.counters.writes += u64::from(new > 0);
+        match client.role {
+            Role::Replica => self.counters.replication_output_bytes += new,
+            Role::Monitor | Role::Normal => self.counters.net_output_bytes += new,
         }
     }
 

@@ -1,7 +1,11 @@
-//! INFO: one function per section, each a list of fields.
+//! INFO: one function per section, each a list of fields in the order of Redis 7.
+//!
+//! Fields about jemalloc (`allocator_*`), single threads (`used_cpu_*_main_thread`), the C compiler's atomics and the
+//! progress of a forked child are left out: nothing here corresponds to them.
 
 use std::fmt::Write as _;
 
+use slotmesh_engine::config::special::percentiles::percentile_text;
 use slotmesh_engine::keyspace::DbIndex;
 use slotmesh_engine::time::Now;
 use slotmesh_replication::link::LinkState;
@@ -79,6 +83,8 @@ fn server(node: &mut Node, now: Now, text: &mut String) {
         "arch_bits" => usize::BITS,
         "monotonic_clock" => "POSIX clock_gettime",
         "multiplexing_api" => node.host.multiplexing,
+        // What a server says that another compiler built.
+        "gcc_version" => "0.0.0",
         "process_id" => node.process_id,
         "process_supervised" => "no",
         "run_id" => String::from_utf8_lossy(&node.run_id),
@@ -122,34 +128,64 @@ fn clients(node: &mut Node, _: Now, text: &mut String) {
 }
 
 fn memory(node: &mut Node, _: Now, text: &mut String) {
-    let core = node.engine.core();
-    let dataset = core.keyspace.memory();
+    let dataset = node.engine.core().keyspace.memory();
+    let (mut normal, mut replicas) = (0, 0);
+    for (_, client) in node.conns.clients() {
+        let bytes = client.input.capacity() + node.engine.out_ref(client.session).allocated();
+        *(if client.role == Role::Replica { &mut replicas } else { &mut normal }) += bytes;
+    }
+    let links = node.conns.link_bytes();
     let backlog = node.replication.log.allocated();
-    let buffers: usize = node
-        .conns
-        .clients()
-        .map(|(_, client)| client.input.capacity() + node.engine.out_ref(client.session).allocated())
-        .sum();
-    let used = dataset.total() + backlog + buffers;
+    let used = dataset.total() + backlog + normal + replicas + links;
     node.memory_peak = node.memory_peak.max(used);
-    let core = node.engine.core();
+    let (resident, system) = (node.host.memory.resident_bytes, node.host.memory.system_bytes);
+    let percent = |part: usize, whole: usize| if whole > 0 { part as f64 * 100.0 / whole as f64 } else { 0.0 };
+    let config = &node.engine.core().config;
     fields!(text,
         "used_memory" => used,
         "used_memory_human" => human(used),
+        "used_memory_rss" => resident,
+        "used_memory_rss_human" => human(resident),
         "used_memory_peak" => node.memory_peak,
         "used_memory_peak_human" => human(node.memory_peak),
+        "used_memory_peak_perc" => format_args!("{:.2}%", percent(used, node.memory_peak)),
         "used_memory_overhead" => used - dataset.entries,
+        "used_memory_startup" => 0,
         "used_memory_dataset" => dataset.entries,
-        "maxmemory" => core.config.maxmemory,
-        "maxmemory_human" => human(core.config.maxmemory as usize),
-        "maxmemory_policy" => core.config.maxmemory_policy.word(),
-        "mem_not_counted_for_evict" => backlog,
-        "mem_total_replication_buffers" => backlog,
+        "used_memory_dataset_perc" => format_args!("{:.2}%", percent(dataset.entries, used)),
+        "total_system_memory" => system,
+        "total_system_memory_human" => human(system),
+        // There are no scripts and no functions.
+        "used_memory_lua" => 0,
+        "used_memory_vm_eval" => 0,
+        "used_memory_lua_human" => human(0),
+        "used_memory_scripts_eval" => 0,
+        "number_of_cached_scripts" => 0,
+        "number_of_functions" => 0,
+        "number_of_libraries" => 0,
+        "used_memory_vm_functions" => 0,
+        "used_memory_vm_total" => 0,
+        "used_memory_vm_total_human" => human(0),
+        "used_memory_functions" => 0,
+        "used_memory_scripts" => 0,
+        "used_memory_scripts_human" => human(0),
+        "maxmemory" => config.maxmemory,
+        "maxmemory_human" => human(config.maxmemory as usize),
+        "maxmemory_policy" => config.maxmemory_policy.word(),
+        "mem_fragmentation_ratio" => format_args!("{:.2}", percent(resident, used) / 100.0),
+        "mem_fragmentation_bytes" => resident as i64 - used as i64,
+        "mem_not_counted_for_evict" => backlog + replicas,
         "mem_replication_backlog" => backlog,
-        "mem_clients_normal" => buffers,
+        "mem_total_replication_buffers" => backlog + replicas,
+        "mem_clients_slaves" => replicas,
+        "mem_clients_normal" => normal,
+        "mem_cluster_links" => links,
+        // The file reads the backlog: it has no buffer of its own.
+        "mem_aof_buffer" => 0,
         "mem_allocator" => node.host.allocator,
         "active_defrag_running" => 0,
-        "lazyfree_pending_objects" => core.keyspace.memory().detached,
+        "lazyfree_pending_objects" => u8::from(dataset.detached > 0),
+        "lazyfreed_objects" => 0,
     );
 }
 
@@ -157,12 +193,16 @@ fn persistence(node: &mut Node, now: Now, text: &mut String) {
     let dirty = node.dirty(now);
     let save = node.persistence.saver.info(now);
     let aof = node.persistence.aof.as_ref().map(|aof| aof.info());
+    let rewrites = &node.persistence.rewrites;
     let status = |ok: bool| if ok { "ok" } else { "err" };
     fields!(text,
         "loading" => u8::from(node.engine.core().is_loading),
         "async_loading" => 0,
+        // Nothing is copied on write: there is no child process.
         "current_cow_peak" => 0,
         "current_cow_size" => 0,
+        "current_cow_size_age" => 0,
+        "current_fork_perc" => "0.00",
         "rdb_changes_since_last_save" => dirty,
         "rdb_bgsave_in_progress" => u8::from(save.in_progress),
         "rdb_last_save_time" => save.last_save_secs,
@@ -176,8 +216,16 @@ fn persistence(node: &mut Node, now: Now, text: &mut String) {
         "aof_enabled" => u8::from(aof.is_some_and(|aof| aof.enabled)),
         "aof_rewrite_in_progress" => u8::from(aof.is_some_and(|aof| aof.rewriting)),
         "aof_rewrite_scheduled" => u8::from(aof.is_some_and(|aof| aof.scheduled)),
+        "aof_last_rewrite_time_sec" => signed(rewrites.last_secs),
+        "aof_current_rewrite_time_sec" =>
+            signed(rewrites.began.map(|began| now.instant.millis_since(began) / 1000)),
         "aof_last_bgrewrite_status" => status(aof.is_none_or(|aof| aof.last_rewrite_ok)),
+        "aof_rewrites" => rewrites.begun,
+        "aof_rewrites_consecutive_failures" => rewrites.failures,
         "aof_last_write_status" => status(aof.is_none_or(|aof| aof.last_write_ok)),
+        "aof_last_cow_size" => 0,
+        "module_fork_in_progress" => 0,
+        "module_fork_last_cow_size" => 0,
     );
     if let Some(aof) = aof.filter(|aof| aof.enabled) {
         fields!(text,
@@ -190,23 +238,37 @@ fn persistence(node: &mut Node, now: Now, text: &mut String) {
     }
 }
 
-fn stats(node: &mut Node, _: Now, text: &mut String) {
+fn stats(node: &mut Node, now: Now, text: &mut String) {
+    use slotmesh_engine::pubsub::Kind;
+    let rates = node.rates_now(now);
     let counters = &node.counters;
     let syncs = node.replication.feeds.counts();
     let core = node.engine.core();
     let stats = &core.stats;
-    use slotmesh_engine::pubsub::Kind;
     fields!(text,
         "total_connections_received" => counters.connections_received,
         "total_commands_processed" => stats.commands,
+        "instantaneous_ops_per_sec" => rates.commands as u64,
         "total_net_input_bytes" => counters.net_input_bytes,
         "total_net_output_bytes" => counters.net_output_bytes,
+        "total_net_repl_input_bytes" => counters.replication_input_bytes,
+        "total_net_repl_output_bytes" => counters.replication_output_bytes,
+        "instantaneous_input_kbps" => format_args!("{:.2}", rates.input_bytes / 1024.0),
+        "instantaneous_output_kbps" => format_args!("{:.2}", rates.output_bytes / 1024.0),
+        "instantaneous_input_repl_kbps" => format_args!("{:.2}", rates.replication_input_bytes / 1024.0),
+        "instantaneous_output_repl_kbps" => format_args!("{:.2}", rates.replication_output_bytes / 1024.0),
         "rejected_connections" => counters.rejected_connections,
         "sync_full" => syncs.full,
         "sync_partial_ok" => syncs.partial,
         "sync_partial_err" => syncs.refused,
         "expired_keys" => stats.expired_keys,
+        // A key is removed when it is due, not when a sample meets it.
+        "expired_stale_perc" => "0.00",
+        "expired_time_cap_reached_count" => 0,
         "evicted_keys" => stats.evicted_keys,
+        "evicted_clients" => 0,
+        "total_eviction_exceeded_time" => 0,
+        "current_eviction_exceeded_time" => 0,
         "keyspace_hits" => stats.keyspace_hits,
         "keyspace_misses" => stats.keyspace_misses,
         "pubsub_channels" => core.pubsub.names(Kind::Channel),
@@ -214,9 +276,28 @@ fn stats(node: &mut Node, _: Now, text: &mut String) {
         "pubsubshard_channels" => core.pubsub.names(Kind::Shard),
         "latest_fork_usec" => 0,
         "total_forks" => 0,
+        "migrate_cached_sockets" => 0,
+        "slave_expires_tracked_keys" => 0,
+        "active_defrag_hits" => 0,
+        "active_defrag_misses" => 0,
+        "active_defrag_key_hits" => 0,
+        "active_defrag_key_misses" => 0,
+        "total_active_defrag_time" => 0,
+        "current_active_defrag_time" => 0,
+        "tracking_total_keys" => 0,
+        "tracking_total_items" => 0,
+        "tracking_total_prefixes" => 0,
+        "unexpected_error_replies" => 0,
         "total_error_replies" => stats.error_replies,
+        "dump_payload_sanitizations" => 0,
+        "total_reads_processed" => counters.reads,
+        "total_writes_processed" => counters.writes,
+        "io_threaded_reads_processed" => 0,
+        "io_threaded_writes_processed" => 0,
         "client_query_buffer_limit_disconnections" => counters.query_limit_disconnections,
         "client_output_buffer_limit_disconnections" => counters.output_limit_disconnections,
+        "reply_buffer_shrinks" => 0,
+        "reply_buffer_expands" => 0,
     );
 }
 
@@ -296,6 +377,7 @@ fn cpu(node: &mut Node, _: Now, text: &mut String) {
     for (name, micros) in [("used_cpu_sys", usage.system_micros), ("used_cpu_user", usage.user_micros)] {
         let _ = write!(text, "{name}:{}.{:06}\r\n", micros / 1_000_000, micros % 1_000_000);
     }
+    fields!(text, "used_cpu_sys_children" => "0.000000", "used_cpu_user_children" => "0.000000");
 }
 
 fn modules(_: &mut Node, _: Now, _: &mut String) {}
@@ -307,11 +389,12 @@ fn commandstats(node: &mut Node, _: Now, text: &mut String) {
         if stats.calls + stats.rejected + stats.failed == 0 {
             continue;
         }
-        let per_call = if stats.calls > 0 { stats.micros as f64 / stats.calls as f64 } else { 0.0 };
+        let micros = stats.nanos / 1000;
+        let per_call = if stats.calls > 0 { micros as f64 / stats.calls as f64 } else { 0.0 };
         let _ = write!(
             text,
             "cmdstat_{}:calls={},usec={},usec_per_call={per_call:.2},rejected_calls={},failed_calls={}\r\n",
-            command.full_name, stats.calls, stats.micros, stats.rejected, stats.failed
+            command.full_name, stats.calls, micros, stats.rejected, stats.failed
         );
     }
 }
@@ -322,7 +405,20 @@ fn errorstats(node: &mut Node, _: Now, text: &mut String) {
     }
 }
 
-fn latencystats(_: &mut Node, _: Now, _: &mut String) {}
+fn latencystats(node: &mut Node, _: Now, text: &mut String) {
+    let core = node.engine.core();
+    let percentiles = &core.config.latency_tracking_info_percentiles.0;
+    if !core.config.latency_tracking || percentiles.is_empty() {
+        return;
+    }
+    for (id, command) in core.registry.iter() {
+        let Some(histogram) = node.timing.histogram(id) else { continue };
+        let value = |percent: f64| histogram.percentile(percent) as f64 / 1000.0;
+        let list = percentiles.iter().map(|&percent| format!("p{}={:.3}", percentile_text(percent), value(percent)));
+        let list = list.collect::<Vec<_>>().join(",");
+        field(text, &format!("latency_percentiles_usec_{}:{list}", command.full_name));
+    }
+}
 
 fn cluster(node: &mut Node, _: Now, text: &mut String) {
     fields!(text, "cluster_enabled" => u8::from(node.bus.is_some()));

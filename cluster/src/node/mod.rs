@@ -19,19 +19,26 @@ mod monitor;
 mod pause;
 mod persistence;
 mod primary_link;
+mod rates;
+mod reconfigure;
 mod recovery;
 mod replicas;
 mod shutdown;
 mod slot_gate;
 mod snapshot;
 mod state;
+#[cfg(test)]
+mod tests;
 mod timers;
+mod timing;
+mod waiting;
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use slotmesh_engine::Engine;
-use slotmesh_engine::command::DataFn;
 use slotmesh_engine::command::spec::Spec;
+use slotmesh_engine::command::{CommandId, DataFn};
 use slotmesh_engine::config::Config;
 use slotmesh_engine::config::choices::LogLevel as ConfiguredLevel;
 use slotmesh_engine::load::LoadInfo;
@@ -46,16 +53,19 @@ use slotmesh_replication::persist::job::SnapshotJob;
 use crate::bus::Bus;
 use crate::machine::{ConnId, Effect, Endpoint, Input, LogLevel, LogLine, Machine, Peer, Reset, Signal, Timer};
 use boot::Life;
-pub use boot::{CpuTime, HostInfo};
+pub use boot::{CpuTime, HostInfo, HostMemory};
 use command::NodeFn;
 use conns::{Conns, Kind};
 use intake::Batch;
 use pause::Pauses;
 use persistence::Persistence;
 use primary_link::Following;
+use rates::Rates;
+use reconfigure::Reconfiguring;
 use replicas::Replication;
 use shutdown::Ending;
 use timers::Timers;
+use timing::Timing;
 
 /// A server node: what `redis-server` is, as a function of bytes and time.
 ///
@@ -74,6 +84,8 @@ pub struct Node {
     /// Whether the next drain looks for a walk to begin.
     walk_wanted: bool,
     following: Following,
+    /// Changes of the configuration that wait for the host.
+    reconfiguring: Reconfiguring,
     /// An end in progress.
     ending: Option<Ending>,
     timers: Timers,
@@ -105,6 +117,10 @@ pub struct Node {
     /// EXEC is running its queue: nothing blocks.
     in_transaction: bool,
     counters: Counters,
+    rates: Rates,
+    timing: Timing,
+    /// The commands of [`timing::PLAIN_SETS`].
+    plain_sets: [Option<CommandId>; 3],
 }
 
 /// A place in the history of a dataset.
@@ -125,6 +141,12 @@ struct Counters {
     rejected_connections: u64,
     net_input_bytes: u64,
     net_output_bytes: u64,
+    replication_input_bytes: u64,
+    replication_output_bytes: u64,
+    /// Arrivals of bytes from clients.
+    reads: u64,
+    /// Times a client's bytes were handed to the host.
+    writes: u64,
     output_limit_disconnections: u64,
     query_limit_disconnections: u64,
 }
@@ -148,6 +170,7 @@ impl Node {
         let mut rng = Rng::new(seed ^ NODE_STREAM).fork();
         let functions = command::register(engine.registry_mut());
         let run_id = rng.hex_id();
+        let plain_sets = timing::PLAIN_SETS.map(|name| engine.registry().find(name));
         let config = engine.core().config.clone();
         let replication = Replication::new(Now::default(), &config, &mut rng);
         Self {
@@ -159,6 +182,7 @@ impl Node {
             job: None,
             walk_wanted: false,
             following: Following::default(),
+            reconfiguring: Reconfiguring::default(),
             ending: None,
             timers: Timers::default(),
             host: HostInfo::default(),
@@ -180,6 +204,9 @@ impl Node {
             monitors: 0,
             in_transaction: false,
             counters: Counters::default(),
+            rates: Rates::default(),
+            timing: Timing::default(),
+            plain_sets,
         }
     }
 
@@ -192,6 +219,11 @@ impl Node {
     /// Renews the processor time that INFO shows.
     pub fn set_cpu_time(&mut self, cpu: CpuTime) {
         self.host.cpu = cpu;
+    }
+
+    /// Renews the memory that INFO shows.
+    pub fn set_memory(&mut self, memory: HostMemory) {
+        self.host.memory = memory;
     }
 
     /// The engine, to look at.
@@ -250,11 +282,18 @@ impl Node {
     }
 
     fn on_received(&mut self, now: Now, conn: ConnId, bytes: &[u8]) {
-        self.counters.net_input_bytes += bytes.len() as u64;
+        let len = bytes.len() as u64;
         match self.conns.get(conn).map(|conn| &conn.kind) {
-            Some(Kind::Client(_)) => self.read_client(now, conn, bytes),
+            Some(Kind::Client(_)) => {
+                self.counters.net_input_bytes += len;
+                self.counters.reads += 1;
+                self.read_client(now, conn, bytes);
+            }
             Some(&Kind::Link(link)) => self.read_link(now, link, bytes),
-            Some(Kind::Primary) => self.read_primary(now, bytes),
+            Some(Kind::Primary) => {
+                self.counters.replication_input_bytes += len;
+                self.read_primary(now, bytes);
+            }
             None => {}
         }
     }
@@ -321,6 +360,15 @@ impl Machine for Node {
 
     fn deadline(&self) -> Option<(Instant, Timer)> {
         self.next_timer()
+    }
+
+    fn wants_took(&self) -> bool {
+        self.timing.wants_took()
+    }
+
+    fn took(&mut self, now: Now, took: Duration) {
+        self.last_now = now;
+        self.on_took(now, took);
     }
 
     fn state_hash(&self) -> u64 {

@@ -33,8 +33,36 @@ pub(super) struct Persistence {
     next_cron: Instant,
     /// Changes to the dataset that the saver has been told of.
     changes_told: u64,
+    /// What became of rewrites of the append only file.
+    pub(super) rewrites: Rewrites,
     /// Clients in SAVE.
     pub(super) save_waiters: Vec<ConnId>,
+}
+
+/// Rewrites of the append only file, for INFO.
+#[derive(Debug, Default)]
+pub(super) struct Rewrites {
+    /// When the running one began.
+    pub(super) began: Option<Instant>,
+    pub(super) begun: u64,
+    /// Those in a row that failed last.
+    pub(super) failures: u64,
+    /// Whole seconds the last one took.
+    pub(super) last_secs: Option<u64>,
+}
+
+impl Rewrites {
+    fn begin(&mut self, now: Now) {
+        self.began = Some(now.instant);
+        self.begun += 1;
+    }
+
+    fn end(&mut self, now: Now, done: bool) {
+        if let Some(began) = self.began.take() {
+            self.last_secs = Some(now.instant.millis_since(began) / 1000);
+        }
+        self.failures = if done { 0 } else { self.failures + 1 };
+    }
 }
 
 /// nodes.conf on its way to disk: one replacement at a time, the newest state next.
@@ -67,6 +95,7 @@ impl Persistence {
             cluster_config: ClusterConfig::default(),
             next_cron: now.instant,
             changes_told: 0,
+            rewrites: Rewrites::default(),
             save_waiters: Vec::new(),
         }
     }
@@ -77,11 +106,6 @@ impl Persistence {
         let newest = wanted.or(running.as_ref().map(|saving| saving.what))?;
         let older = running.as_ref().map(|saving| saving.what);
         [Some(newest), older].into_iter().flatten().find(|what| what.sync).map(|what| what.ticket)
-    }
-
-    /// Forgets a connection that is gone.
-    pub(super) fn forget(&mut self, conn: ConnId) {
-        self.save_waiters.retain(|&waiter| waiter != conn);
     }
 }
 
@@ -133,7 +157,10 @@ impl Node {
 
     /// Hands an answer of the disk to whoever asked.
     pub(super) fn on_disk(&mut self, now: Now, ticket: Ticket, result: DiskResult) {
-        if self.boot_on_disk(now, ticket, &result) || self.cluster_config_on_disk(ticket, &result) {
+        if self.boot_on_disk(now, ticket, &result)
+            || self.cluster_config_on_disk(ticket, &result)
+            || self.reconfiguring_on_disk(now, ticket, &result)
+        {
             return;
         }
         let Self { job, persistence, replication, tickets, .. } = self;
@@ -178,7 +205,10 @@ impl Node {
                 aof::Output::Durable(ticket) => self.release_replies(ticket),
                 aof::Output::Exit => self.exit(1),
                 aof::Output::Note(note) => self.note(note),
-                aof::Output::Rewritten(complete) => self.first_base_done(now, complete),
+                aof::Output::Rewritten(complete) => {
+                    self.persistence.rewrites.end(now, complete);
+                    self.first_base_done(now, complete);
+                }
             }
             return true;
         }
@@ -265,15 +295,7 @@ impl Node {
 
     fn answer_save_waiters(&mut self, saved: bool) {
         for conn in std::mem::take(&mut self.persistence.save_waiters) {
-            let Some(client) = self.conns.client_mut(conn) else { continue };
-            client.waiting = None;
-            let session = client.session;
-            if saved {
-                self.engine.reply(session).ok();
-            } else {
-                self.engine.reply_error(session, &ReplyError::Fixed("ERR"));
-            }
-            self.resumed.push(conn);
+            self.answer(conn, if saved { Ok(()) } else { Err(ReplyError::Fixed("ERR")) });
         }
     }
 
@@ -310,6 +332,7 @@ impl Node {
         self.step_changes();
         let Self { persistence, replication, tickets, .. } = self;
         let Some(aof) = &mut persistence.aof else { return false };
+        persistence.rewrites.begin(now);
         let temp = aof.begin_rewrite(&mut replication.log, tickets);
         self.engine.changes().forget_db();
         self.follow_readers();

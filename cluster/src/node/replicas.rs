@@ -101,6 +101,7 @@ impl Node {
         self.replication.feeds.fill(now, Self::peer_id(conn), &mut self.replication.log, out, &mut self.tickets);
         if out.len() > before {
             self.effects.push_back(Effect::Flush(conn));
+            self.count_output(conn);
         }
     }
 

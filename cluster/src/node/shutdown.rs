@@ -34,8 +34,8 @@ pub(super) enum SaveOrder {
 #[derive(Debug)]
 pub(super) struct Ending {
     manner: Manner,
-    /// The client that asked, to be told when it fails.
-    client: Option<ConnId>,
+    /// The clients that asked, to be told when it fails.
+    clients: Vec<ConnId>,
     stage: Stage,
 }
 
@@ -45,7 +45,9 @@ enum Stage {
     Replicas(Instant),
     /// The append only file is being synced.
     Aof,
-    /// The dump file is being written.
+    /// A dump that was complete before gets its lasting name; the last one begins behind it.
+    OlderDump,
+    /// The last dump is being written.
     Dump,
 }
 
@@ -81,9 +83,11 @@ impl Node {
 
     /// Begins to end.
     pub(super) fn begin_shutdown(&mut self, now: Now, manner: Manner, client: Option<ConnId>) {
-        if self.ending.is_some() {
+        if let Some(ending) = &mut self.ending {
+            ending.clients.extend(client);
             return;
         }
+        let clients = client.into_iter().collect();
         self.log_warning("User requested shutdown...");
         self.step_changes();
         let grace_secs = u64::from(self.engine.core().config.shutdown_timeout_secs);
@@ -94,9 +98,9 @@ impl Node {
             self.pause.begin_by_shutdown(until);
             self.replication.log.append_getack();
             self.replication.feeds.log_grew(&self.replication.log);
-            self.ending = Some(Ending { manner, client, stage: Stage::Replicas(until) });
+            self.ending = Some(Ending { manner, clients, stage: Stage::Replicas(until) });
         } else {
-            self.ending = Some(Ending { manner, client, stage: Stage::Aof });
+            self.ending = Some(Ending { manner, clients, stage: Stage::Aof });
             self.end_aof(now);
         }
     }
@@ -106,18 +110,18 @@ impl Node {
     /// # Errors
     /// When none is in progress.
     pub(super) fn abort_shutdown(&mut self, now: Now) -> Result<(), ReplyError> {
-        if self.ending.take().is_none() {
+        let Some(ending) = self.ending.take() else {
             return Err(ReplyError::Fixed("ERR No shutdown in progress."));
-        }
-        self.pause.end_by_shutdown();
-        self.resume_paused(now);
+        };
+        self.log_notice("Shutdown manually aborted.");
+        self.go_on_after(now, ending);
         Ok(())
     }
 
     pub(super) fn shutdown_deadline(&self) -> Option<Instant> {
         match self.ending.as_ref()?.stage {
             Stage::Replicas(until) => Some(until),
-            Stage::Aof | Stage::Dump => None,
+            Stage::Aof | Stage::OlderDump | Stage::Dump => None,
         }
     }
 
@@ -162,7 +166,7 @@ impl Node {
     }
 
     fn end_dump(&mut self, now: Now) {
-        let Some(ending) = &mut self.ending else { return };
+        let Some(ending) = &self.ending else { return };
         let wanted = match ending.manner.save {
             SaveOrder::AsConfigured => !self.engine.core().config.save.points().is_empty(),
             SaveOrder::No => false,
@@ -171,20 +175,40 @@ impl Node {
         if !wanted {
             return self.goodbye();
         }
-        ending.stage = Stage::Dump;
         if self.job.is_some() {
             self.log_warning("There is a child saving an .rdb. Killing it!");
             self.cancel_snapshots(now);
         }
+        if self.persistence.saver.info(now).in_progress {
+            return self.enter_stage(Stage::OlderDump);
+        }
+        self.begin_last_dump(now);
+    }
+
+    fn begin_last_dump(&mut self, now: Now) {
+        self.enter_stage(Stage::Dump);
         self.log_notice("Saving the final RDB snapshot before exiting.");
-        self.save_now(now);
+        if !self.save_now(now) {
+            self.last_dump_done(now, false);
+        }
+    }
+
+    fn enter_stage(&mut self, stage: Stage) {
+        if let Some(ending) = &mut self.ending {
+            ending.stage = stage;
+        }
     }
 
     /// The last dump is on disk, or could not be written. Returns whether an end waited for it.
     pub(super) fn last_dump_done(&mut self, now: Now, saved: bool) -> bool {
         let Some(ending) = &self.ending else { return false };
-        if ending.stage != Stage::Dump {
-            return false;
+        match ending.stage {
+            Stage::Aof | Stage::Replicas(_) => return false,
+            Stage::Dump => {}
+            Stage::OlderDump => {
+                self.begin_last_dump(now);
+                return true;
+            }
         }
         if !saved && !ending.manner.force {
             self.fail_shutdown(now, "Error trying to save the DB, can't exit.");
@@ -197,11 +221,15 @@ impl Node {
     fn fail_shutdown(&mut self, now: Now, why: &str) {
         self.log_warning(why);
         let Some(ending) = self.ending.take() else { return };
+        self.go_on_after(now, ending);
+    }
+
+    /// The node goes on; those who asked for its end are told.
+    fn go_on_after(&mut self, now: Now, ending: Ending) {
         self.pause.end_by_shutdown();
         self.resume_paused(now);
-        if let Some(client) = ending.client.and_then(|conn| self.conns.client(conn)) {
-            let session = client.session;
-            self.engine.reply_error(session, &ReplyError::Fixed("ERR Errors trying to SHUTDOWN. Check logs."));
+        for conn in ending.clients {
+            self.answer(conn, Err(ReplyError::Fixed("ERR Errors trying to SHUTDOWN. Check logs.")));
         }
     }
 

@@ -123,13 +123,25 @@ fn set_expiry(ctx: &mut Ctx<'_>, args: Args<'_>, command: &str, unit: Unit, base
         }
         Outcome::Set => {
             ctx.changed(key);
-            ctx.rewrite(&[b"PEXPIREAT", key, itoa::Buffer::new().format(at.0).as_bytes()]);
+            repeat(ctx, args, at);
             ctx.notify(KeyspaceEvents::GENERIC, "expire", key);
         }
         Outcome::Untouched => {}
     }
     ctx.reply.int(i64::from(outcome != Outcome::Untouched));
     Ok(())
+}
+
+/// A time to live means another time wherever it is repeated; a point in time does not. Conditions stay.
+fn repeat(ctx: &mut Ctx<'_>, args: Args<'_>, at: UnixMillis) {
+    let mut digits = itoa::Buffer::new();
+    let words: [&[u8]; 3] = [b"PEXPIREAT", &args[1], digits.format(at.0).as_bytes()];
+    if args.len() == words.len() {
+        ctx.rewrite(&words);
+    } else {
+        let words: Vec<&[u8]> = words.into_iter().chain(args.from(3).iter()).collect();
+        ctx.rewrite(&words);
+    }
 }
 
 fn persist(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {

@@ -7,7 +7,7 @@ use super::dump::{dump, restore};
 use super::keys::{Access, INSPECT_ONE, KeySpec, NO_KEYS, OVERWRITE_ONE, READ_ONE};
 use super::object;
 use super::scan::{keys, randomkey, scan};
-use super::spec::{ASKING, Categories, DENY_OOM, FAST, READ, Spec, WRITE, container, data};
+use super::spec::{ASKING, Categories, DENY_OOM, FAST, Group, READ, Spec, WRITE, container, data};
 use super::words::database;
 use super::{Ctx, DataFn};
 use crate::config::special::keyspace_events::KeyspaceEvents;
@@ -31,7 +31,8 @@ pub(super) const ROWS: &[Spec<DataFn>] = &[
     data("RENAMENX", 3, WRITE.and(FAST), RENAMENX_KEYS, renamenx),
     data("RESTORE", -4, WRITE.and(DENY_OOM), OVERWRITE_ONE, restore as DataFn).acl(Categories::DANGEROUS),
     data("RESTORE-ASKING", -4, WRITE.and(DENY_OOM).and(ASKING), OVERWRITE_ONE, restore as DataFn)
-        .acl(Categories::DANGEROUS),
+        .acl(Categories::KEYSPACE.and(Categories::DANGEROUS))
+        .group(Group::Server),
     data("SCAN", -2, READ, NO_KEYS, scan as DataFn).tips(&["nondeterministic_output", "request_policy:special"]),
     data("TOUCH", -2, READ.and(FAST), INSPECT_EVERY, touch as DataFn).tips(ADD_UP),
     data("TYPE", 2, READ.and(FAST), INSPECT_ONE, type_of),

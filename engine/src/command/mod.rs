@@ -5,6 +5,7 @@
 //! [`string`]. Commands about the node (CLUSTER, REPLICAOF, CONFIG, CLIENT LIST) live in the cluster crate.
 
 pub mod ctx;
+pub mod docs;
 pub mod help;
 pub mod keys;
 pub mod registry;
@@ -15,6 +16,7 @@ mod connection;
 mod dump;
 mod expire;
 mod generic;
+mod introspect;
 mod memory;
 mod object;
 mod pubsub;
@@ -29,6 +31,8 @@ mod transaction;
 pub use ctx::Ctx;
 pub use registry::{Command, CommandId, Registry, Resolved};
 
+pub(crate) use dump::rdb_value;
+pub(crate) use object::encoding_name;
 pub(crate) use pubsub::allowed_while_subscribed;
 
 use crate::error::ReplyError;
@@ -50,7 +54,6 @@ pub enum Action {
 }
 
 /// A subcommand exists but not with these words.
-/// What to reply to it.
 pub fn unknown_form(container: &str, word: &[u8]) -> ReplyError {
     let text = [
         b"ERR unknown subcommand or wrong number of arguments for '",
@@ -77,4 +80,10 @@ pub(crate) fn register(registry: &mut Registry) {
         registry.add_data(group, rows);
     }
     registry.add_exec(&transaction::EXEC);
+    for docs in docs::TABLES {
+        registry.add_docs(docs);
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,11 @@
 //! Rows of the engine and rows of whoever hosts it (a node, a custom server) stand side by side; each entry says who
 //! runs it. Lookups are case-insensitive and allocate nothing.
 
+use std::collections::BTreeMap;
+
 use hashbrown::HashTable;
 
+use super::docs::Doc;
 use super::keys::KeySpec;
 use super::spec::{Categories, Flags, Group, MOVABLE_KEYS, Spec, arity_allows};
 use super::{Action, DataFn};
@@ -67,6 +70,7 @@ pub struct Resolved {
 pub struct Registry {
     commands: Vec<Command>,
     by_name: HashTable<CommandId>,
+    docs: BTreeMap<&'static str, &'static Doc>,
 }
 
 impl Registry {
@@ -81,10 +85,28 @@ impl Registry {
     /// Adds rows that the host runs. The engine answers their lookup with [`Action::Host`] and `first` plus the
     /// row's place, counted through the rows and their subcommands in order.
     ///
+    /// A container that exists already gets the row's subcommands in addition: the engine has the data's share of
+    /// MEMORY, the host adds the process's.
+    ///
     /// # Panics
     /// When a name is taken.
     pub fn add_host<F: Copy>(&mut self, group: Group, rows: &'static [Spec<F>], mut keep: impl FnMut(F) -> u16) {
         self.add(group, rows, |_, handler| Action::Host(keep(handler)));
+    }
+
+    /// Adds documentation for COMMAND DOCS, of rows registered before or after.
+    ///
+    /// # Panics
+    /// When a name is documented already.
+    pub fn add_docs(&mut self, docs: &'static [Doc]) {
+        for doc in docs {
+            assert!(self.docs.insert(doc.name, doc).is_none(), "command {} is documented twice", doc.name);
+        }
+    }
+
+    /// The documentation of a command.
+    pub fn doc(&self, id: CommandId) -> Option<&'static Doc> {
+        self.docs.get(&*self.get(id).full_name).copied()
     }
 
     /// Adds the one command that whoever drives the session must run.
@@ -94,11 +116,22 @@ impl Registry {
 
     fn add<F: Copy>(&mut self, group: Group, rows: &'static [Spec<F>], mut action: impl FnMut(&Spec<F>, F) -> Action) {
         for row in rows {
-            let id = self.push(group, row, None, row.handler.map(|handler| action(row, handler)));
-            assert!(self.find(row.name.as_bytes()).is_none(), "command {} has two rows", row.name);
-            let hash = hash_name(row.name.as_bytes());
-            self.by_name.insert_unique(hash, id, |&id| hash_name(self.commands[id.index()].name.as_bytes()));
+            let id = match self.find(row.name.as_bytes()) {
+                Some(id) => {
+                    let extends = row.handler.is_none() && !self.get(id).subcommands.is_empty();
+                    assert!(extends, "command {} has two rows", row.name);
+                    id
+                }
+                None => {
+                    let id = self.push(group, row, None, row.handler.map(|handler| action(row, handler)));
+                    let hash = hash_name(row.name.as_bytes());
+                    self.by_name.insert_unique(hash, id, |&id| hash_name(self.commands[id.index()].name.as_bytes()));
+                    id
+                }
+            };
             for sub in row.subcommands {
+                let taken = self.find_sub(id, sub.name.as_bytes()).is_some();
+                assert!(!taken, "command {} {} has two rows", row.name, sub.name);
                 let sub_id = self.push(group, sub, Some(id), sub.handler.map(|handler| action(sub, handler)));
                 self.commands[id.index()].subcommands.push(sub_id);
             }
@@ -119,7 +152,11 @@ impl Registry {
             flags: if movable(row.keys) { row.flags | MOVABLE_KEYS } else { row.flags },
             keys: row.keys,
             group,
-            categories: Categories::of(row.flags, group, row.acl),
+            // What only groups others does nothing by itself.
+            categories: match row.handler {
+                Some(_) => Categories::of(row.flags, group, row.acl),
+                None => row.acl.and(Categories::SLOW),
+            },
             tips: row.tips,
             action,
             subcommands: Vec::new(),
@@ -139,6 +176,28 @@ impl Registry {
     pub fn find_sub(&self, container: CommandId, name: &[u8]) -> Option<CommandId> {
         let subs = &self.commands[container.index()].subcommands;
         subs.iter().copied().find(|id| self.commands[id.index()].name.as_bytes().eq_ignore_ascii_case(name))
+    }
+
+    /// The command or subcommand that a full name as `config|get` stands for.
+    pub fn find_full(&self, name: &[u8]) -> Option<CommandId> {
+        let mut words = name.splitn(2, |&byte| byte == b'|');
+        let id = self.find(words.next()?)?;
+        words.next().map_or(Some(id), |sub| self.find_sub(id, sub))
+    }
+
+    /// The command or subcommand that a request names, whatever its number of words.
+    pub fn find_request(&self, request: Args<'_>) -> Option<CommandId> {
+        let id = self.find(request.get(0)?)?;
+        match request.get(1) {
+            Some(word) if !self.get(id).subcommands.is_empty() => self.find_sub(id, word),
+            _ => Some(id),
+        }
+    }
+
+    /// The commands with a name of their own, in the order they were added; renamed ones are as they are called now.
+    pub fn top_level(&self) -> impl Iterator<Item = CommandId> + '_ {
+        let named = |id: CommandId| self.find(self.get(id).name.as_bytes()) == Some(id);
+        self.iter().filter(|(_, command)| command.parent.is_none()).map(|(id, _)| id).filter(move |&id| named(id))
     }
 
     /// A registered command.
@@ -241,7 +300,7 @@ fn unknown_command(args: Args<'_>) -> ReplyError {
     ReplyError::text(text)
 }
 
-fn unknown_subcommand(container: &str, word: &[u8]) -> ReplyError {
+pub(super) fn unknown_subcommand(container: &str, word: &[u8]) -> ReplyError {
     let word = cut(word, UNKNOWN_TEXT_BYTES_MAX);
     ReplyError::text([b"ERR unknown subcommand '", word, b"'. Try ", container.as_bytes(), b" HELP."].concat())
 }

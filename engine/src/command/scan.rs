@@ -79,6 +79,7 @@ pub(super) fn scan(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> 
             found.extend_from_slice(b"\r\n");
             count += 1;
         }
+        ctx.core.changes.separate();
     }
     ctx.reply.array(2);
     ctx.reply.bulk(itoa::Buffer::new().format(next).as_bytes());
@@ -114,6 +115,7 @@ pub(super) fn randomkey(ctx: &mut Ctx<'_>, _: Args<'_>) -> Result<(), ReplyError
             ctx.reply.bulk(&key);
             return Ok(());
         }
+        ctx.core.changes.separate();
     }
     ctx.reply.null();
     Ok(())

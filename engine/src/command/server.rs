@@ -7,11 +7,15 @@ use super::keys::NO_KEYS;
 use super::memory;
 use super::spec::{Categories, FAST, LOADING, READ, STALE, Spec, WRITE, container, data};
 use super::words::{checked_database, integer, integer32};
-use super::{Ctx, DataFn};
+use super::{Ctx, DataFn, introspect};
 use crate::error::ReplyError;
 use crate::resp::args::Args;
 
 pub(super) const ROWS: &[Spec<DataFn>] = &[
+    data("COMMAND", -1, LOADING.and(STALE), NO_KEYS, introspect::command as DataFn)
+        .tips(&["nondeterministic_output_order"])
+        .acl(Categories::CONNECTION)
+        .subcommands(introspect::ROWS),
     data("DBSIZE", 1, READ.and(FAST), NO_KEYS, dbsize as DataFn)
         .tips(&["request_policy:all_shards", "response_policy:agg_sum"])
         .acl(Categories::KEYSPACE),

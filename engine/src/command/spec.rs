@@ -115,7 +115,7 @@ impl Flags {
 
     /// The names of the properties that clients are shown, in Redis's order.
     pub fn names(self) -> impl Iterator<Item = &'static str> + Clone {
-        FLAG_NAMES.iter().filter(move |(flag, _)| self.has(*flag)).map(|(_, name)| *name)
+        FLAG_NAMES.iter().filter(move |(flag, _)| self.has(*flag) && !INTERNAL.has(*flag)).map(|(_, name)| *name)
     }
 }
 
@@ -188,6 +188,9 @@ flags! {
     /// Its keys cannot be told by first, last and step alone.
     MOVABLE_KEYS = 24, "movablekeys";
 }
+
+/// Properties that only the server itself looks at.
+const INTERNAL: Flags = MAY_REPLICATE.and(SENTINEL).and(ONLY_SENTINEL).and(TOUCHES_ARBITRARY_KEYS);
 
 /// A set of ACL categories beyond those that follow from flags and group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -347,14 +350,13 @@ impl Group {
             Self::Hash => Categories::HASH,
             Self::HyperLogLog => Categories::HYPERLOGLOG,
             Self::List => Categories::LIST,
-            Self::PubSub => Categories::PUBSUB,
             Self::Scripting => Categories::SCRIPTING,
             Self::Set => Categories::SET,
             Self::SortedSet => Categories::SORTED_SET,
             Self::Stream => Categories::STREAM,
             Self::String => Categories::STRING,
             Self::Transactions => Categories::TRANSACTION,
-            Self::Cluster | Self::Sentinel | Self::Server => Categories::NONE,
+            Self::Cluster | Self::PubSub | Self::Sentinel | Self::Server => Categories::NONE,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Strings: writing whole values, with and without expiry.
 
 use super::Ctx;
+use super::keys::Access;
 use super::string::{must_be_string, reply_string};
 use super::words::{integer, string_to_store};
 use crate::config::special::keyspace_events::KeyspaceEvents;
@@ -140,16 +141,21 @@ pub(super) fn set(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     store(ctx, key, value, expiry);
     let is_absolute = matches!(options.expiry, ExpiryOption::Time(Clock::PXAT, _));
     match expiry {
+        Expiry::At(at) if !is_absolute => repeat_with_expiry(ctx, key, value, at),
+        Expiry::At(_) | Expiry::Keep | Expiry::Never if options.get => repeat_without_get(ctx, args),
         // Typed as it is to be repeated.
-        Expiry::At(_) if is_absolute => {}
-        Expiry::At(at) => repeat_with_expiry(ctx, key, value, at),
-        Expiry::Keep | Expiry::Never if options.get => repeat_without_get(ctx, args),
-        Expiry::Keep | Expiry::Never => {}
+        Expiry::At(_) | Expiry::Keep | Expiry::Never => {}
     }
     if !options.get {
         ctx.reply.ok();
     }
     Ok(())
+}
+
+/// What a SET does with its key: it reads it only with GET.
+pub(super) fn access(args: Args<'_>) -> Access {
+    let reads = (3..args.len()).any(|index| args.is(index, "GET"));
+    if reads { Access::RW.and(Access::ACCESS).and(Access::UPDATE) } else { Access::OW.and(Access::UPDATE) }
 }
 
 /// Stores a value and tells listeners.

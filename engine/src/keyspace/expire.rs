@@ -303,8 +303,8 @@ const WORTHWHILE_SHARE: usize = 20;
 /// Buckets whose entries are loaded at the same time.
 const SWEEP_BUCKETS: u32 = 32;
 
-/// Keys one slice of active expiry should look at before other work has its turn: about 0.2 ms.
+/// Keys one slice of active expiry should look at before other work has its turn: about 0.15 ms.
 ///
 /// Redis takes 20 keys a loop and up to a quarter of the time (`ACTIVE_EXPIRE_CYCLE_KEYS_PER_LOOP`, `expire.c`);
-/// here one look finds all due keys of a group, so a slice is about one group.
+/// here one look finds all due keys of a group, so a slice is two or three groups.
 pub const EXPIRE_SLICE_KEYS_MAX: usize = 4096;

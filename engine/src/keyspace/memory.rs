@@ -117,5 +117,5 @@ fn free_slice(tables: &mut VecDeque<Detached>, entries_max: usize) {
     }
 }
 
-/// Entries one slice of clean-up should free before other work has its turn: about 0.2 ms.
-pub const MAINTAIN_ENTRIES_MAX: usize = 4096;
+/// Entries one slice of clean-up should free before other work has its turn: about 0.4 ms.
+pub const MAINTAIN_ENTRIES_MAX: usize = 2048;

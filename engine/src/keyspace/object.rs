@@ -12,7 +12,8 @@ pub enum NewValue<'a> {
     Int(i64),
     /// A value that lives outside the entry.
     Object(Object),
-    /// A string the keyspace may keep without a copy; short ones are copied into the entry all the same.
+    /// A string the keyspace may keep without a copy; short ones are copied into the entry all the same. A slice of
+    /// a larger buffer keeps all of that buffer alive, which no figure shows.
     Shared(Bytes),
     /// A string to copy.
     Str(&'a [u8]),

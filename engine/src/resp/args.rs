@@ -56,6 +56,11 @@ impl<'a> Args<'a> {
         Self { buffer: self.buffer, ranges: self.ranges.get(index..).unwrap_or_default() }
     }
 
+    /// The first `count` words, or all of them.
+    pub fn first(self, count: usize) -> Self {
+        Self { buffer: self.buffer, ranges: &self.ranges[..count.min(self.ranges.len())] }
+    }
+
     /// All words in order, the command name first.
     pub fn iter(self) -> impl ExactSizeIterator<Item = &'a [u8]> + DoubleEndedIterator + Clone {
         let buffer = self.buffer;

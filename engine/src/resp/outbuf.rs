@@ -18,6 +18,13 @@ pub struct Ticket(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Position(u64);
 
+impl Position {
+    /// Bytes put into the buffer before this position, since it was made.
+    pub const fn bytes(self) -> u64 {
+        self.0
+    }
+}
+
 /// An ordered queue of bytes on their way out.
 #[derive(Debug, Default)]
 pub struct OutBuf {

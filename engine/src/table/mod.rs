@@ -3,7 +3,7 @@
 //! The keyspace uses it, and so do values that outgrow their compact form. Growth, scanning, snapshots and slot
 //! counting all work on one group at a time, so no step grows with the number of items. An empty table allocates
 //! nothing, a small one has a single group and a directory of one cell. What does not live here: keys, hashing
-//! policy beyond [`hash`], expiry. Start at [`Table::find`] and [`Table::insert`]; [`family`] has the reason for
+//! policy beyond [`hash`], expiry. Start at [`Table::find`] and [`Table::insert`]; `family.rs` has the reason for
 //! the shape, [`scan`] the cursor.
 
 mod directory;

@@ -81,7 +81,7 @@ impl<T, S: Summary<T>> Table<T, S> {
 
     /// Continues a scan at `cursor` (0 begins one) and returns the cursor to continue with (0 ends it).
     ///
-    /// Visits about `count` items, fewer where the table is sparse, more to complete a row of [`ROW`] buckets. An
+    /// Visits about `count` items, fewer where the table is sparse, more to complete a row of buckets. An
     /// item that is in the table from the first call to the last is visited at least once; others may be, and any
     /// may be visited twice. Any number is a valid cursor.
     pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(&T)) -> u64 {
@@ -132,7 +132,7 @@ fn pack(walk: &Walk) -> Option<u64> {
 /// Buckets that are visited together.
 const ROW: u32 = 8;
 
-/// Cursor bits for the row in a group: 512 rows of 8 buckets.
+/// Cursor bits for the row in a group: up to 512 rows of 8 buckets, twice what a group has.
 const ROW_BITS: u32 = 9;
 
 /// Cursor bits for the position where the group begins.
@@ -147,7 +147,5 @@ const POSITION_BITS: u32 = 36;
 /// unchanged; each rebuild takes hundreds of insertions.
 const STAMP_MASK: u32 = (1 << (64 - POSITION_BITS - ROW_BITS)) - 1;
 
-/// Rows a scan looks at for each item asked for when most are empty.
-///
-/// Redis allows ten times the count in buckets (`SCAN` in `db.c` of 7.0, observed as short replies).
+/// Rows a scan looks at for each item asked for when most are empty: it may return fewer items, never hang.
 const SPARSE_ROWS_PER_COUNT: usize = 2;

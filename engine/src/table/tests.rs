@@ -61,7 +61,7 @@ fn no_group_outgrows_its_limit_even_in_one_slot() {
         }
 
         let stats = table.stats();
-        assert!(stats.group_items_max <= 3584, "{stats:?}");
+        assert!(stats.group_items_max <= 1792, "{stats:?}");
         assert!(stats.buckets < 60_000 * 2, "{stats:?}");
         assert_eq!(table.bytes(), stats.bytes);
     }

@@ -336,6 +336,8 @@ fn forgotten_nodes_are_forgotten_on_another_nodes_word() {
     assert_eq!(solo.owner(16000), None);
     assert!(solo.flags('a').is_some() && solo.flags('b').is_some());
     assert_eq!(solo.bus.forget(solo.now, id('c').as_bytes()), Ok(()));
+    solo.bus.forget(solo.now, id('d').as_bytes()).unwrap();
+    assert!(solo.bus.forget(solo.now, id('d').as_bytes()).is_err(), "as Redis 7.0: nobody told us");
 }
 
 #[test]

@@ -176,7 +176,7 @@ fn kill(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
 
 fn kill_filter<'a>(call: &Call<'a>) -> Result<Filter<'a>, ReplyError> {
     let args = call.args;
-    if args.len() % 2 != 0 {
+    if !args.len().is_multiple_of(2) {
         return Err(ReplyError::Syntax);
     }
     let mut filter = Filter { skip_me: true, ..Filter::default() };

@@ -99,7 +99,7 @@ fn slot_list(args: Args<'_>) -> Result<Vec<Slot>, ReplyError> {
 }
 
 fn slot_ranges(args: Args<'_>, name: &str) -> Result<Vec<Slot>, ReplyError> {
-    if args.len() % 2 != 0 {
+    if !args.len().is_multiple_of(2) {
         return Err(ReplyError::arity(name));
     }
     let mut slots = Vec::new();

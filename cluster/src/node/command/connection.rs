@@ -176,7 +176,9 @@ fn reset(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
         if client.role == Role::Replica {
             return Err(ReplyError::Fixed("ERR can only reset normal client connections"));
         }
-        client.role = Role::Normal;
+        if std::mem::replace(&mut client.role, Role::Normal) == Role::Monitor {
+            node.monitors -= 1;
+        }
     }
     node.engine.reset(call.session);
     node.engine.reply(call.session).simple("RESET");

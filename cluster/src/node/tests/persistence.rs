@@ -1,0 +1,97 @@
+//! SAVE, BGSAVE, BGREWRITEAOF, LASTSAVE.
+
+use super::Fixture;
+use super::disk::TestDisk;
+
+#[test]
+fn save_answers_when_the_file_has_its_name() {
+    let mut fixture = Fixture::new();
+    let (saver, other) = (fixture.client(), fixture.client());
+    fixture.hold_disk = true;
+
+    assert_eq!(fixture.call(saver, "SAVE"), "");
+    assert_eq!(fixture.call(other, "PING"), "+PONG|", "others go on");
+    assert_eq!(fixture.call(other, "SAVE"), "-ERR Background save already in progress|");
+    assert_eq!(fixture.call(other, "BGSAVE"), "-ERR Background save already in progress|");
+    assert!(!fixture.disk.files.contains_key("/data/dump.rdb"));
+    fixture.release_disk();
+
+    assert_eq!(fixture.heard(saver), "+OK|");
+    assert!(fixture.disk.files["/data/dump.rdb"].starts_with(b"REDIS"));
+}
+
+#[test]
+fn a_client_in_save_runs_its_later_commands_afterwards() {
+    let mut fixture = Fixture::new();
+    let client = fixture.client();
+
+    fixture.send_bytes(client, b"SAVE\r\nPING\r\n");
+
+    assert_eq!(fixture.heard(client), "+OK|+PONG|");
+}
+
+#[test]
+fn a_save_that_fails_says_so() {
+    let disk = TestDisk { full_for: Some(".rdb".to_owned()), ..TestDisk::default() };
+    let mut fixture = Fixture::started(|_| {}, disk);
+    let client = fixture.client();
+
+    assert_eq!(fixture.call(client, "SAVE"), "-ERR|");
+
+    assert!(fixture.logged("Write error saving DB on disk: No space left on device"));
+    assert!(fixture.call(client, "INFO persistence").contains("|rdb_last_bgsave_status:err|"));
+}
+
+#[test]
+fn bgsave_answers_at_once_and_lastsave_moves_when_it_is_done() {
+    let mut fixture = Fixture::new();
+    let client = fixture.client();
+    assert_eq!(fixture.call(client, "LASTSAVE"), ":1700000000|");
+    fixture.advance(5000);
+    fixture.hold_disk = true;
+
+    assert_eq!(fixture.call(client, "BGSAVE"), "+Background saving started|");
+    assert_eq!(fixture.call(client, "LASTSAVE"), ":1700000000|");
+    fixture.release_disk();
+
+    assert_eq!(fixture.call(client, "LASTSAVE"), ":1700000005|");
+    assert_eq!(fixture.call(client, "BGSAVE x"), "-ERR syntax error|");
+    assert_eq!(fixture.call(client, "BGSAVE SCHEDULE"), "+Background saving started|");
+}
+
+#[test]
+fn a_bgsave_behind_a_rewrite_is_refused_or_scheduled() {
+    let mut fixture = Fixture::new();
+    let client = fixture.client();
+    fixture.hold_disk = true;
+    assert_eq!(fixture.call(client, "BGREWRITEAOF"), "+Background append only file rewriting started|");
+
+    assert!(fixture.call(client, "BGSAVE").starts_with("-ERR Another child process is active (AOF?)"));
+    assert_eq!(fixture.call(client, "BGSAVE SCHEDULE"), "+Background saving scheduled|");
+    assert!(fixture.call(client, "BGREWRITEAOF").starts_with("-ERR Background append only file rewriting already"));
+    assert_eq!(fixture.call(client, "SAVE"), "");
+    fixture.release_disk();
+    fixture.advance(200);
+
+    assert_eq!(fixture.heard(client), "+OK|");
+    assert!(fixture.disk.files.contains_key("/data/dump.rdb"));
+    assert!(fixture.call(client, "INFO persistence").contains("|aof_rewrites:1|"));
+}
+
+#[test]
+fn in_a_transaction_files_begin_behind_it() {
+    let mut fixture = Fixture::new();
+    let client = fixture.client();
+    fixture.call(client, "MULTI");
+    assert_eq!(fixture.call(client, "SAVE"), "-ERR Command not allowed inside a transaction|");
+    fixture.call(client, "DISCARD");
+
+    for request in ["MULTI", "BGSAVE", "BGREWRITEAOF"] {
+        fixture.call(client, request);
+    }
+
+    let reply = fixture.call(client, "EXEC");
+    assert_eq!(reply, "*2|+Background saving scheduled|+Background append only file rewriting scheduled|");
+    fixture.advance(200);
+    assert!(fixture.disk.files.contains_key("/data/dump.rdb"));
+}

@@ -1,0 +1,151 @@
+//! INFO, MONITOR, SHUTDOWN.
+
+use super::Fixture;
+use super::disk::TestDisk;
+
+fn sections(text: &str) -> Vec<&str> {
+    text.split('|').filter_map(|line| line.strip_prefix("# ")).collect()
+}
+
+#[test]
+fn info_shows_the_default_sections_in_order() {
+    let mut fixture = Fixture::new();
+    let client = fixture.client();
+
+    let text = fixture.call(client, "INFO");
+
+    let expected = [
+        "Server",
+        "Clients",
+        "Memory",
+        "Persistence",
+        "Stats",
+        "Replication",
+        "CPU",
+        "Modules",
+        "Errorstats",
+        "Cluster",
+        "Keyspace",
+    ];
+    assert_eq!(sections(&text), expected);
+    assert_eq!(sections(&fixture.call(client, "INFO keyspace SERVER")), ["Server", "Keyspace"]);
+    assert_eq!(sections(&fixture.call(client, "INFO everything")).len(), 13);
+    assert_eq!(fixture.call(client, "INFO nothing"), "$0||");
+}
+
+#[test]
+fn info_in_resp3_is_a_verbatim_string() {
+    let mut fixture = Fixture::new();
+    let client = fixture.client();
+    fixture.call(client, "HELLO 3");
+
+    assert!(fixture.call(client, "INFO cluster").starts_with("=34|txt:# Cluster|cluster_enabled:0|"));
+}
+
+#[test]
+fn info_counts_bytes_and_commands() {
+    let mut fixture = Fixture::new();
+    let client = fixture.client();
+    fixture.call(client, "PING");
+    fixture.call(client, "PING");
+
+    let text = fixture.call(client, "INFO stats");
+
+    assert!(text.contains("|total_commands_processed:2|"), "{text}");
+    assert!(text.contains("|total_net_output_bytes:14|"), "{text}");
+    assert!(text.contains("|total_reads_processed:3|"), "{text}");
+}
+
+#[test]
+fn a_monitor_sees_other_clients_commands() {
+    let mut fixture = Fixture::new();
+    let (monitor, client) = (fixture.client(), fixture.client());
+
+    assert_eq!(fixture.call(monitor, "MONITOR"), "+OK|");
+    fixture.send_words(client, &[b"ECHO", b"a \"b\""]);
+
+    assert_eq!(fixture.heard(monitor), "+1700000000.000000 [0 ?:0] \"ECHO\" \"a \\\"b\\\"\"|");
+    assert!(fixture.call(monitor, "INFO clients").contains("|connected_clients:2|"));
+    assert!(fixture.call(monitor, "RESET").ends_with("+RESET|"));
+    fixture.call(client, "PING");
+    assert_eq!(fixture.heard(monitor), "", "it watches no longer");
+}
+
+#[test]
+fn shutdown_refuses_words_that_do_not_fit() {
+    let mut fixture = Fixture::new();
+    let client = fixture.client();
+
+    for request in ["SHUTDOWN x", "SHUTDOWN SAVE NOSAVE", "SHUTDOWN NOSAVE SAVE", "SHUTDOWN ABORT NOW"] {
+        assert_eq!(fixture.call(client, request), "-ERR syntax error|", "{request}");
+    }
+    assert_eq!(fixture.call(client, "SHUTDOWN ABORT"), "-ERR No shutdown in progress.|");
+    assert_eq!(fixture.exit, None);
+}
+
+#[test]
+fn shutdown_saves_before_the_end_as_the_save_points_say() {
+    let mut fixture = Fixture::new();
+    let client = fixture.client();
+
+    assert_eq!(fixture.call(client, "SHUTDOWN"), "");
+
+    assert_eq!(fixture.exit, Some(0));
+    assert!(fixture.disk.files.contains_key("/data/dump.rdb"));
+    assert!(fixture.logged("Redis is now ready to exit, bye bye..."));
+}
+
+#[test]
+fn shutdown_nosave_leaves_no_file() {
+    let mut fixture = Fixture::new();
+    let client = fixture.client();
+
+    fixture.send(client, "SHUTDOWN NOSAVE");
+
+    assert_eq!(fixture.exit, Some(0));
+    assert!(fixture.disk.files.is_empty());
+}
+
+#[test]
+fn a_shutdown_that_cannot_save_tells_its_client_and_goes_on() {
+    let disk = TestDisk { full_for: Some("temp-42.rdb".to_owned()), ..TestDisk::default() };
+    let mut fixture = Fixture::started(|_| {}, disk);
+    let client = fixture.client();
+
+    assert_eq!(fixture.call(client, "SHUTDOWN SAVE"), "-ERR Errors trying to SHUTDOWN. Check logs.|");
+
+    assert_eq!(fixture.exit, None);
+    assert!(fixture.logged("Error trying to save the DB, can't exit."));
+    fixture.send(client, "SHUTDOWN SAVE FORCE");
+    assert_eq!(fixture.exit, Some(0));
+}
+
+#[test]
+fn a_shutdown_that_waits_can_be_taken_back() {
+    let mut fixture = Fixture::new();
+    let (first, second) = (fixture.client(), fixture.client());
+    fixture.hold_disk = true;
+    assert_eq!(fixture.call(first, "SHUTDOWN"), "");
+
+    assert_eq!(fixture.call(second, "SHUTDOWN ABORT"), "+OK|");
+
+    assert_eq!(fixture.heard(first), "-ERR Errors trying to SHUTDOWN. Check logs.|");
+    fixture.release_disk();
+    assert_eq!(fixture.exit, None);
+    assert_eq!(fixture.call(first, "PING"), "+PONG|");
+}
+
+#[test]
+fn a_shutdown_replaces_a_running_save() {
+    let mut fixture = Fixture::new();
+    let client = fixture.client();
+    fixture.hold_disk = true;
+    fixture.call(client, "BGSAVE");
+    fixture.send(client, "SHUTDOWN");
+
+    fixture.release_disk();
+
+    assert_eq!(fixture.exit, Some(0));
+    assert!(fixture.logged("There is a child saving an .rdb. Killing it!"));
+    assert!(fixture.disk.files.contains_key("/data/dump.rdb"));
+}
