@@ -47,7 +47,7 @@ use slotmesh_engine::rng::Rng;
 use slotmesh_engine::session::SessionId;
 use slotmesh_engine::time::{Instant, Now};
 use slotmesh_replication::disk::Tickets;
-use slotmesh_replication::link::LinkState;
+use slotmesh_replication::offset::{Offset, Replid};
 use slotmesh_replication::persist::job::SnapshotJob;
 
 use crate::bus::{Bus, ConfigFile};
@@ -123,6 +123,17 @@ pub struct Node {
     timing: Timing,
     /// The commands of [`timing::PLAIN_SETS`].
     plain_sets: [Option<CommandId>; 3],
+}
+
+/// A place in the history of a dataset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct History {
+    /// The history's name.
+    pub replid: Replid,
+    /// Bytes of it that are in the dataset.
+    pub offset: Offset,
+    /// Whether changes are counted: a primary that never had a replica puts none into words.
+    pub is_open: bool,
 }
 
 /// What the node counts of connections, for INFO.
@@ -242,10 +253,15 @@ impl Node {
         self.engine.core().is_replica
     }
 
-    /// Whether the replica's link to its primary is open and up to date with its snapshot; false on a primary.
+    /// Whether the stream of the primary is open and applied as it comes.
     pub fn is_following(&self) -> bool {
-        let link = self.replication.link.as_ref().and_then(|link| link.info(self.last_now));
-        self.is_replica() && link.is_some_and(|info| info.state == LinkState::Connected)
+        self.is_replica() && self.is_primary_link_up()
+    }
+
+    /// Which history the dataset belongs to, and how far it has come in it.
+    pub fn history(&self) -> History {
+        let log = &self.replication.log;
+        History { replid: log.replid(), offset: log.offset(), is_open: log.is_active() }
     }
 
     fn log(&mut self, level: LogLevel, text: impl Into<String>) {

@@ -79,7 +79,7 @@ impl Node {
     }
 
     fn begin_rdb(&mut self, now: Now, source: RdbSource) {
-        let follows = self.engine.core().config.replicaof.is_some();
+        let follows = self.engine.core().config.replicaof.is_some() || self.is_replica();
         let expired = match source {
             RdbSource::Dump if !follows => Expired::Drop,
             RdbSource::Aof | RdbSource::Dump => Expired::Keep,
@@ -103,6 +103,10 @@ impl Node {
             if let Some(loader) = recovery.loader.take() {
                 // The file is complete: nothing can be refused any more.
                 recovery.loaded = self.engine.adopt(loader).unwrap_or_default();
+                if recovery.source == RdbSource::Aof {
+                    // The commands behind a base are in no history: the file has none of what only replicas get.
+                    (recovery.loaded.replid, recovery.loaded.offset) = (None, None);
+                }
             }
             recovery.recover.rdb_ended(&rest);
         }
