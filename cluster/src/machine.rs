@@ -6,6 +6,7 @@
 //! one loop every host runs. Nothing here opens a socket, a file or a clock.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use slotmesh_engine::resp::outbuf::{OutBuf, Ticket};
 use slotmesh_engine::time::{Instant, Now};
@@ -38,6 +39,20 @@ pub trait Machine {
 
     /// When to call with [`Input::Timer`] at the latest, and which timer asked for it.
     fn deadline(&self) -> Option<(Instant, Timer)>;
+
+    /// Whether the machine wants to hear how long it worked: then [`Machine::took`] is due.
+    fn wants_took(&self) -> bool {
+        false
+    }
+
+    /// Tells how long the machine worked since the host began to feed it, or since the last such call. Ask
+    /// [`Machine::wants_took`] again afterwards: the machine may have gone on with something it wants to have measured
+    /// apart.
+    ///
+    /// A host that never calls it loses nothing but durations.
+    fn took(&mut self, now: Now, took: Duration) {
+        let _ = (now, took);
+    }
 
     /// A digest of the state that matters to peers and clients, for the simulator's checks.
     fn state_hash(&self) -> u64;

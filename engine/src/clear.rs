@@ -3,16 +3,8 @@
 use crate::Engine;
 use crate::keyspace::DbIndex;
 use crate::slot::Slot;
-use crate::time::Now;
 
 impl Engine {
-    /// Whether a command that needs memory may run: less than `maxmemory` is in use.
-    pub fn has_room(&mut self, _: Now) -> bool {
-        let core = self.core();
-        let limit = core.config.maxmemory;
-        limit == 0 || (core.keyspace.memory().total() as u64) <= limit
-    }
-
     /// Removes the keys of a slot that another node serves now; the log hears of each.
     pub fn delete_slot(&mut self, slot: Slot) {
         let core = self.core_mut();

@@ -7,6 +7,7 @@ use crate::changes::Changes;
 use crate::command::Registry;
 use crate::config::Config;
 use crate::config::special::keyspace_events::KeyspaceEvents;
+use crate::evict::Pool;
 use crate::keyspace::{DbIndex, Entry, EntryMut, Expiry, KeyHash, Keyspace, NewValue};
 use crate::notify::{self, Event};
 use crate::pubsub::PubSub;
@@ -43,6 +44,8 @@ pub struct Core {
     pub active_expire: bool,
     /// Messages for the cluster's other nodes.
     pub broadcasts: Vec<Broadcast>,
+    /// Keys that eviction would remove next.
+    pub(crate) evict_pool: Pool,
 }
 
 /// A message published here that the cluster's other nodes must hear.

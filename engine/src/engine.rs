@@ -81,6 +81,7 @@ impl Engine {
             is_loading: false,
             active_expire: true,
             broadcasts: Vec::new(),
+            evict_pool: crate::evict::Pool::default(),
         };
         Self { core, sessions: Slab::new(), next_client_id: 1, noted: Vec::new(), save: None }
     }

@@ -26,8 +26,8 @@ pub struct Stats {
 pub struct CommandStats {
     /// Times it ran.
     pub calls: u64,
-    /// Microseconds it ran, as the host measured.
-    pub micros: u64,
+    /// Nanoseconds it ran, as the host measured.
+    pub nanos: u64,
     /// Times a gate refused it.
     pub rejected: u64,
     /// Times it ran and failed.

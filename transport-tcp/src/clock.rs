@@ -21,12 +21,15 @@ pub struct Clock {
     checked: u64,
     /// What [`Clock::skip`] added, in microseconds.
     skipped: u64,
+    /// The last read of the monotonic clock, unrounded.
+    last: Duration,
 }
 
 impl Clock {
     /// A clock that starts at zero now.
     pub fn new() -> Self {
-        let mut clock = Self { origin: SystemInstant::now(), calendar_ahead: 0, checked: 0, skipped: 0 };
+        let mut clock =
+            Self { origin: SystemInstant::now(), calendar_ahead: 0, checked: 0, skipped: 0, last: Duration::ZERO };
         clock.follow_calendar(0);
         clock
     }
@@ -34,12 +37,19 @@ impl Clock {
     /// Reads both clocks; never earlier than the read before it on the monotonic one.
     pub fn now(&mut self) -> Now {
         let elapsed = self.origin.elapsed();
+        self.last = elapsed;
         let micros = elapsed.as_secs() * 1_000_000 + u64::from(elapsed.subsec_micros());
         if micros - self.checked >= CALENDAR_CHECK_MICROS {
             self.follow_calendar(micros);
         }
         let instant = micros + self.skipped;
         Now { instant: Instant(instant), unix: UnixMicros(self.calendar_ahead.saturating_add_unsigned(instant)) }
+    }
+
+    /// The time since the last read, to the nanosecond; this is a read as well.
+    pub fn lap(&mut self) -> Duration {
+        let elapsed = self.origin.elapsed();
+        elapsed.saturating_sub(std::mem::replace(&mut self.last, elapsed))
     }
 
     /// Moves both clocks forward by `duration`, for tests that must not wait.

@@ -84,6 +84,7 @@ impl<M: Machine> Local<M> {
         let now = core.clock.now();
         let before = reply.len();
         core.machine.handle(now, Input::Received(self.conn, request));
+        core.measure(now);
         core.settle();
         self.is_open = collect(&mut core, self.conn, reply);
         self.shared.leave(core);

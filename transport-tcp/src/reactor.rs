@@ -140,15 +140,18 @@ impl<M: Machine> Reactor<M> {
         net.on_time(now.instant);
         // What callers on other threads have settled comes first: names they closed may be given out again below.
         carry_out(net, core);
-        tell_news(net, core, now, news);
-        tell_notices(net, core, now);
-        tell_accepted(net, core, now);
+        if tell_news(net, core, now, news) | tell_notices(net, core, now) | tell_accepted(net, core, now) {
+            // What other events took is no request's time.
+            core.clock.lap();
+        }
         receive(core, now, scratch, batch);
+        core.measure(now);
         for (conn, reset) in net.ended.drain(..) {
             core.machine.handle(now, Input::Closed(conn, reset));
         }
         if core.machine.deadline().is_some_and(|(at, _)| at <= now.instant) {
             core.machine.handle(now, Input::Timer);
+            core.measure(now);
         }
         core.settle();
         carry_out(net, core);
@@ -207,8 +210,11 @@ fn carry_out<M: Machine>(net: &mut Net, core: &mut Core<M>) {
     }
 }
 
-fn tell_news<M: Machine>(net: &mut Net, core: &mut Core<M>, now: Now, news: &Receiver<News>) {
+/// Tells what other threads answered. Returns whether there was anything; so do the next two.
+fn tell_news<M: Machine>(net: &mut Net, core: &mut Core<M>, now: Now, news: &Receiver<News>) -> bool {
+    let mut any = false;
     for item in news.try_iter().take(NEWS_PER_ROUND_MAX) {
+        any = true;
         match item {
             News::Disk { ticket, lane, result, append_failures } => {
                 if matches!(result, DiskResult::Failed(_)) {
@@ -219,9 +225,11 @@ fn tell_news<M: Machine>(net: &mut Net, core: &mut Core<M>, now: Now, news: &Rec
             News::Resolved(question, answers) => net.on_resolved(question.about, &answers),
         }
     }
+    any
 }
 
-fn tell_notices<M: Machine>(net: &mut Net, core: &mut Core<M>, now: Now) {
+fn tell_notices<M: Machine>(net: &mut Net, core: &mut Core<M>, now: Now) -> bool {
+    let any = !net.notices.is_empty();
     for notice in net.notices.drain(..) {
         let input = match notice {
             Notice::Closed(conn, reset) => Input::Closed(conn, reset),
@@ -231,11 +239,12 @@ fn tell_notices<M: Machine>(net: &mut Net, core: &mut Core<M>, now: Now) {
         };
         core.machine.handle(now, input);
     }
+    any
 }
 
-fn tell_accepted<M: Machine>(net: &mut Net, core: &mut Core<M>, now: Now) {
+fn tell_accepted<M: Machine>(net: &mut Net, core: &mut Core<M>, now: Now) -> bool {
     if net.accepted.is_empty() {
-        return;
+        return false;
     }
     let mut accepted = std::mem::take(&mut net.accepted);
     for stranger in accepted.drain(..) {
@@ -246,6 +255,7 @@ fn tell_accepted<M: Machine>(net: &mut Net, core: &mut Core<M>, now: Now) {
         net.open(conn, stranger);
     }
     net.accepted = accepted;
+    true
 }
 
 fn receive<M: Machine>(core: &mut Core<M>, now: Now, scratch: &[u8], batch: &mut Vec<(ConnId, Range<usize>)>) {

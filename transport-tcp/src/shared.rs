@@ -102,6 +102,18 @@ impl<M: Machine> Core<M> {
         settle(&mut self.machine, &mut self.outbox, &mut self.files);
     }
 
+    /// Tells the machine how long it worked since the last read of the clock, as long as it wants to hear it.
+    #[inline]
+    pub(crate) fn measure(&mut self, now: Now) {
+        for _ in 0..MEASURES_MAX {
+            if !self.machine.wants_took() {
+                return;
+            }
+            let took = self.clock.lap();
+            self.machine.took(now, took);
+        }
+    }
+
     #[inline]
     fn must_wake(&mut self) -> bool {
         let Some(until) = self.asleep_until else {
@@ -198,3 +210,6 @@ impl<M> fmt::Debug for Handle<M> {
         formatter.debug_struct("Handle").finish_non_exhaustive()
     }
 }
+
+/// Pieces of work measured one after the other before other events have their turn.
+const MEASURES_MAX: usize = 256;

@@ -86,6 +86,7 @@ impl Node {
         assert!(matches!(self.life, Life::New), "a node begins once");
         self.last_now = now;
         self.started = now;
+        self.timing.configure(&self.engine.core().config);
         self.persistence = Persistence::new(now, &self.engine.core().config, self.process_id);
         if self.engine.core().config.cluster_enabled {
             let path = self.path_of(&self.engine.core().config.cluster_config_file);

@@ -67,6 +67,7 @@ pub(crate) struct Client {
     /// Since when its output is over the soft limit.
     pub(crate) over_soft_limit: Option<Instant>,
     pub(crate) bytes_in: u64,
+    /// Bytes ever put into its buffer, as far as they are counted.
     pub(crate) bytes_out: u64,
     pub(crate) commands: u64,
 }
@@ -89,6 +90,8 @@ pub(crate) enum Waiting {
     Host,
     /// CLIENT PAUSE, or a failover in progress.
     Pause,
+    /// The time of other requests must be told first, so that the next one is measured alone.
+    Turn,
     /// WAIT; replication knows for what.
     Replicas,
     /// DEBUG SLEEP: the whole node is deaf for a while.

@@ -50,6 +50,7 @@ impl Node {
             }
         } else {
             self.show_monitors(now, conn, command, args);
+            self.note_run(now, conn, command, args);
             self.run_command(now, conn, session, command, args, key);
         }
         self.after_reply_mode(session);
@@ -88,6 +89,7 @@ impl Node {
         }
         self.in_transaction = true;
         for queued in &transaction.queue {
+            self.note_part(queued.resolved);
             self.run_command(now, conn, session, queued.resolved, queued.args.as_args(), None);
         }
         self.in_transaction = false;
@@ -171,7 +173,7 @@ impl Node {
         if self.engine.core().config.maxmemory == 0 || !command.flags.has(DENY_OOM) {
             return Ok(());
         }
-        if self.engine.has_room(now) {
+        if self.engine.has_room(now, self.timers.buffer_bytes) {
             return Ok(());
         }
         Err(ReplyError::Fixed("OOM command not allowed when used memory > 'maxmemory'."))

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use slotmesh_engine::config::special::percentiles::percentile_text;
 use slotmesh_engine::keyspace::DbIndex;
 use slotmesh_engine::time::Now;
 use slotmesh_replication::link::LinkState;
@@ -388,11 +389,12 @@ fn commandstats(node: &mut Node, _: Now, text: &mut String) {
         if stats.calls + stats.rejected + stats.failed == 0 {
             continue;
         }
-        let per_call = if stats.calls > 0 { stats.micros as f64 / stats.calls as f64 } else { 0.0 };
+        let micros = stats.nanos / 1000;
+        let per_call = if stats.calls > 0 { micros as f64 / stats.calls as f64 } else { 0.0 };
         let _ = write!(
             text,
             "cmdstat_{}:calls={},usec={},usec_per_call={per_call:.2},rejected_calls={},failed_calls={}\r\n",
-            command.full_name, stats.calls, stats.micros, stats.rejected, stats.failed
+            command.full_name, stats.calls, micros, stats.rejected, stats.failed
         );
     }
 }
@@ -403,7 +405,20 @@ fn errorstats(node: &mut Node, _: Now, text: &mut String) {
     }
 }
 
-fn latencystats(_: &mut Node, _: Now, _: &mut String) {}
+fn latencystats(node: &mut Node, _: Now, text: &mut String) {
+    let core = node.engine.core();
+    let percentiles = &core.config.latency_tracking_info_percentiles.0;
+    if !core.config.latency_tracking || percentiles.is_empty() {
+        return;
+    }
+    for (id, command) in core.registry.iter() {
+        let Some(histogram) = node.timing.histogram(id) else { continue };
+        let value = |percent: f64| histogram.percentile(percent) as f64 / 1000.0;
+        let list = percentiles.iter().map(|&percent| format!("p{}={:.3}", percentile_text(percent), value(percent)));
+        let list = list.collect::<Vec<_>>().join(",");
+        field(text, &format!("latency_percentiles_usec_{}:{list}", command.full_name));
+    }
+}
 
 fn cluster(node: &mut Node, _: Now, text: &mut String) {
     fields!(text, "cluster_enabled" => u8::from(node.bus.is_some()));

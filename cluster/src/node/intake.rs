@@ -117,7 +117,9 @@ impl Node {
                 Stop::Full => {}
                 Stop::Incomplete => break,
                 Stop::Inline { line, end } => {
-                    self.run_inline(now, conn, &input[at..line]);
+                    if !self.run_inline(now, conn, &input[at..line]) {
+                        break;
+                    }
                     at = end;
                 }
                 Stop::Wrong(error) => {
@@ -208,10 +210,13 @@ impl Node {
         let mut at = batch.start;
         for request in batch.requests.drain(..) {
             if !self.may_run(conn) {
-                // The parser may stand inside a later request; these bytes will be read again.
-                if let Some(client) = self.conns.client_mut(conn) {
-                    client.parser = RequestParser::default();
-                }
+                self.forget_parsed(conn);
+                break;
+            }
+            if let Ok(command) = request.command
+                && !self.has_turn(conn, command)
+            {
+                self.forget_parsed(conn);
                 break;
             }
             at = request.end;
@@ -221,17 +226,33 @@ impl Node {
         at
     }
 
-    fn run_inline(&mut self, now: Now, conn: ConnId, line: &[u8]) {
+    /// The parser may stand inside a later request; the bytes that did not run will be read again.
+    fn forget_parsed(&mut self, conn: ConnId) {
+        if let Some(client) = self.conns.client_mut(conn) {
+            client.parser = RequestParser::default();
+        }
+    }
+
+    /// Runs a request that came as a line. Returns whether it ran; if not, it is read again.
+    fn run_inline(&mut self, now: Now, conn: ConnId, line: &[u8]) -> bool {
         let Ok(words) = split_args(line) else {
-            return self.fail_protocol(conn, ProtocolError::UnbalancedQuotes);
+            self.fail_protocol(conn, ProtocolError::UnbalancedQuotes);
+            return true;
         };
         if words.is_empty() {
-            return;
+            return true;
         }
         let request: ArgsBuf = words.iter().collect();
         let args = request.as_args();
         let command = self.engine.resolve(args);
+        if let Ok(command) = command
+            && !self.has_turn(conn, command)
+        {
+            self.forget_parsed(conn);
+            return false;
+        }
         self.dispatch(now, conn, command, args, None);
+        true
     }
 
     fn fail_protocol(&mut self, conn: ConnId, error: ProtocolError) {

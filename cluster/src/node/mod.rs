@@ -30,13 +30,15 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod timing;
 mod waiting;
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use slotmesh_engine::Engine;
 use slotmesh_engine::command::spec::Spec;
-use slotmesh_engine::command::{DataFn, Registry};
+use slotmesh_engine::command::{CommandId, DataFn, Registry};
 use slotmesh_engine::config::Config;
 use slotmesh_engine::config::choices::LogLevel as ConfiguredLevel;
 use slotmesh_engine::load::LoadInfo;
@@ -63,6 +65,7 @@ use reconfigure::Reconfiguring;
 use replicas::Replication;
 use shutdown::Ending;
 use timers::Timers;
+use timing::Timing;
 
 /// A server node: what `redis-server` is, as a function of bytes and time.
 ///
@@ -117,6 +120,9 @@ pub struct Node {
     in_transaction: bool,
     counters: Counters,
     rates: Rates,
+    timing: Timing,
+    /// The commands of [`timing::PLAIN_SETS`].
+    plain_sets: [Option<CommandId>; 3],
 }
 
 /// What the node counts of connections, for INFO.
@@ -155,6 +161,7 @@ impl Node {
         let mut rng = Rng::new(seed ^ NODE_STREAM).fork();
         let functions = command::register(engine.registry_mut());
         let run_id = rng.hex_id();
+        let plain_sets = timing::PLAIN_SETS.map(|name| engine.registry().find(name));
         let config = engine.core().config.clone();
         let replication = Replication::new(Now::default(), &config, &mut rng);
         Self {
@@ -190,6 +197,8 @@ impl Node {
             in_transaction: false,
             counters: Counters::default(),
             rates: Rates::default(),
+            timing: Timing::default(),
+            plain_sets,
         }
     }
 
@@ -347,6 +356,15 @@ impl Machine for Node {
 
     fn deadline(&self) -> Option<(Instant, Timer)> {
         self.next_timer()
+    }
+
+    fn wants_took(&self) -> bool {
+        self.timing.wants_took()
+    }
+
+    fn took(&mut self, now: Now, took: Duration) {
+        self.last_now = now;
+        self.on_took(now, took);
     }
 
     fn state_hash(&self) -> u64 {

@@ -273,6 +273,7 @@ impl Node {
         if changed.has("repl-backlog-size") {
             self.replication.log.resize(config.repl_backlog_size);
         }
+        self.timing.configure(&config);
         let link_config = self.link_config();
         if let Some(link) = &mut self.replication.link {
             link.configure(link_config);
@@ -282,7 +283,6 @@ impl Node {
             bus.set_config(now, bus_after);
         }
         self.adopt_aof_config(now, &config, changed.has("appendonly"));
-        self.plan_engine(now);
     }
 
     /// Without a password every session is that of the default user.
@@ -303,6 +303,7 @@ impl Node {
             aof.disable(now, &mut replication.log, tickets);
         }
         self.follow_readers();
+        self.look_for_walk();
     }
 
     // --- CONFIG REWRITE ---------------------------------------------------------------------------------------

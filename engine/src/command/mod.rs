@@ -31,6 +31,8 @@ mod transaction;
 pub use ctx::Ctx;
 pub use registry::{Command, CommandId, Registry, Resolved};
 
+pub(crate) use dump::rdb_value;
+pub(crate) use object::encoding_name;
 pub(crate) use pubsub::allowed_while_subscribed;
 
 use crate::error::ReplyError;
@@ -82,3 +84,6 @@ pub(crate) fn register(registry: &mut Registry) {
         registry.add_docs(docs);
     }
 }
+
+#[cfg(test)]
+mod tests;

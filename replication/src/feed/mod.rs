@@ -173,6 +173,11 @@ impl Feeds {
         self.counts
     }
 
+    /// Begins to count syncs anew (CONFIG RESETSTAT).
+    pub fn reset_counts(&mut self) {
+        self.counts = SyncCounts::default();
+    }
+
     /// Takes the next output.
     pub fn poll(&mut self) -> Option<Output> {
         self.outputs.pop_front()

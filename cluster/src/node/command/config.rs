@@ -52,7 +52,9 @@ fn rewrite(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
 
 fn resetstat(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     node.engine.core_mut().stats = Stats::default();
+    node.timing.reset_histograms();
     node.counters = Counters::default();
+    node.replication.feeds.reset_counts();
     node.engine.reply(call.session).ok();
     Ok(())
 }

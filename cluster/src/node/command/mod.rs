@@ -7,9 +7,11 @@ mod client;
 mod cluster;
 mod config;
 mod connection;
+mod latency;
 mod persistence;
 mod replication;
 mod server;
+mod slowlog;
 
 use slotmesh_engine::command::spec::{Group, Spec};
 use slotmesh_engine::command::{Registry, Resolved};
@@ -36,14 +38,16 @@ pub(super) struct Call<'a> {
 
 /// Adds the node's rows to the registry and returns their functions by number.
 pub(super) fn register(registry: &mut Registry) -> Vec<NodeFn> {
-    let families: [(Group, &'static [Spec<NodeFn>]); 7] = [
+    let families: [(Group, &'static [Spec<NodeFn>]); 9] = [
         (Group::Connection, client::ROWS),
         (Group::Connection, connection::ROWS),
         (Group::Cluster, cluster::ROWS),
         (Group::Server, config::ROWS),
+        (Group::Server, latency::ROWS),
         (Group::Server, persistence::ROWS),
         (Group::Server, replication::ROWS),
         (Group::Server, server::ROWS),
+        (Group::Server, slowlog::ROWS),
     ];
     let mut functions = Vec::new();
     for (group, rows) in families {

@@ -43,6 +43,7 @@ fn bgsave(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     };
     // The walk's picture must not hold half a transaction, so it begins behind it.
     let busy = node.job.is_some() || node.in_transaction;
+    node.look_for_walk();
     let text = match node.persistence.saver.request(busy, schedule || node.in_transaction) {
         BgsaveReply::Refused(text) => return Err(ReplyError::Fixed(text)),
         BgsaveReply::Scheduled => "Background saving scheduled",
@@ -57,6 +58,7 @@ fn bgsave(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
 
 fn bgrewriteaof(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     let busy = node.job.is_some() || node.in_transaction;
+    node.look_for_walk();
     let Some(aof) = &mut node.persistence.aof else {
         return Err(ReplyError::Fixed("LOADING Redis is loading the dataset in memory"));
     };
@@ -83,6 +85,7 @@ impl Node {
     fn begin_save_by_order(&mut self, now: slotmesh_engine::time::Now) {
         if !self.save_now(now) {
             self.persistence.saver.request(true, true);
+            self.look_for_walk();
             self.yield_now();
         }
     }

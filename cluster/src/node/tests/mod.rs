@@ -6,6 +6,7 @@ mod config;
 mod disk;
 mod persistence;
 mod server;
+mod timing;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -28,6 +29,8 @@ pub(super) struct Fixture {
     /// Disk operations wait until [`Fixture::release_disk`].
     pub(super) hold_disk: bool,
     held: VecDeque<(Ticket, Lane, DiskOp)>,
+    /// How long each measured piece of work takes; nothing for a host that does not measure.
+    pub(super) takes: Option<Duration>,
     /// A port that somebody else has.
     pub(super) taken_port: Option<u16>,
     pub(super) listening: BTreeMap<Endpoint, Listen>,
@@ -68,6 +71,7 @@ impl Fixture {
             disk,
             hold_disk: false,
             held: VecDeque::new(),
+            takes: None,
             taken_port: None,
             listening: BTreeMap::new(),
             log: Vec::new(),
@@ -86,8 +90,17 @@ impl Fixture {
 
     /// A client of another machine.
     pub(super) fn stranger(&mut self) -> ConnId {
+        self.tcp_client("10.0.0.9:5000", "10.0.0.1:6379")
+    }
+
+    /// A client of another process.
+    pub(super) fn neighbour(&mut self) -> ConnId {
+        self.tcp_client("127.0.0.1:5000", "127.0.0.1:6379")
+    }
+
+    fn tcp_client(&mut self, remote: &str, local: &str) -> ConnId {
         let address = |text: &str| text.parse::<SocketAddr>().unwrap();
-        self.client_from(Peer::Tcp { remote: address("10.0.0.9:5000"), local: address("10.0.0.1:6379") })
+        self.client_from(Peer::Tcp { remote: address(remote), local: address(local) })
     }
 
     fn client_from(&mut self, peer: Peer) -> ConnId {
@@ -112,7 +125,19 @@ impl Fixture {
     /// Sends bytes in one piece.
     pub(super) fn send_bytes(&mut self, conn: ConnId, bytes: &[u8]) {
         self.node.handle(self.now, Input::Received(conn, bytes));
+        self.measure();
         self.settle();
+    }
+
+    fn measure(&mut self) {
+        let Some(takes) = self.takes else { return };
+        for _ in 0..ROUNDS_MAX {
+            if !self.node.wants_took() {
+                return;
+            }
+            self.node.took(self.now, takes);
+        }
+        panic!("the node wants to be measured for ever");
     }
 
     /// What came back on a connection since the last time, `\r\n` shown as `|`.

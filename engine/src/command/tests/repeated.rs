@@ -1,0 +1,141 @@
+use super::Store;
+
+/// Runs `before`, then checks what `command` leaves in the log.
+fn check(before: &[&str], command: &str, expected: &[&str]) {
+    let mut store = Store::new();
+    for line in before {
+        let reply = store.run(line);
+        assert!(!reply.starts_with('-'), "{line}: {reply}");
+    }
+
+    assert_eq!(store.repeated_by(command), expected, "{before:?} {command}");
+}
+
+#[test]
+fn what_changed_nothing_is_not_repeated() {
+    let before = ["SET a 1"];
+    let commands = [
+        "GET a",
+        "SET a 2 NX",
+        "SET b 2 XX",
+        "SETNX a 2",
+        "MSETNX a 1 b 2",
+        "GETDEL b",
+        "GETEX a",
+        "GETEX a PERSIST",
+        "GETEX b EX 10",
+        "SETRANGE b 5 ",
+        "DEL b",
+        "UNLINK b",
+        "RENAMENX a a",
+        "COPY b c",
+        "MOVE b 3",
+        "EXPIRE b 10",
+        "EXPIRE a 10 XX",
+        "PERSIST a",
+        "INCRBYFLOAT a x",
+        "INCR b x",
+        "TOUCH a",
+    ];
+
+    for command in commands {
+        check(&before, command, &[]);
+    }
+}
+
+#[test]
+fn times_to_live_are_repeated_as_points_in_time() {
+    check(&[], "SET a 1 EX 10", &["SET a 1 PXAT 1000000010000"]);
+    check(&[], "SET a 1 PX 10 NX", &["SET a 1 PXAT 1000000000010"]);
+    check(&[], "SET a 1 EXAT 2000000000", &["SET a 1 PXAT 2000000000000"]);
+    check(&[], "set a 1 PXAT 2000000000000", &["set a 1 PXAT 2000000000000"]);
+    check(&[], "SETEX a 10 1", &["SET a 1 PXAT 1000000010000"]);
+    check(&[], "PSETEX a 10 1", &["SET a 1 PXAT 1000000000010"]);
+    check(&["SET a 1"], "EXPIRE a 10", &["PEXPIREAT a 1000000010000"]);
+    check(&["SET a 1"], "PEXPIRE a 10 NX", &["PEXPIREAT a 1000000000010 NX"]);
+    check(&["SET a 1"], "EXPIREAT a 2000000000", &["PEXPIREAT a 2000000000000"]);
+    check(&["SET a 1"], "GETEX a EX 10", &["PEXPIREAT a 1000000010000"]);
+    check(&["SET a 1 EX 10"], "GETEX a PERSIST", &["PERSIST a"]);
+}
+
+#[test]
+fn times_in_the_past_are_repeated_as_deletions() {
+    check(&["SET a 1"], "EXPIRE a -1", &["DEL a"]);
+    check(&["SET a 1"], "PEXPIREAT a 1", &["DEL a"]);
+    check(&["SET a 1"], "GETEX a PXAT 1", &["DEL a"]);
+}
+
+#[test]
+fn commands_that_read_are_repeated_without_the_reading() {
+    check(&["SET a 1"], "SET a 2 GET", &["SET a 2"]);
+    check(&["SET a 1"], "set a 2 xx get keepttl", &["set a 2 xx keepttl"]);
+    check(&["SET a 1"], "SET a 2 GET PXAT 2000000000000", &["SET a 2 PXAT 2000000000000"]);
+    check(&["SET a 1"], "GETSET a 2", &["SET a 2"]);
+    check(&["SET a 1"], "GETDEL a", &["DEL a"]);
+}
+
+#[test]
+fn sums_of_floats_are_repeated_as_results() {
+    check(&["SET a 1.5"], "INCRBYFLOAT a 0.1", &["SET a 1.6 KEEPTTL"]);
+}
+
+#[test]
+fn other_commands_are_repeated_as_typed() {
+    let before = ["SET a 1", "SET z 9"];
+    let commands = [
+        "append a x",
+        "INCRBY a 5",
+        "DECR a",
+        "SETRANGE a 3 x",
+        "MSET a 1 b 2",
+        "DEL a b",
+        "RENAME a b",
+        "RENAME a a2",
+        "COPY a z REPLACE",
+        "MOVE a 3",
+        "SWAPDB 0 1",
+        "FLUSHDB ASYNC",
+        "FLUSHALL",
+    ];
+
+    for command in commands {
+        check(&before, command, &[command]);
+    }
+}
+
+#[test]
+fn a_flush_is_repeated_even_if_there_was_nothing() {
+    check(&[], "FLUSHALL", &["FLUSHALL"]);
+    check(&[], "FLUSHDB", &["FLUSHDB"]);
+}
+
+#[test]
+fn a_restored_time_to_live_becomes_absolute() {
+    let mut store = Store::new();
+    store.run("SET a hello");
+    let session = store.client;
+    let dumped = store.engine.run(store.now, session, ["DUMP", "a"]);
+    let payload = &dumped[5..dumped.len() - 2];
+    store.repeated();
+
+    store.engine.run(store.now, session, [b"RESTORE", &b"b"[..], b"10", payload]);
+
+    let mut bytes = Vec::new();
+    store.engine.changes().take(&mut bytes);
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    assert!(text.contains("$13\r\n1000000000010\r\n") && text.ends_with("$6\r\nABSTTL\r\n"), "{text}");
+}
+
+#[test]
+fn one_effect_of_a_transaction_is_repeated_without_it() {
+    let mut store = Store::new();
+    store.run("MULTI");
+    store.run("SET a 1");
+    store.run("GET a");
+    assert_eq!(store.repeated_by("EXEC"), ["SET a 1"]);
+
+    store.run("MULTI");
+    store.run("SET a 1 EX 10");
+    store.run("INCR a");
+    assert_eq!(store.repeated_by("EXEC"), ["MULTI", "SET a 1 PXAT 1000000010000", "INCR a", "EXEC"]);
+}

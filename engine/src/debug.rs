@@ -1,0 +1,209 @@
+//! What the host's DEBUG command tells about data, and does to it.
+//!
+//! Digests are Redis's, so that a dataset can be compared with a real server's. Start at [`digest`].
+
+use std::fmt::Write;
+
+use sha1::{Digest as _, Sha1};
+
+use crate::access;
+use crate::command::{encoding_name, rdb_value};
+use crate::core::{At, Caller, Core};
+use crate::engine::Engine;
+use crate::keyspace::{DbIndex, Entry, Expiry, NewValue, Object, ValueRef};
+use crate::rdb::encoding::{Compress, StringWriter};
+use crate::rdb::object;
+use crate::session::Origin;
+use crate::time::Now;
+
+/// A digest of 160 bits.
+type Bits = [u8; 20];
+
+/// The digest of all databases, as 40 hexadecimal digits (`DEBUG DIGEST`). It does not depend on any order.
+///
+/// Walks all keys.
+pub fn digest(core: &Core) -> String {
+    let mut all = Bits::default();
+    for index in (0..core.keyspace.databases()).map(DbIndex) {
+        let db = core.keyspace.db(index);
+        if db.is_empty() {
+            continue;
+        }
+        mix(&mut all, &index.0.to_be_bytes());
+        for entry in db.iter() {
+            let mut one = Bits::default();
+            mix(&mut one, entry.key());
+            mix_value(&mut one, entry);
+            combine(&mut all, &one);
+        }
+    }
+    hex(&all)
+}
+
+/// The digest of one key's value and of whether it expires, as 40 hexadecimal digits (`DEBUG DIGEST-VALUE`).
+///
+/// Zeros for a key that is not there.
+pub fn digest_value(core: &Core, db: DbIndex, key: &[u8]) -> String {
+    let mut bits = Bits::default();
+    if let Some(entry) = core.keyspace.db(db).find(core.keyspace.hash(key), key) {
+        mix_value(&mut bits, entry);
+    }
+    hex(&bits)
+}
+
+/// What is known about a key's value (`DEBUG OBJECT`); nothing for a key that is not there.
+///
+/// The address is always 0: what a seeded store shows must not depend on its allocator.
+pub fn object_line(core: &Core, now: Now, db: DbIndex, key: &[u8]) -> Option<String> {
+    let entry = core.keyspace.db(db).find(core.keyspace.hash(key), key)?;
+    let compress = if core.config.rdbcompression { Compress::Yes } else { Compress::No };
+    let mut saved = Vec::new();
+    object::put(&mut saved, &mut StringWriter::new(compress), rdb_value(entry.value()));
+    let idle = if access::counts_uses(&core.config) { 0 } else { access::idle_seconds(entry.access(), now) };
+    Some(format!(
+        "Value at:0x0 refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{idle}",
+        encoding_name(entry),
+        saved.len(),
+        entry.access(),
+    ))
+}
+
+/// Figures about the shape of a database's table (`DEBUG HTSTATS`).
+pub fn table_lines(core: &Core, db: DbIndex) -> String {
+    let (stats, volatile) = (core.keyspace.db(db).stats(), core.keyspace.db(db).volatile_len());
+    let mut text = String::from("[Dictionary HT]\n");
+    let lines = [
+        (" table size: ", stats.buckets),
+        (" number of elements: ", stats.items),
+        (" volatile elements: ", volatile),
+        (" groups: ", stats.groups),
+        (" empty groups: ", stats.groups_empty),
+        (" max group length: ", stats.group_items_max),
+        (" directory cells: ", stats.cells),
+        (" bytes: ", stats.bytes),
+    ];
+    for (name, value) in lines {
+        // Writing into a string cannot fail.
+        let _ = writeln!(text, "{name}{value}");
+    }
+    text
+}
+
+impl Engine {
+    /// Makes keys `<prefix>:0`, `<prefix>:1` and so on (`DEBUG POPULATE`), without replacing any.
+    ///
+    /// Values are `value:0` and so on, of `value_len` bytes when it is given: cut, or filled with zero bytes. As in
+    /// Redis, nobody is told: replicas and files do not get these keys.
+    pub fn populate(&mut self, now: Now, db: DbIndex, count: u64, prefix: &[u8], value_len: Option<usize>) {
+        let core = self.core_mut();
+        let caller = Caller { now, origin: Origin::Client };
+        for number in 0..count {
+            let key = [prefix, b":", itoa::Buffer::new().format(number).as_bytes()].concat();
+            let at = At { db, hash: core.keyspace.hash(&key), key: &key };
+            if core.is_live_to_write(caller, at) {
+                continue;
+            }
+            let mut value = format!("value:{number}").into_bytes();
+            if let Some(len) = value_len {
+                value.resize(len, 0);
+            }
+            core.set(caller, at, NewValue::Str(&value), Expiry::Never);
+            core.watch.touch(db, &key);
+        }
+    }
+}
+
+/// Adds bytes to a digest; their order counts.
+fn mix(bits: &mut Bits, bytes: &[u8]) {
+    combine(bits, bytes);
+    *bits = Sha1::digest(*bits).into();
+}
+
+/// Adds bytes to a digest; their order does not count.
+fn combine(bits: &mut Bits, bytes: &[u8]) {
+    bits.iter_mut().zip(Sha1::digest(bytes)).for_each(|(bit, other)| *bit ^= other);
+}
+
+fn mix_value(bits: &mut Bits, entry: &Entry) {
+    mix(bits, &type_number(entry.value()).to_be_bytes());
+    let mut digits = itoa::Buffer::new();
+    if let Some(bytes) = entry.value().string_bytes(&mut digits) {
+        mix(bits, bytes);
+    }
+    if entry.expiry().is_some() {
+        combine(bits, b"!!expire!!");
+    }
+}
+
+/// The number Redis has for a value's type (`OBJ_STRING` and so on).
+fn type_number(value: ValueRef<'_>) -> u32 {
+    match value {
+        ValueRef::Int(_) | ValueRef::Str(_) | ValueRef::Object(Object::String(_)) => 0,
+    }
+}
+
+fn hex(bits: &Bits) -> String {
+    bits.iter().fold(String::with_capacity(40), |mut text, byte| {
+        // Writing into a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{digest, digest_value, object_line};
+    use crate::Engine;
+    use crate::config::Config;
+    use crate::keyspace::DbIndex;
+    use crate::time::Now;
+
+    fn engine_after(lines: &[&str]) -> Engine {
+        let mut engine = Engine::new(Config::default(), 1);
+        let session = engine.open();
+        for line in lines {
+            engine.run(Now::default(), session, line.split(' '));
+        }
+        engine
+    }
+
+    #[test]
+    fn digests_are_those_of_the_reference() {
+        // DEBUG DIGEST and DEBUG DIGEST-VALUE of redis-server 7.0.15 after the same commands.
+        let lines = ["SET a 1", "SET b hello", "SET c x PXAT 9999999999000", "SELECT 3", "SET a other"];
+        let engine = engine_after(&lines);
+
+        assert_eq!(digest(engine.core()), "8097b22f8522dce826bd884d95407cb69b8a47e0");
+        assert_eq!(digest_value(engine.core(), DbIndex(0), b"b"), "36b23a1456b2dce2c3ed252c456761301dba8060");
+        assert_eq!(digest_value(engine.core(), DbIndex(0), b"c"), "0745672cb1bf060476eedeb8a28f5ffe1ff5a2be");
+        assert_eq!(digest_value(engine.core(), DbIndex(0), b"nosuch"), "0".repeat(40));
+    }
+
+    #[test]
+    fn an_empty_store_has_an_empty_digest() {
+        assert_eq!(digest(engine_after(&["SET a 1", "FLUSHALL"]).core()), "0".repeat(40));
+    }
+
+    #[test]
+    fn an_object_line_tells_encoding_and_saved_length() {
+        let engine = engine_after(&["SET n 12", "SET s hello"]);
+        let line = |key: &[u8]| object_line(engine.core(), Now::default(), DbIndex(0), key);
+
+        assert!(line(b"n").unwrap().contains(" encoding:int serializedlength:2 "));
+        assert!(line(b"s").unwrap().contains(" encoding:embstr serializedlength:6 "));
+        assert_eq!(line(b"nosuch"), None);
+    }
+
+    #[test]
+    fn populated_keys_are_not_repeated_and_replace_nothing() {
+        let mut engine = engine_after(&["SET key:1 mine"]);
+        let session = engine.open();
+        engine.changes().set_enabled(true);
+
+        engine.populate(Now::default(), DbIndex(0), 3, b"key", Some(10));
+
+        assert!(engine.changes().is_empty());
+        assert_eq!(engine.run(Now::default(), session, ["GET", "key:1"]), b"$4\r\nmine\r\n");
+        assert_eq!(engine.run(Now::default(), session, ["GET", "key:2"]), b"$10\r\nvalue:2\0\0\0\r\n");
+    }
+}
