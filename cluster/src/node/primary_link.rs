@@ -105,6 +105,8 @@ impl Node {
     /// At start: follows the primary that the configuration names.
     pub(super) fn follow_configured_primary(&mut self, now: Now) {
         if let Some(primary) = self.engine.core().config.replicaof.clone() {
+            // A node that was never a primary has no history of its own to offer.
+            self.engine.core_mut().is_replica = true;
             self.follow(now, &primary.host, primary.port);
         }
     }

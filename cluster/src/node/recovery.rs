@@ -219,6 +219,9 @@ impl Node {
             self.engine.core().config.replicaof.is_some() || self.bus.as_ref().is_some_and(|bus| !bus.is_primary());
         if follows {
             self.following.cached = Some((replid, Offset(offset)));
+            // The stream goes on in the middle: its offset and its database are those of the file.
+            self.replication.log.adopt(replid, Offset(offset));
+            self.replication.log.set_selected(loaded.stream_db);
         } else {
             self.replication.log.restore(replid, Offset(offset));
         }
