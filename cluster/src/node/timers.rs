@@ -81,24 +81,9 @@ impl Node {
     }
 
     fn client_deadline(&self) -> Option<Instant> {
-<<<<<<< HEAD
-        let idle = (self.engine.core().config.timeout_secs > 0).then_some(self.timers.clients);
-        [self.pause.deadline(), idle].into_iter().flatten().min()
-=======
-        let sleeping = self.sleeping_until();
         let config = &self.engine.core().config;
         let idle = (config.timeout_secs > 0 || config.maxmemory > 0).then_some(self.timers.clients);
-        [self.pause.deadline(), sleeping, idle].into_iter().flatten().min()
-    }
-
-    /// When the first client asleep wakes up.
-    fn sleeping_until(&self) -> Option<Instant> {
-        let sleepers = self.conns.clients().filter_map(|(_, client)| match client.waiting {
-            Some(Waiting::Sleep { until }) => Some(until),
-            _ => None,
-        });
-        sleepers.min()
->>>>>>> core
+        [self.pause.deadline(), idle].into_iter().flatten().min()
     }
 
     fn tick_engine(&mut self, now: Now) {
