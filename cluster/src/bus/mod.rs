@@ -209,6 +209,11 @@ impl Bus {
         self.myself().is_primary()
     }
 
+    /// Where this node's primary is, when it is a replica.
+    pub fn primary_address(&self) -> Option<table::Address> {
+        self.myself().primary.map(|key| self.table.node(key).address)
+    }
+
     /// Whether keyed commands are served at all (`cluster_state:ok`).
     pub fn is_ok(&self) -> bool {
         self.state.ok

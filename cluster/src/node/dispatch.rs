@@ -173,7 +173,7 @@ impl Node {
         if self.engine.core().config.maxmemory == 0 || !command.flags.has(DENY_OOM) {
             return Ok(());
         }
-        if self.engine.has_room(now, 0) {
+        if self.engine.has_room(now, self.timers.buffer_bytes) {
             return Ok(());
         }
         Err(ReplyError::Fixed("OOM command not allowed when used memory > 'maxmemory'."))

@@ -94,7 +94,7 @@ impl Node {
     }
 
     fn begin_rdb(&mut self, now: Now, source: RdbSource) {
-        let follows = self.engine.core().config.replicaof.is_some();
+        let follows = self.engine.core().config.replicaof.is_some() || self.is_replica();
         let expired = match source {
             RdbSource::Dump if !follows => Expired::Drop,
             RdbSource::Aof | RdbSource::Dump => Expired::Keep,
@@ -119,6 +119,10 @@ impl Node {
                 recovery.has_rdb = true;
                 // The file is complete: nothing can be refused any more.
                 recovery.loaded = self.engine.adopt(loader).unwrap_or_default();
+                if recovery.source == RdbSource::Aof {
+                    // The commands behind a base are in no history: the file has none of what only replicas get.
+                    (recovery.loaded.replid, recovery.loaded.offset) = (None, None);
+                }
             }
             recovery.recover.rdb_ended(&rest);
         }
@@ -242,6 +246,9 @@ impl Node {
             self.engine.core().config.replicaof.is_some() || self.bus.as_ref().is_some_and(|bus| !bus.is_primary());
         if follows {
             self.following.cached = Some((replid, Offset(offset)));
+            // The stream goes on in the middle: its offset and its database are those of the file.
+            self.replication.log.adopt(replid, Offset(offset));
+            self.replication.log.set_selected(loaded.stream_db);
         } else {
             self.replication.log.restore(replid, Offset(offset));
         }

@@ -13,6 +13,8 @@ pub(super) struct Timers {
     engine: Option<Instant>,
     /// Changes to the dataset when the engine's next slice was planned.
     changes_seen: u64,
+    /// Bytes in clients' buffers when they were last added up: what counts for `maxmemory` beside the keys.
+    pub(super) buffer_bytes: u64,
     /// The next look at idle clients.
     clients: Instant,
     /// There is more to do than one slice allows.
@@ -68,11 +70,19 @@ impl Node {
         if now.instant >= self.timers.clients {
             self.timers.clients = now.instant.plus_millis(CLIENT_CRON_MS);
             self.close_idle_clients(now);
+            self.timers.buffer_bytes = self.client_buffer_bytes();
         }
     }
 
+    fn client_buffer_bytes(&self) -> u64 {
+        let bytes =
+            |client: &super::conns::Client| client.input.capacity() + self.engine.out_ref(client.session).allocated();
+        self.conns.clients().map(|(_, client)| bytes(client) as u64).sum()
+    }
+
     fn client_deadline(&self) -> Option<Instant> {
-        let idle = (self.engine.core().config.timeout_secs > 0).then_some(self.timers.clients);
+        let config = &self.engine.core().config;
+        let idle = (config.timeout_secs > 0 || config.maxmemory > 0).then_some(self.timers.clients);
         [self.pause.deadline(), idle].into_iter().flatten().min()
     }
 
