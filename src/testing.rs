@@ -1,9 +1,10 @@
-//! A cluster for tests, under virtual time.
+//! Clusters and servers for tests.
 //!
 //! [`TestCluster`] runs whole nodes in the simulator of `transport-mem`: real commands, real replication, the real
 //! cluster bus and real files, on an invented network, clock and disk. Nothing waits: a failover takes a few
 //! milliseconds of real time. The same seed gives the same history, and a failing test prints its seed and the last
-//! events. Servers with real ports are not here. Start at [`TestCluster::new`] and [`TestCluster::client`].
+//! events. [`TestServer`] is the other kind: one server with a real
+//! port, for tests of programs that bring their own client. Start at [`TestCluster::new`] and [`TestCluster::client`].
 //!
 //! ```
 //! use slotmesh::testing::TestCluster;
@@ -24,6 +25,7 @@ mod faults;
 mod form;
 mod moving;
 mod reply;
+mod server;
 mod view;
 mod world;
 
@@ -32,6 +34,7 @@ pub use client::{Retry, TestClient};
 pub use cluster::TestCluster;
 pub use faults::TestDisk;
 pub use reply::Reply;
+pub use server::TestServer;
 pub use view::Role;
 
 pub use slotmesh_transport_mem::{DiskFault, Fault, Hazards, Link, MachineId, OpKind, SimConfig, Skew, Spread, plan};

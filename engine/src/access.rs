@@ -2,7 +2,7 @@
 //!
 //! Under an LFU policy they are 16 bits of minutes and an 8-bit counter that grows ever more slowly; otherwise a
 //! clock of seconds. As in Redis, bits written under the other kind of policy are read as they are until the key is
-//! used again. Start at [`renew`].
+//! used again. Start at [`idle_seconds`] and [`frequency`].
 
 use crate::config::Config;
 use crate::config::choices::MaxmemoryPolicy;

@@ -94,6 +94,8 @@ pub struct Bus {
     rng: Rng,
     facts: Facts,
     outputs: VecDeque<BusOutput>,
+    /// Messages of this wire type are ignored.
+    dropped_kind: Option<u16>,
     todo: Todo,
     saving: Saving,
     current_epoch: u64,
@@ -183,6 +185,13 @@ impl Bus {
         self.lease.dirty = true;
         self.todo.state = true;
         self.finish(now);
+    }
+
+    /// Ignores messages of this wire type from now on; none ends it (`DEBUG DROP-CLUSTER-PACKET-FILTER`).
+    ///
+    /// They still count as received.
+    pub fn drop_received(&mut self, kind: Option<u16>) {
+        self.dropped_kind = kind;
     }
 
     /// The known nodes and the owners of slots.

@@ -112,6 +112,8 @@ impl Node {
             self.follow_cluster_primary(now, primary.ip.map(|ip| ip.to_string()), primary.port);
         }
         if let Some(primary) = self.engine.core().config.replicaof.clone() {
+            // A node that was never a primary has no history of its own to offer.
+            self.engine.core_mut().is_replica = true;
             self.follow(now, &primary.host, primary.port);
         }
     }

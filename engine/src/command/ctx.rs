@@ -122,13 +122,14 @@ impl<'e> Ctx<'e> {
         self.view_as(key, Touch::Leave, view)
     }
 
-    /// As [`Ctx::inspect`], for a command about the server's own matters: no statistics and no events either.
-    pub fn inspect_silently<R>(&mut self, key: &[u8], view: impl FnOnce(Option<&Entry>, &mut Reply<'_>) -> R) -> R {
+    /// As [`Ctx::inspect`], for a command about how keys are kept: a key that is not there is no event.
+    pub fn inspect_quietly<R>(&mut self, key: &[u8], view: impl FnOnce(Option<&Entry>, &mut Reply<'_>) -> R) -> R {
         let (caller, at) = (self.caller(), self.here(key));
-        let reply = &mut self.reply;
         let live = self.core.is_live(caller, at);
+        let count = if live { &mut self.core.stats.keyspace_hits } else { &mut self.core.stats.keyspace_misses };
+        *count += 1;
         let entry = if live { self.core.keyspace.db(at.db).find(at.hash, key) } else { None };
-        view(entry, reply)
+        view(entry, &mut self.reply)
     }
 
     fn view_as<R>(&mut self, key: &[u8], touch: Touch, view: impl FnOnce(Option<&Entry>, &mut Reply<'_>) -> R) -> R {
@@ -144,6 +145,14 @@ impl<'e> Ctx<'e> {
         let (caller, at) = (self.caller(), self.here(key));
         let reply = &mut self.reply;
         self.core.edit(caller, at, |entry| edit(entry, reply))
+    }
+
+    /// Marks a string as one that is edited, as its original was: clients see it as `raw`.
+    pub(crate) fn keep_editable(&mut self, db: DbIndex, key: &[u8]) {
+        let hash = self.hash(key);
+        if let Some(mut entry) = self.core.keyspace.db_mut(db).find_mut(hash, key) {
+            entry.edit_bytes(0, |_| ());
+        }
     }
 
     /// Looks a key up to tell about it: no statistics, no access time.

@@ -12,7 +12,7 @@ use super::words::database;
 use super::{Ctx, DataFn};
 use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::error::ReplyError;
-use crate::keyspace::{DbIndex, Expiry, NewValue, Object, ValueRef};
+use crate::keyspace::{DbIndex, Expiry, NewValue, Object, StringEncoding, ValueRef};
 use crate::resp::args::Args;
 
 pub(super) const ROWS: &[Spec<DataFn>] = &[
@@ -158,9 +158,12 @@ fn copy(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
         return Err(ReplyError::SameObject);
     }
     let copied = ctx.view(source, |entry, _| {
-        entry.map(|entry| (owned(entry.value()), entry.expiry().map_or(Expiry::Never, Expiry::At)))
+        entry.map(|entry| {
+            let expiry = entry.expiry().map_or(Expiry::Never, Expiry::At);
+            (owned(entry.value()), expiry, entry.string_encoding())
+        })
     });
-    let Some((value, expiry)) = copied else {
+    let Some((value, expiry, encoding)) = copied else {
         ctx.reply.int(0);
         return Ok(());
     };
@@ -172,6 +175,9 @@ fn copy(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
         ctx.take_in(db, target);
     }
     ctx.set_in(db, target, value, expiry);
+    if encoding == Some(StringEncoding::Raw) {
+        ctx.keep_editable(db, target);
+    }
     ctx.notify_in(KeyspaceEvents::GENERIC, "copy_to", db, target);
     ctx.reply.int(1);
     Ok(())

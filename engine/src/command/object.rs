@@ -22,7 +22,7 @@ pub(super) const ROWS: &[Spec<DataFn>] = &[
 ];
 
 fn encoding(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
-    ctx.inspect_silently(&args[2], |entry, reply| match entry {
+    ctx.inspect_quietly(&args[2], |entry, reply| match entry {
         None => reply.null(),
         Some(entry) => reply.bulk(encoding_name(entry).as_bytes()),
     });
@@ -41,7 +41,7 @@ pub(crate) fn encoding_name(entry: &Entry) -> &'static str {
 
 fn refcount(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     let are_shared = shares_small_integers(ctx);
-    ctx.inspect_silently(&args[2], |entry, reply| match entry.map(Entry::value) {
+    ctx.inspect_quietly(&args[2], |entry, reply| match entry.map(Entry::value) {
         None => reply.null(),
         Some(ValueRef::Int(0..SHARED_INTEGERS)) if are_shared => reply.int(i64::from(i32::MAX)),
         Some(_) => reply.int(1),
@@ -59,7 +59,7 @@ fn shares_small_integers(ctx: &Ctx<'_>) -> bool {
 fn idletime(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     let counts_uses = access::counts_uses(&ctx.core.config);
     let now = ctx.now;
-    ctx.inspect_silently(&args[2], |entry, reply| {
+    ctx.inspect_quietly(&args[2], |entry, reply| {
         let Some(entry) = entry else {
             reply.null();
             return Ok(());
@@ -73,7 +73,7 @@ fn idletime(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
 }
 
 fn freq(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
-    let access = ctx.inspect_silently(&args[2], |entry, _| entry.map(Entry::access));
+    let access = ctx.inspect_quietly(&args[2], |entry, _| entry.map(Entry::access));
     let Some(access) = access else {
         ctx.reply.null();
         return Ok(());

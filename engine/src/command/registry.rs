@@ -273,12 +273,14 @@ fn movable(keys: &[KeySpec]) -> bool {
     })
 }
 
-/// Names are few and fixed: a short multiplicative hash over the letters without their case bit is enough, and
-/// nobody can flood a table that only rows fill.
+/// Names are few and fixed: one multiplication for each eight letters without their case bit is enough, and nobody
+/// can flood a table that only rows fill.
 fn hash_name(name: &[u8]) -> u64 {
     let mut hash = name.len() as u64;
-    for &byte in name {
-        hash = (hash ^ u64::from(byte & 0xdf)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23);
+    for chunk in name.chunks(8) {
+        let word = chunk.iter().fold(0_u64, |word, &byte| word << 8 | u64::from(byte & 0xdf));
+        hash = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        hash ^= hash >> 32;
     }
     hash
 }

@@ -6,6 +6,7 @@
 mod events;
 mod expiry;
 mod repeated;
+mod replies;
 mod watched;
 
 use crate::Engine;
