@@ -4,6 +4,8 @@
 //! ([`stream`]) and what clients are told ([`guard`]). What does not: cluster mode (`tests/tcp`, `tests/mixed`).
 //! Start at [`full`].
 
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 mod chain;
 mod full;
 mod guard;
