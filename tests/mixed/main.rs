@@ -141,6 +141,9 @@ fn every_node_names_the_owner_of_every_key() {
 
 /// CLUSTER FAILOVER on the replica, which the primary helps with.
 fn manual_failover(replica: &Server, primary: &Server, slots: &str) {
+    // A primary ignores the request of a node that it does not know as its replica yet.
+    let port = replica.port();
+    wait_for(primary, "the replica", |lines| lines.iter().any(|line| line.port == port && line.is("slave")));
     wait_connected(replica);
     ok(replica, ["CLUSTER", "FAILOVER"]);
     wait_for(replica, "the handover", |lines| {
