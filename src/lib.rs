@@ -1,4 +1,4 @@
-//! Redis Cluster as a Rust library.
+#![doc = include_str!("../README.md")]
 
 pub mod command;
 pub mod conf;

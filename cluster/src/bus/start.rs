@@ -48,6 +48,7 @@ impl Bus {
             blacklist: Blacklist::default(),
             rng,
             facts: Facts::default(),
+            dropped_kind: None,
             outputs: VecDeque::new(),
             todo: Todo::default(),
             saving: Saving::default(),

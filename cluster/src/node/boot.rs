@@ -112,7 +112,12 @@ impl Node {
                 true
             }
             Life::Loading(_) => self.recovery_on_disk(now, ticket, result),
-            _ => false,
+            Life::New
+            | Life::ReadingClusterConfig(_)
+            | Life::Listening { .. }
+            | Life::FirstBase(_)
+            | Life::Running
+            | Life::Ended => false,
         }
     }
 

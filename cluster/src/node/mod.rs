@@ -10,6 +10,7 @@ mod client_info;
 mod clients;
 mod command;
 mod conns;
+mod deaf;
 mod dispatch;
 mod drain;
 mod info;
@@ -22,6 +23,7 @@ mod primary_link;
 mod rates;
 mod reconfigure;
 mod recovery;
+mod reload;
 mod replicas;
 mod shutdown;
 mod slot_gate;
@@ -47,7 +49,7 @@ use slotmesh_engine::rng::Rng;
 use slotmesh_engine::session::SessionId;
 use slotmesh_engine::time::{Instant, Now};
 use slotmesh_replication::disk::Tickets;
-use slotmesh_replication::link::LinkState;
+use slotmesh_replication::offset::{Offset, Replid};
 use slotmesh_replication::persist::job::SnapshotJob;
 
 use crate::bus::{Bus, ConfigFile};
@@ -56,12 +58,14 @@ use boot::Life;
 pub use boot::{CpuTime, HostInfo, HostMemory};
 use command::NodeFn;
 use conns::{Conns, Kind};
+use deaf::Deaf;
 use intake::Batch;
 use pause::Pauses;
 use persistence::Persistence;
 use primary_link::Following;
 use rates::Rates;
 use reconfigure::Reconfiguring;
+use reload::Reload;
 use replicas::Replication;
 use shutdown::Ending;
 use timers::Timers;
@@ -86,6 +90,9 @@ pub struct Node {
     following: Following,
     /// Changes of the configuration that wait for the host.
     reconfiguring: Reconfiguring,
+    /// DEBUG SLEEP, or a dataset that is read anew.
+    deaf: Deaf,
+    reload: Option<Reload>,
     /// An end in progress.
     ending: Option<Ending>,
     timers: Timers,
@@ -123,6 +130,17 @@ pub struct Node {
     timing: Timing,
     /// The commands of [`timing::PLAIN_SETS`].
     plain_sets: [Option<CommandId>; 3],
+}
+
+/// A place in the history of a dataset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct History {
+    /// The history's name.
+    pub replid: Replid,
+    /// Bytes of it that are in the dataset.
+    pub offset: Offset,
+    /// Whether changes are counted: a primary that never had a replica puts none into words.
+    pub is_open: bool,
 }
 
 /// What the node counts of connections, for INFO.
@@ -174,6 +192,8 @@ impl Node {
             walk_wanted: false,
             following: Following::default(),
             reconfiguring: Reconfiguring::default(),
+            deaf: Deaf::default(),
+            reload: None,
             ending: None,
             timers: Timers::default(),
             host: HostInfo::default(),
@@ -242,10 +262,15 @@ impl Node {
         self.engine.core().is_replica
     }
 
-    /// Whether the replica's link to its primary is open and up to date with its snapshot; false on a primary.
+    /// Whether the stream of the primary is open and applied as it comes.
     pub fn is_following(&self) -> bool {
-        let link = self.replication.link.as_ref().and_then(|link| link.info(self.last_now));
-        self.is_replica() && link.is_some_and(|info| info.state == LinkState::Connected)
+        self.is_replica() && self.is_primary_link_up()
+    }
+
+    /// Which history the dataset belongs to, and how far it has come in it.
+    pub fn history(&self) -> History {
+        let log = &self.replication.log;
+        History { replid: log.replid(), offset: log.offset(), is_open: log.is_active() }
     }
 
     fn log(&mut self, level: LogLevel, text: impl Into<String>) {
@@ -274,6 +299,20 @@ impl Node {
             Kind::Client(client) => self.forget_client(now, conn, &client),
             Kind::Link(link) => self.link_closed(now, link),
             Kind::Primary => self.primary_closed(now, reset),
+        }
+    }
+
+    fn handle_input(&mut self, now: Now, input: Input<'_>) {
+        match input {
+            Input::Closed(conn, reset) => self.on_closed(now, conn, &reset),
+            Input::Connected(conn, peer) => self.on_connected(now, conn, &peer),
+            Input::Disk(ticket, result) => self.on_disk(now, ticket, result),
+            Input::Drained(conn) => self.on_drained(now, conn),
+            Input::Listening(endpoint, result) => self.on_listening(now, endpoint, result),
+            Input::Received(conn, bytes) => self.on_received(now, conn, bytes),
+            Input::Signal(Signal::Interrupt) => self.on_signal(now, "SIGINT"),
+            Input::Signal(Signal::Terminate) => self.on_signal(now, "SIGTERM"),
+            Input::Timer => self.on_timer(now),
         }
     }
 
@@ -316,16 +355,10 @@ impl Machine for Node {
 
     fn handle(&mut self, now: Now, input: Input<'_>) {
         self.last_now = now;
-        match input {
-            Input::Closed(conn, reset) => self.on_closed(now, conn, &reset),
-            Input::Connected(conn, peer) => self.on_connected(now, conn, &peer),
-            Input::Disk(ticket, result) => self.on_disk(now, ticket, result),
-            Input::Drained(conn) => self.on_drained(now, conn),
-            Input::Listening(endpoint, result) => self.on_listening(now, endpoint, result),
-            Input::Received(conn, bytes) => self.on_received(now, conn, bytes),
-            Input::Signal(Signal::Interrupt) => self.on_signal(now, "SIGINT"),
-            Input::Signal(Signal::Terminate) => self.on_signal(now, "SIGTERM"),
-            Input::Timer => self.on_timer(now),
+        if self.deaf.is_deaf() {
+            self.handle_deaf(now, input);
+        } else {
+            self.handle_input(now, input);
         }
         self.drain(now);
     }
@@ -333,7 +366,11 @@ impl Machine for Node {
     fn receive_many(&mut self, now: Now, batch: &[(ConnId, &[u8])]) {
         self.last_now = now;
         for &(conn, bytes) in batch {
-            self.on_received(now, conn, bytes);
+            if self.deaf.is_deaf() {
+                self.handle_deaf(now, Input::Received(conn, bytes));
+            } else {
+                self.on_received(now, conn, bytes);
+            }
         }
         self.drain(now);
     }
