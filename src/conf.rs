@@ -71,6 +71,11 @@ pub fn read(program: &str, args: &[Vec<u8>], dir: PathBuf, stdin: impl Read, wor
     }
 }
 
+/// The files of this machine as a loader of options sees them, starting in `dir`.
+pub(crate) fn files(dir: PathBuf, words: Words) -> impl file::Host {
+    RealHost::new(dir, words)
+}
+
 /// The version line of `--version`.
 pub fn version_line() -> String {
     let version = Config::default().slotmesh_version;

@@ -39,6 +39,11 @@ impl LogFile {
         Self { target }
     }
 
+    /// Standard output.
+    pub fn stdout() -> Self {
+        Self { target: Target::Stdout }
+    }
+
     /// Opens the file once, which creates it.
     ///
     /// # Errors

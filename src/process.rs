@@ -27,14 +27,18 @@ pub fn run(program: &str, args: &[Vec<u8>]) -> ExitCode {
         Ok(dir) => dir,
         Err(error) => return fail(&format!("Can't find the current folder: {}\n", conf::cause(&error))),
     };
-    let words = Words { is_command, check_user };
-    match conf::read(program, args, dir, io::stdin(), words) {
+    match conf::read(program, args, dir, io::stdin(), words()) {
         Outcome::Print { text, stderr, code } => {
             print(&text, &stderr);
             ExitCode::from(code)
         }
         Outcome::Run(run) => begin(args, *run),
     }
+}
+
+/// The names that a configuration is checked against.
+pub(crate) fn words() -> Words {
+    Words { is_command, check_user }
 }
 
 /// Only what needs no user management: the default user as it is by default.
@@ -119,16 +123,7 @@ fn announce(log: &LogFile, run: &Run) {
 
 fn serve(run: Run, log: LogFile) -> io::Result<i32> {
     let config = adjust_clients(run.config, &log);
-    let host = HostInfo {
-        os: operating_system(),
-        multiplexing: "epoll".to_owned(),
-        executable: std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default(),
-        allocator: "mimalloc".to_owned(),
-        config_file: run.config_file.map(|path| path.display().to_string()),
-        process_id: std::process::id(),
-        cpu: CpuTime::default(),
-        memory: memory(),
-    };
+    let host = host_info(run.config_file.map(|path| path.display().to_string()));
     let mut clock = Clock::new();
     let mut node = Node::new(config, slotmesh_transport_tcp::entropy::seed()?);
     node.set_host(host);
@@ -146,8 +141,22 @@ fn serve(run: Run, log: LogFile) -> io::Result<i32> {
     }
 }
 
+/// What INFO tells of this process.
+pub(crate) fn host_info(config_file: Option<String>) -> HostInfo {
+    HostInfo {
+        os: operating_system(),
+        multiplexing: "epoll".to_owned(),
+        executable: std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default(),
+        allocator: "mimalloc".to_owned(),
+        config_file,
+        process_id: std::process::id(),
+        cpu: CpuTime::default(),
+        memory: memory(),
+    }
+}
+
 /// Signals and processor time, from a thread of their own.
-fn attend(handle: Handle<Node>) -> io::Result<()> {
+pub(crate) fn attend(handle: Handle<Node>) -> io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGTERM};
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP, SIGPIPE])?;
     let delivered = handle.clone();

@@ -25,6 +25,9 @@ pub struct Loader {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expired {
     /// They are left out, and counted: a primary's own file.
+    ///
+    /// Not so when the file belongs to a replication history: replicas that go on from there hold these keys until
+    /// the log tells of their deletion.
     Drop,
     /// They stay until the primary deletes them: a replica, or an append only file's base.
     Keep,
@@ -62,7 +65,7 @@ impl Loader {
                 Event::Entry(entry) => {
                     let expiry = entry.attributes.expiry_ms.map(UnixMillis);
                     let past = expiry.is_some_and(|at| at.is_past(self.now.unix.into()));
-                    if past && self.expired == Expired::Drop {
+                    if past && self.expired == Expired::Drop && self.info.replid.is_none() {
                         self.info.keys_expired += 1;
                         continue;
                     }

@@ -258,6 +258,11 @@ impl Log {
         self.selected = None;
     }
 
+    /// Notes the database the stream is on, which a file that keeps the history's place has told.
+    pub fn set_selected(&mut self, db: Option<u32>) {
+        self.selected = db;
+    }
+
     // Reading and forgetting.
 
     /// Appends at most `max` bytes from `from` on to a replica's buffer; returns how many.

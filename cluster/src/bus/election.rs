@@ -203,6 +203,7 @@ impl Bus {
         if counts {
             let id = voter.id;
             self.election.votes.insert(id);
+            self.log(LogLevel::Debug, format!("Failover vote of {id} counts for epoch {}", self.election.epoch));
             self.todo.election = true;
         }
     }

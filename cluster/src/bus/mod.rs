@@ -94,6 +94,8 @@ pub struct Bus {
     rng: Rng,
     facts: Facts,
     outputs: VecDeque<BusOutput>,
+    /// Messages of this wire type are ignored.
+    dropped_kind: Option<u16>,
     todo: Todo,
     saving: Saving,
     current_epoch: u64,
@@ -185,6 +187,13 @@ impl Bus {
         self.finish(now);
     }
 
+    /// Ignores messages of this wire type from now on; none ends it (`DEBUG DROP-CLUSTER-PACKET-FILTER`).
+    ///
+    /// They still count as received.
+    pub fn drop_received(&mut self, kind: Option<u16>) {
+        self.dropped_kind = kind;
+    }
+
     /// The known nodes and the owners of slots.
     pub fn table(&self) -> &Table {
         &self.table
@@ -198,6 +207,11 @@ impl Bus {
     /// Whether this node is a primary.
     pub fn is_primary(&self) -> bool {
         self.myself().is_primary()
+    }
+
+    /// Where this node's primary is, when it is a replica.
+    pub fn primary_address(&self) -> Option<table::Address> {
+        self.myself().primary.map(|key| self.table.node(key).address)
     }
 
     /// Whether keyed commands are served at all (`cluster_state:ok`).

@@ -51,6 +51,9 @@ impl Bus {
     fn take_message(&mut self, now: Now, link: LinkId, bytes: &[u8]) {
         if let Some(kind) = kind_of(bytes) {
             self.counters.received[usize::from(kind.wire())] += 1;
+            if self.dropped_kind == Some(kind.wire()) {
+                return;
+            }
         }
         let message = match decode(bytes) {
             Ok(message) => message,

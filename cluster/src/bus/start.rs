@@ -48,6 +48,7 @@ impl Bus {
             blacklist: Blacklist::default(),
             rng,
             facts: Facts::default(),
+            dropped_kind: None,
             outputs: VecDeque::new(),
             todo: Todo::default(),
             saving: Saving::default(),
@@ -69,6 +70,18 @@ impl Bus {
         }
         bus.adopt_config();
         bus.point_at_own_primary();
+        bus
+    }
+
+    /// A bus that begins as a founding member of the cluster that `members` describes: as after a restart with that
+    /// nodes.conf, but without what a restarted node has to wait for, since nobody can have gone on without it.
+    ///
+    /// Asks for its first nodes.conf at once.
+    pub fn founded(now: Now, config: BusConfig, members: &ConfigFile, rng: Rng) -> Self {
+        let mut bus = Self::new(now, config, Some(members), rng);
+        bus.state = State::new(false);
+        bus.lease = Lease::new(Lapse::Uncontested);
+        bus.save_claim();
         bus
     }
 

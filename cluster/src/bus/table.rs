@@ -122,6 +122,11 @@ impl Node {
         &self.hostname
     }
 
+    /// The version of its slots.
+    pub fn config_epoch(&self) -> u64 {
+        self.config_epoch
+    }
+
     /// Its slots; none for a replica.
     pub fn slots(&self) -> &SlotBitmap {
         &self.slots

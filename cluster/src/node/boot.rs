@@ -112,7 +112,12 @@ impl Node {
                 true
             }
             Life::Loading(_) => self.recovery_on_disk(now, ticket, result),
-            _ => false,
+            Life::New
+            | Life::ReadingClusterConfig(_)
+            | Life::Listening { .. }
+            | Life::FirstBase(_)
+            | Life::Running
+            | Life::Ended => false,
         }
     }
 
@@ -169,7 +174,11 @@ impl Node {
         };
         let found = file.is_some();
         let rng = self.rng.fork();
-        let bus = Bus::new(now, bus_config(&self.engine.core().config), file.as_ref(), rng);
+        let options = bus_config(&self.engine.core().config);
+        let bus = match self.founding.take().filter(|_| !found) {
+            Some(members) => Bus::founded(now, options, &members, rng),
+            None => Bus::new(now, options, file.as_ref(), rng),
+        };
         let id = bus.my_id();
         self.log_notice(if found {
             format!("Node configuration loaded, I'm {id}")

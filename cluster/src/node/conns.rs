@@ -94,11 +94,6 @@ pub(crate) enum Waiting {
     Turn,
     /// WAIT; replication knows for what.
     Replicas,
-    /// DEBUG SLEEP: the whole node is deaf for a while.
-    Sleep {
-        /// Until when.
-        until: Instant,
-    },
 }
 
 impl Conns {
@@ -176,7 +171,7 @@ impl Conns {
 
     /// Ends the holds that wait for `ticket` on connections without a session; names those that can go on.
     pub(crate) fn release_holds(&mut self, ticket: Ticket) -> Vec<ConnId> {
-        let held = self.slots.iter_mut().filter(|(_, conn)| conn.out.len() > 0);
+        let held = self.slots.iter_mut().filter(|(_, conn)| !conn.out.is_empty());
         held.filter_map(|(_, conn)| conn.out.release(ticket).then_some(conn.id)).collect()
     }
 

@@ -11,6 +11,9 @@ use crate::machine::{ConnId, Effect};
 impl Node {
     /// Drains every part into the others, then the sessions' buffers into effects.
     pub(super) fn drain(&mut self, now: Now) {
+        if self.deaf.sleeps_until().is_some() {
+            return;
+        }
         while self.step_changes()
             | self.step_broadcasts()
             | self.step_bus(now)

@@ -136,7 +136,8 @@ impl Node {
 
     /// Whether the client's next request may run now.
     pub(super) fn may_run(&self, conn: ConnId) -> bool {
-        self.conns.client(conn).is_some_and(|client| !client.closing && client.waiting.is_none())
+        !self.deaf.is_deaf()
+            && self.conns.client(conn).is_some_and(|client| !client.closing && client.waiting.is_none())
     }
 
     /// Reads and resolves requests into the batch.

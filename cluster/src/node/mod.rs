@@ -10,6 +10,7 @@ mod client_info;
 mod clients;
 mod command;
 mod conns;
+mod deaf;
 mod dispatch;
 mod drain;
 mod info;
@@ -22,6 +23,7 @@ mod primary_link;
 mod rates;
 mod reconfigure;
 mod recovery;
+mod reload;
 mod replicas;
 mod shutdown;
 mod slot_gate;
@@ -38,7 +40,7 @@ use std::time::Duration;
 
 use slotmesh_engine::Engine;
 use slotmesh_engine::command::spec::Spec;
-use slotmesh_engine::command::{CommandId, DataFn};
+use slotmesh_engine::command::{CommandId, DataFn, Registry};
 use slotmesh_engine::config::Config;
 use slotmesh_engine::config::choices::LogLevel as ConfiguredLevel;
 use slotmesh_engine::load::LoadInfo;
@@ -47,20 +49,23 @@ use slotmesh_engine::rng::Rng;
 use slotmesh_engine::session::SessionId;
 use slotmesh_engine::time::{Instant, Now};
 use slotmesh_replication::disk::Tickets;
+use slotmesh_replication::offset::{Offset, Replid};
 use slotmesh_replication::persist::job::SnapshotJob;
 
-use crate::bus::Bus;
+use crate::bus::{Bus, ConfigFile};
 use crate::machine::{ConnId, Effect, Endpoint, Input, LogLevel, LogLine, Machine, Peer, Reset, Signal, Timer};
 use boot::Life;
 pub use boot::{CpuTime, HostInfo, HostMemory};
 use command::NodeFn;
 use conns::{Conns, Kind};
+use deaf::Deaf;
 use intake::Batch;
 use pause::Pauses;
 use persistence::Persistence;
 use primary_link::Following;
 use rates::Rates;
 use reconfigure::Reconfiguring;
+use reload::Reload;
 use replicas::Replication;
 use shutdown::Ending;
 use timers::Timers;
@@ -85,6 +90,9 @@ pub struct Node {
     following: Following,
     /// Changes of the configuration that wait for the host.
     reconfiguring: Reconfiguring,
+    /// DEBUG SLEEP, or a dataset that is read anew.
+    deaf: Deaf,
+    reload: Option<Reload>,
     /// An end in progress.
     ending: Option<Ending>,
     timers: Timers,
@@ -98,6 +106,8 @@ pub struct Node {
     resumed: Vec<ConnId>,
     pause: Pauses,
     life: Life,
+    /// The cluster this node is a founding member of, if it finds no nodes.conf.
+    founding: Option<Box<ConfigFile>>,
     /// The node's own commands, by the number their rows carry.
     functions: Vec<NodeFn>,
     /// Memory for the requests being read, kept from call to call.
@@ -120,6 +130,17 @@ pub struct Node {
     timing: Timing,
     /// The commands of [`timing::PLAIN_SETS`].
     plain_sets: [Option<CommandId>; 3],
+}
+
+/// A place in the history of a dataset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct History {
+    /// The history's name.
+    pub replid: Replid,
+    /// Bytes of it that are in the dataset.
+    pub offset: Offset,
+    /// Whether changes are counted: a primary that never had a replica puts none into words.
+    pub is_open: bool,
 }
 
 /// What the node counts of connections, for INFO.
@@ -171,6 +192,8 @@ impl Node {
             walk_wanted: false,
             following: Following::default(),
             reconfiguring: Reconfiguring::default(),
+            deaf: Deaf::default(),
+            reload: None,
             ending: None,
             timers: Timers::default(),
             host: HostInfo::default(),
@@ -180,6 +203,7 @@ impl Node {
             resumed: Vec::new(),
             pause: Pauses::default(),
             life: Life::New,
+            founding: None,
             functions,
             batch: Batch::default(),
             noted: Vec::new(),
@@ -202,6 +226,15 @@ impl Node {
     pub fn set_host(&mut self, host: HostInfo) {
         self.process_id = host.process_id;
         self.host = host;
+    }
+
+    /// Makes the node a founding member of a cluster that begins with these nodes and slots; before [`Node::start`].
+    ///
+    /// All members are told the same, each with its own line marked `myself`. A node that finds a nodes.conf is what
+    /// that file says instead. Unlike a node that was restarted, a founder has nothing to catch up with and serves as
+    /// soon as it reaches a majority.
+    pub fn found_cluster(&mut self, members: ConfigFile) {
+        self.founding = Some(Box::new(members));
     }
 
     /// Renews the processor time that INFO shows.
@@ -227,6 +260,17 @@ impl Node {
     /// Whether the dataset follows a primary.
     pub fn is_replica(&self) -> bool {
         self.engine.core().is_replica
+    }
+
+    /// Whether the stream of the primary is open and applied as it comes.
+    pub fn is_following(&self) -> bool {
+        self.is_replica() && self.is_primary_link_up()
+    }
+
+    /// Which history the dataset belongs to, and how far it has come in it.
+    pub fn history(&self) -> History {
+        let log = &self.replication.log;
+        History { replid: log.replid(), offset: log.offset(), is_open: log.is_active() }
     }
 
     fn log(&mut self, level: LogLevel, text: impl Into<String>) {
@@ -255,6 +299,20 @@ impl Node {
             Kind::Client(client) => self.forget_client(now, conn, &client),
             Kind::Link(link) => self.link_closed(now, link),
             Kind::Primary => self.primary_closed(now, reset),
+        }
+    }
+
+    fn handle_input(&mut self, now: Now, input: Input<'_>) {
+        match input {
+            Input::Closed(conn, reset) => self.on_closed(now, conn, &reset),
+            Input::Connected(conn, peer) => self.on_connected(now, conn, &peer),
+            Input::Disk(ticket, result) => self.on_disk(now, ticket, result),
+            Input::Drained(conn) => self.on_drained(now, conn),
+            Input::Listening(endpoint, result) => self.on_listening(now, endpoint, result),
+            Input::Received(conn, bytes) => self.on_received(now, conn, bytes),
+            Input::Signal(Signal::Interrupt) => self.on_signal(now, "SIGINT"),
+            Input::Signal(Signal::Terminate) => self.on_signal(now, "SIGTERM"),
+            Input::Timer => self.on_timer(now),
         }
     }
 
@@ -297,16 +355,10 @@ impl Machine for Node {
 
     fn handle(&mut self, now: Now, input: Input<'_>) {
         self.last_now = now;
-        match input {
-            Input::Closed(conn, reset) => self.on_closed(now, conn, &reset),
-            Input::Connected(conn, peer) => self.on_connected(now, conn, &peer),
-            Input::Disk(ticket, result) => self.on_disk(now, ticket, result),
-            Input::Drained(conn) => self.on_drained(now, conn),
-            Input::Listening(endpoint, result) => self.on_listening(now, endpoint, result),
-            Input::Received(conn, bytes) => self.on_received(now, conn, bytes),
-            Input::Signal(Signal::Interrupt) => self.on_signal(now, "SIGINT"),
-            Input::Signal(Signal::Terminate) => self.on_signal(now, "SIGTERM"),
-            Input::Timer => self.on_timer(now),
+        if self.deaf.is_deaf() {
+            self.handle_deaf(now, input);
+        } else {
+            self.handle_input(now, input);
         }
         self.drain(now);
     }
@@ -314,7 +366,11 @@ impl Machine for Node {
     fn receive_many(&mut self, now: Now, batch: &[(ConnId, &[u8])]) {
         self.last_now = now;
         for &(conn, bytes) in batch {
-            self.on_received(now, conn, bytes);
+            if self.deaf.is_deaf() {
+                self.handle_deaf(now, Input::Received(conn, bytes));
+            } else {
+                self.on_received(now, conn, bytes);
+            }
         }
         self.drain(now);
     }
@@ -356,9 +412,18 @@ impl Machine for Node {
 /// Whether a command of this name exists on a node, letters of either case being the same; for checking
 /// `rename-command` lines before a node is built.
 pub fn is_command(name: &[u8]) -> bool {
-    let mut engine = Engine::new(Config::default(), 0);
+    commands(&[]).find(name).is_some()
+}
+
+/// The table of all commands of a node that also has these: for clients that must know where a command's keys are, and
+/// for documentation.
+///
+/// # Panics
+/// When a row's name is taken.
+pub fn commands(rows: &'static [Spec<DataFn>]) -> Registry {
+    let mut engine = Engine::new(Config::default(), 0).with_commands(rows);
     command::register(engine.registry_mut());
-    engine.registry().find(name).is_some()
+    std::mem::take(engine.registry_mut())
 }
 
 fn least_level(configured: ConfiguredLevel) -> LogLevel {

@@ -279,6 +279,7 @@ impl Node {
     pub(super) fn dump_cancelled(&mut self, now: Now) {
         self.persistence.saver.cancelled();
         self.answer_save_waiters(false);
+        self.saved_for_reload(now, false);
         if self.ending.is_some() {
             self.last_dump_done(now, false);
         }
@@ -291,6 +292,7 @@ impl Node {
         }
         self.answer_save_waiters(saved);
         self.last_dump_done(now, saved);
+        self.saved_for_reload(now, saved);
     }
 
     fn answer_save_waiters(&mut self, saved: bool) {
@@ -427,6 +429,7 @@ impl Node {
         self.persistence.next_cron = now.instant.plus_millis(CRON_MS);
         self.look_for_walk();
         self.flush_aof(now);
+        self.look_for_settled_aof(now);
         if self.ending.is_some() {
             self.look_for_last_sync(now);
         }
@@ -435,7 +438,11 @@ impl Node {
     pub(super) fn persistence_deadline(&self) -> Option<Instant> {
         let config = &self.engine.core().config;
         let aof_on = self.persistence.aof.as_ref().is_some_and(Aof::is_on);
-        let needed = !config.save.points().is_empty() || aof_on || self.job.is_some() || self.ending.is_some();
+        let needed = self.reload.is_some()
+            || !config.save.points().is_empty()
+            || aof_on
+            || self.job.is_some()
+            || self.ending.is_some();
         needed.then_some(self.persistence.next_cron)
     }
 

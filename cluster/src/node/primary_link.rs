@@ -75,6 +75,7 @@ impl Node {
             link.unfollow();
         }
         self.abandon_stream();
+        self.following.cached = None;
         self.hang_up_primary();
         self.engine.core_mut().is_replica = false;
         let note = self.replication.log.promote(&mut self.rng);
@@ -86,8 +87,11 @@ impl Node {
     }
 
     /// As the cluster decided: follows the primary of this shard.
+    ///
+    /// While the dataset is read from disk, only the role changes: the history it belongs to is not known yet, and a
+    /// snapshot must not arrive in the middle of it.
     pub(super) fn follow_cluster_primary(&mut self, now: Now, ip: Option<String>, port: u16) {
-        let Some(host) = ip else {
+        let Some(host) = ip.filter(|_| self.is_running()) else {
             self.engine.core_mut().is_replica = true;
             return;
         };
@@ -102,9 +106,14 @@ impl Node {
         }
     }
 
-    /// At start: follows the primary that the configuration names.
+    /// At start: follows the primary that the configuration or nodes.conf names.
     pub(super) fn follow_configured_primary(&mut self, now: Now) {
+        if let Some(primary) = self.bus.as_ref().and_then(crate::bus::Bus::primary_address) {
+            self.follow_cluster_primary(now, primary.ip.map(|ip| ip.to_string()), primary.port);
+        }
         if let Some(primary) = self.engine.core().config.replicaof.clone() {
+            // A node that was never a primary has no history of its own to offer.
+            self.engine.core_mut().is_replica = true;
             self.follow(now, &primary.host, primary.port);
         }
     }

@@ -24,11 +24,18 @@ pub(super) struct Recovery {
     /// Applies the commands of an append only file.
     session: SessionId,
     loaded: LoadInfo,
+    /// A dump or a base was read to its end.
+    has_rdb: bool,
 }
 
 impl Node {
     /// Begins to read back the dataset.
     pub(super) fn begin_recovery(&mut self, now: Now) {
+        self.begin_reading_back(now, self.engine.core().config.appendonly);
+    }
+
+    /// Begins to read the append only file or the dump.
+    pub(super) fn begin_reading_back(&mut self, now: Now, aof: bool) {
         self.engine.core_mut().is_loading = true;
         let config = &self.engine.core().config;
         let recover = Recover::begin(
@@ -38,15 +45,21 @@ impl Node {
                 dump_name: config.dbfilename.clone(),
                 aof_folder: config.appenddirname.clone(),
                 aof_name: config.appendfilename.clone(),
-                aof: config.appendonly,
+                aof,
                 load_truncated: config.aof_load_truncated,
             },
             &mut self.tickets,
         );
         let session = self.engine.open_stream(Origin::File);
         let loaded = LoadInfo::default();
-        self.life =
-            Life::Loading(Box::new(Recovery { recover, loader: None, source: RdbSource::Dump, session, loaded }));
+        self.life = Life::Loading(Box::new(Recovery {
+            recover,
+            loader: None,
+            source: RdbSource::Dump,
+            session,
+            loaded,
+            has_rdb: false,
+        }));
         self.advance_recovery(now);
     }
 
@@ -69,7 +82,9 @@ impl Node {
                 Output::Done(found) => self.end_recovery(now, found),
                 Output::Fatal(lines) => {
                     lines.into_iter().for_each(|line| self.log_warning(line));
-                    self.exit(1);
+                    if !self.reload_failed(now) {
+                        self.exit(1);
+                    }
                 }
                 Output::Note(note) => self.note(note),
                 Output::Rdb(bytes) => self.load_rdb(&bytes),
@@ -79,7 +94,7 @@ impl Node {
     }
 
     fn begin_rdb(&mut self, now: Now, source: RdbSource) {
-        let follows = self.engine.core().config.replicaof.is_some();
+        let follows = self.engine.core().config.replicaof.is_some() || self.is_replica();
         let expired = match source {
             RdbSource::Dump if !follows => Expired::Drop,
             RdbSource::Aof | RdbSource::Dump => Expired::Keep,
@@ -101,8 +116,13 @@ impl Node {
         if loader.is_complete() {
             let rest = loader.rest().to_vec();
             if let Some(loader) = recovery.loader.take() {
+                recovery.has_rdb = true;
                 // The file is complete: nothing can be refused any more.
                 recovery.loaded = self.engine.adopt(loader).unwrap_or_default();
+                if recovery.source == RdbSource::Aof {
+                    // The commands behind a base are in no history: the file has none of what only replicas get.
+                    (recovery.loaded.replid, recovery.loaded.offset) = (None, None);
+                }
             }
             recovery.recover.rdb_ended(&rest);
         }
@@ -140,11 +160,15 @@ impl Node {
     /// Runs one command of the file. Returns whether it is known.
     fn load_command(&mut self, now: Now, session: SessionId, args: Args<'_>) -> bool {
         let Ok(command) = self.engine.resolve(args) else { return false };
+        // What is read is in the log already, if anybody reads it.
+        let was_enabled = self.engine.changes().is_enabled();
+        self.engine.changes().set_enabled(false);
         if self.engine.session(session).transaction.is_some() && self.engine.is_queued(command) {
             self.engine.session_mut(session).queue(command, args);
         } else {
             self.run_stream_command(now, session, command, args);
         }
+        self.engine.changes().set_enabled(was_enabled);
         self.engine.out(session).clear();
         true
     }
@@ -153,6 +177,9 @@ impl Node {
         let Life::Loading(recovery) = std::mem::take(&mut self.life) else { return };
         self.engine.close(recovery.session);
         self.engine.changes().clear();
+        if self.reload.is_some() {
+            return self.reloaded(now, recovery.has_rdb);
+        }
         let config = aof_config(&self.engine.core().config, self.process_id);
         let wanted = self.engine.core().config.appendonly;
         let Self { replication, tickets, persistence, .. } = self;
@@ -219,6 +246,9 @@ impl Node {
             self.engine.core().config.replicaof.is_some() || self.bus.as_ref().is_some_and(|bus| !bus.is_primary());
         if follows {
             self.following.cached = Some((replid, Offset(offset)));
+            // The stream goes on in the middle: its offset and its database are those of the file.
+            self.replication.log.adopt(replid, Offset(offset));
+            self.replication.log.set_selected(loaded.stream_db);
         } else {
             self.replication.log.restore(replid, Offset(offset));
         }

@@ -4,7 +4,6 @@ use slotmesh_engine::time::{Instant, Now};
 use slotmesh_replication::feed::Standing;
 
 use super::Node;
-use super::conns::Waiting;
 use crate::machine::Timer;
 
 /// When the node's periodic work is due.
@@ -43,6 +42,9 @@ impl Node {
 
     /// The earliest of all waits.
     pub(super) fn next_timer(&self) -> Option<(Instant, Timer)> {
+        if let Some(until) = self.deaf.sleeps_until() {
+            return Some((until, Timer::Client));
+        }
         let yielded = self.timers.yielded.then_some(Instant::ZERO);
         let rows = [
             (yielded, Timer::Yield),
@@ -65,7 +67,6 @@ impl Node {
         if self.pause.expire(now.instant) {
             self.resume_paused(now);
         }
-        self.resume_where(now, |waiting| matches!(waiting, Waiting::Sleep { until } if until <= now.instant));
         if now.instant >= self.timers.clients {
             self.timers.clients = now.instant.plus_millis(CLIENT_CRON_MS);
             self.close_idle_clients(now);
@@ -80,19 +81,9 @@ impl Node {
     }
 
     fn client_deadline(&self) -> Option<Instant> {
-        let sleeping = self.sleeping_until();
         let config = &self.engine.core().config;
         let idle = (config.timeout_secs > 0 || config.maxmemory > 0).then_some(self.timers.clients);
-        [self.pause.deadline(), sleeping, idle].into_iter().flatten().min()
-    }
-
-    /// When the first client asleep wakes up.
-    fn sleeping_until(&self) -> Option<Instant> {
-        let sleepers = self.conns.clients().filter_map(|(_, client)| match client.waiting {
-            Some(Waiting::Sleep { until }) => Some(until),
-            _ => None,
-        });
-        sleepers.min()
+        [self.pause.deadline(), idle].into_iter().flatten().min()
     }
 
     fn tick_engine(&mut self, now: Now) {

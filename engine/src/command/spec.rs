@@ -195,7 +195,7 @@ flags! {
 }
 
 /// Properties that only the server itself looks at.
-const INTERNAL: Flags = MAY_REPLICATE.and(SENTINEL).and(ONLY_SENTINEL).and(TOUCHES_ARBITRARY_KEYS);
+const INTERNAL: Flags = MAY_REPLICATE.and(PROTECTED).and(SENTINEL).and(ONLY_SENTINEL).and(TOUCHES_ARBITRARY_KEYS);
 
 /// A set of ACL categories beyond those that follow from flags and group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::encoding::{Cursor, StringWriter};
 use super::object::{self, Loaded, RdbValue};
-use super::{VERSION_READ_MAX, VERSION_WRITTEN, crc64};
+use super::{VERSION_READ_MAX, VERSION_VALKEY, VERSION_WRITTEN, crc64};
 
 /// Appends the payload DUMP replies with.
 pub fn put_dump(out: &mut Vec<u8>, strings: &mut StringWriter, value: RdbValue<'_>) {
@@ -28,7 +28,8 @@ pub fn put_footer(out: &mut Vec<u8>, start: usize) {
 pub fn check_footer(payload: &[u8]) -> Result<&[u8], RestoreError> {
     let (sealed, crc) = payload.split_last_chunk::<8>().ok_or(RestoreError::Footer)?;
     let (body, version) = sealed.split_last_chunk::<2>().ok_or(RestoreError::Footer)?;
-    let known = u16::from_le_bytes(*version) <= VERSION_READ_MAX;
+    let version = u16::from_le_bytes(*version);
+    let known = version <= VERSION_READ_MAX || version == VERSION_VALKEY;
     let sound = crc64::crc64(0, sealed) == u64::from_le_bytes(*crc);
     if known && sound { Ok(body) } else { Err(RestoreError::Footer) }
 }

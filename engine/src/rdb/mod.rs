@@ -25,9 +25,19 @@ pub const VERSION_WRITTEN: u16 = 10;
 pub const VERSION_READ_MAX: u16 = 12;
 /// The first five bytes of every file; an AOF that starts with them has an RDB preamble.
 pub const MAGIC: &[u8; 5] = b"REDIS";
+/// The first six bytes of a file by Valkey 9 or later, which counts its versions anew from 80. The types and opcodes
+/// of strings, expiries and the rest we know are the same; what Valkey added is refused by its number.
+pub const MAGIC_VALKEY: &[u8; 6] = b"VALKEY";
+/// The version of Valkey's own that we read: 9.0's and 9.1's.
+pub const VERSION_VALKEY: u16 = 80;
 /// Longest string a file may declare, in bytes. Redis itself stops at `proto-max-bulk-len`, 512 MB unless raised;
 /// the bound only keeps a damaged length from collecting a socket's bytes for ever.
 pub const STRING_BYTES_MAX: u64 = 1 << 32;
+
+/// Whether these first bytes of a file are those of an RDB.
+pub fn is_rdb(bytes: &[u8]) -> bool {
+    bytes.starts_with(MAGIC) || bytes.starts_with(MAGIC_VALKEY)
+}
 
 /// The bytes that introduce something other than a key.
 pub mod opcode {
@@ -61,9 +71,9 @@ pub mod opcode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RdbError {
-    /// The first five bytes are not `REDIS`.
+    /// The file begins with neither [`MAGIC`] nor [`MAGIC_VALKEY`].
     BadMagic,
-    /// The version is not a number from 1 to [`VERSION_READ_MAX`].
+    /// The version is not a number from 1 to [`VERSION_READ_MAX`], nor Valkey's [`VERSION_VALKEY`].
     BadVersion(u32),
     /// The checksum at the end is not that of the bytes.
     Checksum {

@@ -8,7 +8,7 @@ use super::encoding::{Cursor, Fault};
 use super::extent::Extent;
 use super::object::{self, Loaded};
 use super::writer::Attributes;
-use super::{MAGIC, RdbError, VERSION_READ_MAX, crc64, opcode};
+use super::{MAGIC, MAGIC_VALKEY, RdbError, VERSION_READ_MAX, VERSION_VALKEY, crc64, opcode};
 
 /// Reads one file.
 #[derive(Debug, Default)]
@@ -164,14 +164,19 @@ impl RdbReader {
 
     fn read_header(&mut self) -> Result<bool, RdbError> {
         let Some((head, _)) = self.rest().split_first_chunk::<HEADER_BYTES>() else { return Ok(false) };
-        let (magic, digits) = head.split_at(MAGIC.len());
-        if magic != MAGIC {
+        let (digits, versions) = if let Some(digits) = head.strip_prefix(MAGIC) {
+            (digits, 1..=VERSION_READ_MAX)
+        } else if let Some(digits) = head.strip_prefix(MAGIC_VALKEY) {
+            (digits, VERSION_VALKEY..=VERSION_VALKEY)
+        } else {
             return Err(RdbError::BadMagic);
+        };
+        if !digits.iter().all(u8::is_ascii_digit) {
+            return Err(RdbError::BadVersion(0));
         }
-        let version = digits.iter().fold(0, |version, digit| version * 10 + u32::from(digit.wrapping_sub(b'0')));
-        let readable = digits.iter().all(u8::is_ascii_digit) && (1..=u32::from(VERSION_READ_MAX)).contains(&version);
-        if !readable {
-            return Err(RdbError::BadVersion(if digits.iter().all(u8::is_ascii_digit) { version } else { 0 }));
+        let version = digits.iter().fold(0, |version, digit| version * 10 + u32::from(digit - b'0'));
+        if !versions.contains(&u16::try_from(version).unwrap_or(u16::MAX)) {
+            return Err(RdbError::BadVersion(version));
         }
         self.version = version;
         self.consume(HEADER_BYTES);
@@ -405,9 +410,22 @@ mod tests {
     }
 
     #[test]
+    fn the_header_of_valkey_is_known() {
+        let end = b"VALKEY080\xfe\x00\xfb\x01\x00\x00\x01a\x01b\xff\0\0\0\0\0\0\0\0";
+
+        let events = read(end, || usize::MAX).unwrap();
+
+        assert!(events[2].contains("Entry"), "{events:?}");
+        assert_eq!(events[3], format!("{:?}", Event::End(Verdict::Disabled)));
+    }
+
+    #[test]
     fn what_cannot_be_loaded_is_named() {
-        let cases: [(&[u8], RdbError); 6] = [
+        let cases: [(&[u8], RdbError); 9] = [
             (b"SIDER0010", RdbError::BadMagic),
+            (b"VALKE0080", RdbError::BadMagic),
+            (b"VALKEY012", RdbError::BadVersion(12)),
+            (b"VALKEY081", RdbError::BadVersion(81)),
             (b"REDIS0013", RdbError::BadVersion(13)),
             (b"REDIS0000", RdbError::BadVersion(0)),
             (b"REDIS00x1", RdbError::BadVersion(0)),

@@ -2,14 +2,18 @@
 //!
 //! Lives here: finding the real programs we are measured against ([`peer`]), starting servers on free ports and
 //! stopping them ([`launch`]), running `redis-cli` ([`cli`]), a small blocking client ([`client`]) and the script
-//! runner ([`script`]). What does not: any test, and anything of the product: a test sees our server as one more
+//! runner ([`script`]), data sets that can be compared ([`data`]), a link that can be cut ([`proxy`]). What does not: any test, and anything of the product: a test sees our server as one more
 //! path. Start at [`script`] for the command scripts, at [`launch::Launch`] for everything with processes.
 
 pub mod cli;
 pub mod client;
+pub mod data;
 pub mod launch;
 pub mod peer;
 pub mod port;
+pub mod process;
+pub mod proxy;
+pub mod replication;
 pub mod reply;
 pub mod script;
 pub mod wait;

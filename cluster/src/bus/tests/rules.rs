@@ -511,3 +511,20 @@ fn damaged_messages_of_known_peers_never_panic() {
         solo.log.clear();
     }
 }
+
+#[test]
+fn messages_of_a_filtered_type_are_ignored() {
+    let mut solo = Solo::new();
+    solo.fail_b();
+    let mut header = Solo::header('d');
+    header.current_epoch = 6;
+    let auth_request = crate::bus::message::MessageKind::AuthRequest.wire();
+
+    solo.bus.drop_received(Some(auth_request));
+    solo.say_as('d', header.clone(), Body::AuthRequest);
+    assert!(solo.sent(solo.links[&'d'].1).is_empty());
+    solo.bus.drop_received(None);
+    solo.say_as('d', header, Body::AuthRequest);
+
+    assert_eq!(solo.sent(solo.links[&'d'].1), ["auth-ack"]);
+}

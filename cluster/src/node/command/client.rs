@@ -7,10 +7,13 @@ use slotmesh_engine::error::ReplyError;
 use slotmesh_engine::number::parse_i64;
 use slotmesh_engine::session::ReplyMode;
 
+use super::super::conns::Waiting;
 use super::super::pause::PauseKind;
 use super::{Call, Node, NodeFn, integer};
 use crate::machine::ConnId;
 use crate::node::client_info::ClientKind;
+use slotmesh_replication::offset::Offset;
+use slotmesh_replication::wait::WaitId;
 
 const OWN: Flags = NO_SCRIPT.and(LOADING).and(STALE);
 const OPERATOR: Flags = ADMIN.and(NO_SCRIPT).and(LOADING).and(STALE);
@@ -31,8 +34,8 @@ const CLIENT_ROWS: &[Spec<NodeFn>] = &[
     data("REPLY", 3, OWN.and(NO_MULTI), NO_KEYS, reply),
     data("SETINFO", 4, OWN, NO_KEYS, setinfo as NodeFn)
         .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
-    data("SETNAME", 3, OWN, NO_KEYS, setname as NodeFn)
-        .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
+    data("SETNAME", 3, OWN, NO_KEYS, setname),
+    data("UNBLOCK", -3, OPERATOR, NO_KEYS, unblock),
     data("UNPAUSE", 2, OPERATOR, NO_KEYS, unpause),
 ];
 
@@ -281,6 +284,38 @@ fn unpause(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     Ok(())
 }
 
+fn unblock(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    let args = call.args;
+    let with_error = match args.len() {
+        3 => false,
+        4 if args.is(3, "TIMEOUT") => false,
+        4 if args.is(3, "ERROR") => true,
+        _ => return Err(ReplyError::Fixed("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
+    };
+    let id = integer(&args[2])?;
+    let blocked = node
+        .conns
+        .clients()
+        .find(|(_, client)| client.session.client_id() as i64 == id && client.waiting == Some(Waiting::Replicas))
+        .map(|(conn, client)| (conn, client.session, client.wrote_to));
+    if let Some((conn, session, wrote_to)) = blocked {
+        node.replication.waits.cancel(WaitId(Node::peer_id(conn).0));
+        if with_error {
+            let error = ReplyError::Fixed("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+            node.engine.reply_error(session, &error);
+        } else {
+            let count = node.replication.feeds.acknowledged(Offset(wrote_to));
+            node.engine.reply(session).len(count);
+        }
+        if let Some(client) = node.conns.client_mut(conn) {
+            client.waiting = None;
+        }
+        node.resumed.push(conn);
+    }
+    node.engine.reply(call.session).int(i64::from(blocked.is_some()));
+    Ok(())
+}
+
 fn reply(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     let args = call.args;
     let mode = match (args.is(2, "on"), args.is(2, "off"), args.is(2, "skip")) {
@@ -321,6 +356,7 @@ fn client_help(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
             ("REPLY (ON|OFF|SKIP)", "Says whether replies are sent to this connection."),
             ("SETINFO <option> <value>", "Notes the client library's name (LIB-NAME) or version (LIB-VER)."),
             ("SETNAME <name>", "Names this connection."),
+            ("UNBLOCK <id> [TIMEOUT|ERROR]", "Ends the wait of a blocked client."),
             ("UNPAUSE", "Ends the pause."),
         ],
     );

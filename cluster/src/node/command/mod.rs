@@ -7,6 +7,7 @@ mod client;
 mod cluster;
 mod config;
 mod connection;
+mod debug;
 mod latency;
 mod persistence;
 mod replication;
@@ -38,11 +39,12 @@ pub(super) struct Call<'a> {
 
 /// Adds the node's rows to the registry and returns their functions by number.
 pub(super) fn register(registry: &mut Registry) -> Vec<NodeFn> {
-    let families: [(Group, &'static [Spec<NodeFn>]); 9] = [
+    let families: [(Group, &'static [Spec<NodeFn>]); 10] = [
         (Group::Connection, client::ROWS),
         (Group::Connection, connection::ROWS),
         (Group::Cluster, cluster::ROWS),
         (Group::Server, config::ROWS),
+        (Group::Server, debug::ROWS),
         (Group::Server, latency::ROWS),
         (Group::Server, persistence::ROWS),
         (Group::Server, replication::ROWS),

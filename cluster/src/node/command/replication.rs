@@ -2,8 +2,8 @@
 
 use slotmesh_engine::command::keys::NO_KEYS;
 use slotmesh_engine::command::spec::{
-    ADMIN, ALLOW_BUSY, BLOCKING, Categories, FAST, Flags, Group, LOADING, NO_ASYNC_LOADING, NO_MULTI, NO_SCRIPT, STALE,
-    Spec, data,
+    ADMIN, ALLOW_BUSY, Categories, FAST, Flags, Group, LOADING, NO_ASYNC_LOADING, NO_MULTI, NO_SCRIPT, STALE, Spec,
+    data,
 };
 use slotmesh_engine::error::ReplyError;
 use slotmesh_engine::number::parse_i64;
@@ -25,7 +25,8 @@ pub(super) const ROWS: &[Spec<NodeFn>] = &[
         .acl(Categories::ADMIN.and(Categories::DANGEROUS)),
     data("SLAVEOF", 3, FOLLOW_FLAGS, NO_KEYS, replicaof),
     data("SYNC", 1, SYNC_FLAGS, NO_KEYS, sync),
-    data("WAIT", 3, NO_SCRIPT.and(BLOCKING), NO_KEYS, wait as NodeFn)
+    data("WAIT", 3, NO_SCRIPT, NO_KEYS, wait as NodeFn)
+        .acl(Categories::CONNECTION)
         .group(Group::Generic)
         .tips(&["request_policy:all_shards", "response_policy:agg_min"]),
 ];

@@ -50,8 +50,11 @@ impl TestDisk {
             }
             DiskOp::List { path } if self.folders.contains(path) => {
                 let inside = format!("{path}/");
-                let names = self.files.keys().filter_map(|file| file.strip_prefix(&inside));
-                DiskResult::Names(names.filter(|name| !name.contains('/')).map(str::to_owned).collect())
+                let paths = self.files.keys().chain(&self.folders);
+                let names = paths.filter_map(|file| file.strip_prefix(&inside));
+                let mut names: Vec<String> = names.filter(|name| !name.contains('/')).map(str::to_owned).collect();
+                names.sort_unstable();
+                DiskResult::Names(names)
             }
             DiskOp::List { .. } => missing(),
             DiskOp::MakeDir { path } => {

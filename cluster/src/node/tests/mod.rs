@@ -3,6 +3,7 @@
 //! Start at [`Fixture`]; one file per family of commands beside this one.
 
 mod config;
+mod debug;
 mod disk;
 mod persistence;
 mod server;

@@ -149,3 +149,22 @@ fn a_shutdown_replaces_a_running_save() {
     assert!(fixture.logged("There is a child saving an .rdb. Killing it!"));
     assert!(fixture.disk.files.contains_key("/data/dump.rdb"));
 }
+
+#[test]
+fn a_client_in_wait_is_unblocked_with_a_count_or_an_error() {
+    let mut fixture = Fixture::new();
+    let (blocked, other) = (fixture.client(), fixture.client());
+    let id = fixture.call(blocked, "CLIENT ID");
+    let id = id.trim_matches([':', '|']);
+
+    assert_eq!(fixture.call(blocked, "WAIT 1 0"), "");
+    assert_eq!(fixture.call(other, &format!("CLIENT UNBLOCK {id}")), ":1|");
+    assert_eq!(fixture.heard(blocked), ":0|");
+    fixture.send_bytes(blocked, b"WAIT 1 0\r\nPING\r\n");
+    assert_eq!(fixture.call(other, &format!("CLIENT UNBLOCK {id} ERROR")), ":1|");
+
+    assert_eq!(fixture.heard(blocked), "-UNBLOCKED client unblocked via CLIENT UNBLOCK|+PONG|");
+    assert_eq!(fixture.call(other, &format!("CLIENT UNBLOCK {id}")), ":0|");
+    let refused = "-ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR|";
+    assert_eq!(fixture.call(other, &format!("CLIENT UNBLOCK {id} x")), refused);
+}

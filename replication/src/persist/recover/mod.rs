@@ -11,7 +11,7 @@ mod tests;
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use slotmesh_engine::rdb::MAGIC;
+use slotmesh_engine::rdb::is_rdb;
 use slotmesh_engine::time::{Instant, Now};
 
 use crate::disk::{DiskErrorKind, DiskOp, DiskResult, Ticket, Tickets};
@@ -360,7 +360,7 @@ impl Recover {
             return self.on_end(now, reading, tickets);
         }
         if matches!(reading.content, Content::Unknown) {
-            reading.content = if data.starts_with(MAGIC) {
+            reading.content = if is_rdb(&data) {
                 self.outputs.push_back(Output::Note(Note::notice("Reading RDB base file on AOF loading...")));
                 self.outputs.push_back(Output::RdbBegin(RdbSource::Aof));
                 Content::Rdb

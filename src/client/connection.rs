@@ -1,0 +1,110 @@
+//! One connection: requests out, replies in, in order.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::decode::Decoder;
+use super::error::Error;
+use super::link::Link;
+use super::reply::Reply;
+
+/// A link with the replies that arrive on it.
+pub(crate) struct Connection {
+    link: Box<dyn Link>,
+    decoder: Decoder,
+    /// Messages that came ahead of replies.
+    pushes: VecDeque<Reply>,
+    /// How long one reply may take; none for as long as it takes.
+    pub(crate) timeout: Option<Duration>,
+    /// Why it is not used any more.
+    broken: Option<Error>,
+}
+
+impl Connection {
+    pub(crate) fn new(link: Box<dyn Link>) -> Self {
+        Self { link, decoder: Decoder::default(), pushes: VecDeque::new(), timeout: None, broken: None }
+    }
+
+    /// Sends one request and waits for its reply.
+    pub(crate) fn call(&mut self, request: &[u8]) -> Result<Reply, Error> {
+        self.send(request)?;
+        self.reply()
+    }
+
+    /// Sends one or more requests.
+    pub(crate) fn send(&mut self, requests: &[u8]) -> Result<(), Error> {
+        if let Some(error) = &self.broken {
+            return Err(Error::unsent(error.to_string()));
+        }
+        let sent = self.link.send(requests, &mut self.decoder.received);
+        sent.map_err(|error| self.fail(error))
+    }
+
+    /// Waits for the next reply; messages before it are kept for [`Connection::message`].
+    pub(crate) fn reply(&mut self) -> Result<Reply, Error> {
+        loop {
+            match self.next(self.timeout)? {
+                Some(Reply::Push(message)) => self.keep(message),
+                Some(reply) => return Ok(reply),
+                None => return Err(self.fail(Error::TimedOut(self.timeout.unwrap_or_default()))),
+            }
+        }
+    }
+
+    /// Takes or waits for the next message or reply; nothing when none came in time.
+    pub(crate) fn message(&mut self, timeout: Option<Duration>) -> Result<Option<Reply>, Error> {
+        match self.pushes.pop_front() {
+            Some(message) => Ok(Some(message)),
+            None => self.next(timeout),
+        }
+    }
+
+    #[inline]
+    fn next(&mut self, timeout: Option<Duration>) -> Result<Option<Reply>, Error> {
+        match self.decoder.next() {
+            Ok(Some(reply)) => Ok(Some(reply)),
+            Ok(None) => self.next_to_come(timeout),
+            Err(malformed) => Err(self.fail(Error::Malformed(malformed))),
+        }
+    }
+
+    fn next_to_come(&mut self, timeout: Option<Duration>) -> Result<Option<Reply>, Error> {
+        if let Some(error) = &self.broken {
+            return Err(error.clone());
+        }
+        let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        loop {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            let came = self.link.wait(left, &mut self.decoder.received).map_err(|error| self.fail(error))?;
+            if !came {
+                return Ok(None);
+            }
+            match self.decoder.next() {
+                Ok(Some(reply)) => return Ok(Some(reply)),
+                Ok(None) => {}
+                Err(malformed) => return Err(self.fail(Error::Malformed(malformed))),
+            }
+        }
+    }
+
+    fn keep(&mut self, message: Vec<Reply>) {
+        if self.pushes.len() >= PUSHES_MAX {
+            self.pushes.pop_front();
+        }
+        self.pushes.push_back(Reply::Push(message));
+    }
+
+    fn fail(&mut self, error: Error) -> Error {
+        self.broken = Some(error.clone());
+        error
+    }
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("broken", &self.broken).finish_non_exhaustive()
+    }
+}
+
+/// Messages kept that nobody has asked for; past it the oldest is forgotten.
+const PUSHES_MAX: usize = 16_384;

@@ -1,0 +1,55 @@
+//! Which commands the scripts compare with real servers.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use slotmesh_test_support::script::run::scripts_below;
+use slotmesh_test_support::script::{Action, Part, Script, Word, parse};
+
+/// The names, in capitals (`CONFIG GET`), of all commands whose replies some script compares, on our server too.
+///
+/// A command that a script sends only to prepare something is not among them.
+pub(crate) fn compared(scripts: &Path, is_command: impl Fn(&str) -> bool) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for path in scripts_below(scripts).expect("the folder of scripts can be read") {
+        let text = std::fs::read_to_string(&path).expect("a script can be read");
+        let script = parse(&path, &text).unwrap_or_else(|fault| panic!("{fault}"));
+        collect(&script, &is_command, &mut names);
+    }
+    names
+}
+
+fn collect(script: &Script, is_command: &impl Fn(&str) -> bool, names: &mut BTreeSet<String>) {
+    for case in script.cases.iter().filter(|case| case.targets.iter().any(|target| target == "ours")) {
+        let mut sent: Option<(u8, String)> = None;
+        for step in &case.steps {
+            match &step.action {
+                Action::Send(words) | Action::Scan(words) => {
+                    sent = name(words, is_command).map(|name| (step.client.0, name));
+                }
+                Action::Expect(_) => {
+                    if let Some((client, name)) = sent.take()
+                        && client == step.client.0
+                    {
+                        names.insert(name);
+                    }
+                }
+                Action::Advance(_) | Action::ExpectSuccess | Action::SendRaw(_) | Action::Speak(_) => sent = None,
+            }
+        }
+    }
+}
+
+/// The command that words name: two words, when they are a subcommand's.
+fn name(words: &[Word], is_command: &impl Fn(&str) -> bool) -> Option<String> {
+    let first = literal(words.first()?)?;
+    let both = words.get(1).and_then(literal).map(|second| format!("{first} {second}"));
+    both.filter(|both| is_command(both)).or(Some(first))
+}
+
+fn literal(word: &Word) -> Option<String> {
+    match word.0.as_slice() {
+        [Part::Literal(bytes)] => Some(String::from_utf8_lossy(bytes).to_ascii_uppercase()),
+        _ => None,
+    }
+}

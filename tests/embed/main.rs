@@ -1,0 +1,4 @@
+//! What a program sees that has a server or a cluster inside.
+
+mod cluster;
+mod server;

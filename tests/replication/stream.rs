@@ -1,0 +1,169 @@
+//! What the stream carries, and how the other side understands it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use slotmesh_test_support::data::{assert_same, pipeline};
+use slotmesh_test_support::replication::{FOLLOW_LIMIT, follow, wait_caught_up};
+use slotmesh_test_support::wait::poll_until;
+use slotmesh_test_support::{Reply, Server};
+
+use crate::start;
+
+crate::pairs! {
+    every_kind_of_write_has_the_same_effect_below,
+    transactions_and_databases_keep_their_order,
+    an_expired_key_is_deleted_below_by_the_primary,
+    wait_counts_the_replicas_that_have_the_write,
+}
+
+fn every_kind_of_write_has_the_same_effect_below(primary: &Path, replica: &Path) {
+    let (primary, replica) = pair(primary, replica);
+
+    run(&primary, WRITES);
+    wait_caught_up(&primary, &replica);
+
+    assert_same(&mut primary.client(), &mut replica.client());
+}
+
+fn transactions_and_databases_keep_their_order(primary: &Path, replica: &Path) {
+    let (primary, replica) = pair(primary, replica);
+
+    run(
+        &primary,
+        &[
+            "SET a 1",
+            "MULTI",
+            "INCR a",
+            "SELECT 2",
+            "SET a two",
+            "SELECT 0",
+            "INCR a",
+            "EXEC",
+            "SELECT 7",
+            "SET a seven",
+            "MULTI",
+            "EXEC",
+            "MULTI",
+            "GET a",
+            "EXEC",
+            "MOVE a 8",
+            "SELECT 8",
+            "COPY a b DB 9",
+            "SWAPDB 9 10",
+            "FLUSHDB",
+            "SELECT 0",
+            "MULTI",
+            "SET gone 1",
+            "DISCARD",
+            "WATCH a",
+            "MULTI",
+            "INCR a",
+            "EXEC",
+        ],
+    );
+    wait_caught_up(&primary, &replica);
+
+    for database in ["0", "2", "7", "8", "9", "10"] {
+        let (mut left, mut right) = (primary.client(), replica.client());
+        left.call(["SELECT", database]).unwrap();
+        right.call(["SELECT", database]).unwrap();
+        assert_same(&mut left, &mut right);
+    }
+    assert_eq!(replica.client().call(["GET", "a"]).unwrap(), Reply::Bulk(b"4".to_vec()));
+}
+
+/// A replica counts an expired key until its primary says that it is gone.
+fn an_expired_key_is_deleted_below_by_the_primary(primary: &Path, replica: &Path) {
+    let (primary, replica) = pair(primary, replica);
+    let commands = (0..100).map(|number| {
+        let key = format!("short:{number}").into_bytes();
+        vec![b"SET".to_vec(), key, b"v".to_vec(), b"PX".to_vec(), (1 + number).to_string().into_bytes()]
+    });
+    pipeline(&mut primary.client(), commands).unwrap();
+    run(&primary, &["SET lasting v", "GET short:0"]);
+
+    let mut below = replica.client();
+    let is_one = || (below.call(["DBSIZE"]).unwrap() == Reply::Integer(1)).then_some(());
+    poll_until("the end of the keys below", FOLLOW_LIMIT, is_one).unwrap();
+
+    wait_caught_up(&primary, &replica);
+    assert_same(&mut primary.client(), &mut replica.client());
+}
+
+fn wait_counts_the_replicas_that_have_the_write(primary: &Path, replica: &Path) {
+    let (primary, replica) = pair(primary, replica);
+    let mut client = primary.client();
+
+    client.call(["SET", "k", "v"]).unwrap();
+    assert_eq!(client.call(["WAIT", "1", "15000"]).unwrap(), Reply::Integer(1));
+    assert_eq!(replica.client().call(["GET", "k"]).unwrap(), Reply::Bulk(b"v".to_vec()));
+
+    replica.pause().unwrap();
+    client.call(["SET", "k", "w"]).unwrap();
+    let paused = client.call(["WAIT", "1", "200"]).unwrap();
+    replica.resume().unwrap();
+    assert_eq!(paused, Reply::Integer(0));
+    assert_eq!(client.call(["WAIT", "1", "15000"]).unwrap(), Reply::Integer(1));
+    poll_until("the write", Duration::from_secs(5), || {
+        (replica.client().call(["GET", "k"]).unwrap() == Reply::Bulk(b"w".to_vec())).then_some(())
+    })
+    .unwrap();
+}
+
+fn pair(primary: &Path, replica: &Path) -> (Server, Server) {
+    let (primary, replica) = (start(primary), start(replica));
+    follow(&replica, primary.port());
+    (primary, replica)
+}
+
+/// Runs commands written with blanks on one connection; none may be refused.
+fn run(server: &Server, commands: &[&str]) {
+    let commands = commands.iter().map(|line| line.split(' ').map(|word| word.as_bytes().to_vec()).collect());
+    pipeline(&mut server.client(), commands).unwrap();
+}
+
+const WRITES: &[&str] = &[
+    "SET a 1",
+    "set b 2 EX 1000",
+    "SET c 3 PX 900000 NX",
+    "SET a 2 XX GET",
+    "SET c 4 KEEPTTL",
+    "SETNX d 1",
+    "SETNX d 2",
+    "SETEX e 500 v",
+    "PSETEX f 500000 v",
+    "GETSET a 9",
+    "GETDEL d",
+    "GETEX b PERSIST",
+    "GETEX a EX 5000",
+    "GETEX a",
+    "INCR n",
+    "INCRBY n 10",
+    "DECR n",
+    "DECRBY n 3",
+    "INCRBYFLOAT x 1.25",
+    "INCRBYFLOAT x -3e2",
+    "APPEND s hello",
+    "SETRANGE s 10 world",
+    "MSET m1 1 m2 2 m3 3",
+    "MSETNX m4 4 m5 5",
+    "MSETNX m5 6 m6 6",
+    "EXPIRE m1 1000",
+    "PEXPIRE m2 1000000",
+    "EXPIREAT m3 4000000000",
+    "PEXPIREAT m4 4000000000000",
+    "EXPIRE m1 100 LT",
+    "EXPIRE m1 50 GT",
+    "PERSIST m2",
+    "RENAME m5 m7",
+    "RENAMENX m7 m8",
+    "COPY m8 m9",
+    "COPY a m9 REPLACE",
+    "DEL m8 missing",
+    "UNLINK m3",
+    "TOUCH a",
+    "EXPIRE s -1",
+    "SET late v PXAT 1",
+    "SET t v EXAT 4000000000",
+];

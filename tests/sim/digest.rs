@@ -1,0 +1,49 @@
+//! A digest of a dataset: equal data, equal numbers, whatever the order of the tables.
+
+use slotmesh::testing::MachineId;
+use slotmesh_cluster::node::Node;
+use slotmesh_engine::keyspace::{DbIndex, Entry, ValueRef};
+use slotmesh_engine::rdb::crc64::crc64;
+use slotmesh_transport_mem::Sim;
+
+/// The digest of all databases of a node.
+pub(crate) fn of(node: &Node) -> u64 {
+    let keyspace = &node.engine().core().keyspace;
+    let databases = (0..keyspace.databases()).filter(|&index| !keyspace.db(DbIndex(index)).is_empty());
+    databases.flat_map(|index| keyspace.db(DbIndex(index)).iter()).map(of_entry).fold(0, u64::wrapping_add)
+}
+
+/// What two nodes hold differently, for people to read.
+pub(crate) fn difference(sim: &Sim<Node>, one: MachineId, other: MachineId) -> String {
+    let lines = |id: MachineId| -> Vec<String> {
+        let Some(node) = sim.machine(id) else { return Vec::new() };
+        let keyspace = &node.engine().core().keyspace;
+        let mut lines: Vec<String> = keyspace.db(DbIndex(0)).iter().map(show).collect();
+        lines.sort();
+        lines
+    };
+    let (left, right) = (lines(one), lines(other));
+    let only = |these: &[String], those: &[String]| -> Vec<String> {
+        these.iter().filter(|line| !those.contains(line)).cloned().collect()
+    };
+    format!("only in {one}: {:?}\nonly in {other}: {:?}", only(&left, &right), only(&right, &left))
+}
+
+fn of_entry(entry: &Entry) -> u64 {
+    let expiry = entry.expiry().map_or(-1, |at| at.0);
+    let digest = crc64(crc64(1, entry.key()), &expiry.to_le_bytes());
+    match entry.value() {
+        ValueRef::Int(number) => crc64(digest, number.to_string().as_bytes()),
+        value => crc64(digest, &bytes(value)),
+    }
+}
+
+fn show(entry: &Entry) -> String {
+    let expiry = entry.expiry().map_or(-1, |at| at.0);
+    format!("{}={} @{expiry}", entry.key().escape_ascii(), bytes(entry.value()).escape_ascii())
+}
+
+fn bytes(value: ValueRef<'_>) -> Vec<u8> {
+    let mut digits = itoa::Buffer::new();
+    value.string_bytes(&mut digits).unwrap_or_default().to_vec()
+}

@@ -1,0 +1,9 @@
+//! Whole clusters under random faults: every seed is a history of its own, and the rules hold after each event.
+//!
+//! `SLOTMESH_SEEDS` says how many seeds to run (default 200), `SLOTMESH_SEED` runs a single one.
+
+mod digest;
+mod invariants;
+mod load;
+mod scenario;
+mod seeds;

@@ -1,0 +1,153 @@
+//! Data sets: filling a server with one, and comparing what two servers hold.
+//!
+//! Comparison reads every key (SCAN, GET, PEXPIRETIME) instead of asking the servers for a digest: it needs nothing
+//! but commands that both must have, and it can say what differs. String values only.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use crate::client::{Client, request};
+use crate::reply::Reply;
+
+/// What one database of a server holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Contents(pub BTreeMap<Vec<u8>, Held>);
+
+/// A value and its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The string.
+    pub value: Vec<u8>,
+    /// Unix milliseconds at which it expires; -1 for never.
+    pub expires_at_ms: i64,
+}
+
+impl Contents {
+    /// Reads everything in the database the client has selected; keys that expire meanwhile are left out.
+    ///
+    /// # Errors
+    /// As [`Client::call`], and `InvalidData` for a reply of another form.
+    pub fn read(client: &mut Client) -> io::Result<Self> {
+        let mut held = BTreeMap::new();
+        let mut cursor = b"0".to_vec();
+        loop {
+            let reply = client.call([b"SCAN".as_slice(), &cursor, b"COUNT", b"1000"])?;
+            let (next, keys) = scan_page(&reply).ok_or_else(|| unexpected(&reply))?;
+            read_keys(client, &keys, &mut held)?;
+            cursor = next;
+            if cursor == b"0" {
+                return Ok(Self(held));
+            }
+        }
+    }
+
+    /// The first differences, in words; `None` when there are none.
+    pub fn difference(&self, other: &Self) -> Option<String> {
+        let keys = self.0.keys().chain(other.0.keys().filter(|key| !self.0.contains_key(*key)));
+        let different = keys.filter(|key| self.0.get(*key) != other.0.get(*key));
+        let texts: Vec<String> = different
+            .map(|key| format!("{}: {:?} / {:?}", key.escape_ascii(), self.0.get(key), other.0.get(key)))
+            .take(DIFFERENCES_SHOWN)
+            .collect();
+        (!texts.is_empty()).then(|| format!("{} / {} keys\n{}", self.0.len(), other.0.len(), texts.join("\n")))
+    }
+}
+
+/// Fails with the first differences unless both clients see the same keys, values and expiries.
+///
+/// # Panics
+/// When they do not, or when a server does not answer.
+pub fn assert_same(left: &mut Client, right: &mut Client) {
+    let (left, right) = (Contents::read(left).expect("the left side"), Contents::read(right).expect("the right side"));
+    if let Some(difference) = left.difference(&right) {
+        panic!("the two sides differ: {difference}");
+    }
+}
+
+/// Sets `keys` keys named after `prefix`: integers, short and long text, every fifth one with an expiry far away.
+///
+/// # Errors
+/// As [`Client::call`]; `InvalidData` when a command is refused.
+pub fn fill(client: &mut Client, prefix: &str, keys: usize) -> io::Result<()> {
+    let commands = (0..keys).map(|number| {
+        let mut command = vec![b"SET".to_vec(), format!("{prefix}:{number}").into_bytes(), value(number)];
+        if number % 5 == 0 {
+            command.extend([b"PX".to_vec(), (EXPIRY_MS + number).to_string().into_bytes()]);
+        }
+        command
+    });
+    pipeline(client, commands)
+}
+
+/// Sends commands in batches and checks that none is refused.
+///
+/// # Errors
+/// As [`Client::call`]; `InvalidData` when a command is refused.
+pub fn pipeline(client: &mut Client, commands: impl IntoIterator<Item = Vec<Vec<u8>>>) -> io::Result<()> {
+    let mut commands = commands.into_iter().peekable();
+    while commands.peek().is_some() {
+        let mut bytes = Vec::new();
+        let mut sent = 0;
+        for command in commands.by_ref().take(BATCH_COMMANDS) {
+            bytes.extend(request(command));
+            sent += 1;
+        }
+        client.send_raw(&bytes)?;
+        for _ in 0..sent {
+            let reply = client.read()?;
+            if reply.is_error() {
+                return Err(unexpected(&reply));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The value [`fill`] gives the key of this number.
+pub fn value(number: usize) -> Vec<u8> {
+    match number % 4 {
+        0 => number.to_string().into_bytes(),
+        1 => format!("value-{number}").into_bytes(),
+        // Compressible and not.
+        2 => vec![b'a' + (number % 26) as u8; 60 + number % 200],
+        _ => (0..50 + number % 50)
+            .map(|at| (number.wrapping_mul(2_654_435_761).rotate_left(at as u32) % 251) as u8)
+            .collect(),
+    }
+}
+
+fn read_keys(client: &mut Client, keys: &[Vec<u8>], held: &mut BTreeMap<Vec<u8>, Held>) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    for key in keys {
+        bytes.extend(request([b"GET".as_slice(), key]));
+        bytes.extend(request([b"PEXPIRETIME".as_slice(), key]));
+    }
+    client.send_raw(&bytes)?;
+    for key in keys {
+        let (value, expiry) = (client.read()?, client.read()?);
+        let expires_at_ms = expiry.integer().ok_or_else(|| unexpected(&expiry))?;
+        if let Reply::Bulk(value) = value {
+            held.insert(key.clone(), Held { value, expires_at_ms });
+        } else if value != Reply::NullBulk {
+            return Err(unexpected(&value));
+        }
+    }
+    Ok(())
+}
+
+fn scan_page(reply: &Reply) -> Option<(Vec<u8>, Vec<Vec<u8>>)> {
+    let [cursor, keys] = reply.elements()? else { return None };
+    let keys = keys.elements()?.iter().map(|key| key.text().map(<[u8]>::to_vec)).collect::<Option<_>>()?;
+    Some((cursor.text()?.to_vec(), keys))
+}
+
+fn unexpected(reply: &Reply) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("unexpected reply {reply:?}"))
+}
+
+/// Expiry of the keys that have one: no test lives that long.
+const EXPIRY_MS: usize = 3_600_000;
+/// Commands sent before their replies are read; both together fit the sockets' buffers.
+const BATCH_COMMANDS: usize = 400;
+/// Differences shown when two sides differ.
+const DIFFERENCES_SHOWN: usize = 5;
