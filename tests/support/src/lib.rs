@@ -9,6 +9,7 @@ pub mod cli;
 pub mod client;
 pub mod data;
 pub mod launch;
+pub mod nodes;
 pub mod peer;
 pub mod port;
 pub mod process;
