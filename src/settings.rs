@@ -66,12 +66,10 @@ impl Settings {
 
 /// Line and reason, without the words about a file.
 fn explain(fatal: &file::Fatal) -> String {
-    match fatal {
-        file::Fatal::Line { line, reason, .. } => {
-            format!("option '{}': {reason}", String::from_utf8_lossy(line))
-        }
-        other => other.to_string(),
+    if let file::Fatal::Line { line, reason, .. } = fatal {
+        return format!("option '{}': {reason}", String::from_utf8_lossy(line));
     }
+    fatal.to_string()
 }
 
 fn absolute(dir: &Path) -> Result<String, StartError> {

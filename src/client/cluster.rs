@@ -141,10 +141,8 @@ impl ClusterClient {
         request.set(&args);
         let reply = self.run(&request);
         self.request = request;
-        match reply? {
-            Reply::Error(error) => Err(error.into()),
-            reply => T::from_reply(reply),
-        }
+        let reply = reply?;
+        if let Reply::Error(error) = reply { Err(error.into()) } else { T::from_reply(reply) }
     }
 
     /// Several commands in one exchange with each node.
@@ -423,10 +421,9 @@ impl ClusterClient {
                 let is_redirect = |error: &ServerError| {
                     matches!(error.code(), "MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN" | "LOADING" | "READONLY")
                 };
-                replies[place] = match reply {
-                    Reply::Error(error) if is_redirect(&error) => None,
-                    reply => Some(reply),
-                };
+                if !matches!(&reply, Reply::Error(error) if is_redirect(error)) {
+                    replies[place] = Some(reply);
+                }
             }
             Ok(())
         });

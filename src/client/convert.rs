@@ -2,6 +2,7 @@
 //!
 //! A type takes the reply that means it in either protocol version: a map comes as a map or as a flat array, a double
 //! as a double or as text. What does not fit is [`Error::Unexpected`] with the reply that came.
+#![expect(clippy::wildcard_enum_match_arm, reason = "a type takes few kinds of replies and refuses all others alike")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hash};

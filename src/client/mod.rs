@@ -97,10 +97,8 @@ impl Client {
     /// When the server replies with an error, the reply is not of the type asked for, or the connection ends.
     pub fn call<T: FromReply>(&mut self, args: impl ToArgs) -> Result<T, Error> {
         self.request.set(&args);
-        match self.connection.call(self.request.as_bytes())? {
-            Reply::Error(error) => Err(error.into()),
-            reply => T::from_reply(reply),
-        }
+        let reply = self.connection.call(self.request.as_bytes())?;
+        if let Reply::Error(error) = reply { Err(error.into()) } else { T::from_reply(reply) }
     }
 
     /// Several commands in one exchange.

@@ -128,12 +128,8 @@ fn event(reply: Reply) -> Result<Event, Error> {
     if let Reply::Error(error) = reply {
         return Err(error.into());
     }
-    let texts: Vec<Vec<u8>> = match &reply {
-        Reply::Array(elements) | Reply::Push(elements) => {
-            elements.iter().map(|element| element.as_bytes().unwrap_or_default().to_vec()).collect()
-        }
-        _ => Vec::new(),
-    };
+    let elements = if let Reply::Array(elements) | Reply::Push(elements) = &reply { elements.as_slice() } else { &[] };
+    let texts: Vec<Vec<u8>> = elements.iter().map(|element| element.as_bytes().unwrap_or_default().to_vec()).collect();
     let mut texts = texts.into_iter();
     let kind = texts.next().unwrap_or_default();
     match (kind.as_slice(), texts.next(), texts.next(), texts.next()) {
