@@ -7,7 +7,7 @@ use slab::Slab;
 
 use crate::changes::Changes;
 use crate::command::ctx::{Effects, Primed};
-use crate::command::spec::{Group, NO_AUTH, Spec};
+use crate::command::spec::{DENY_OOM, Group, NO_AUTH, NO_MULTI, Spec};
 use crate::command::{self, Action, Ctx, DataFn, Registry, Resolved};
 use crate::config::Config;
 use crate::core::{Broadcast, Core, is_past};
@@ -314,7 +314,7 @@ impl Engine {
             Reply::new(&mut session.out, session.state.protocol).error(error);
             self.core.stats.count_error(error.code());
         }
-        if session.state.is_silent() {
+        if session.state.is_silent() && !effects.pushed {
             session.out.truncate(begin);
         }
         note(&mut self.noted, session);
@@ -323,11 +323,44 @@ impl Engine {
         }
     }
 
-    /// Replies with an error that a gate found, and marks an open transaction as failed.
-    pub fn refuse(&mut self, id: SessionId, command: Option<Resolved>, error: &ReplyError) {
-        self.session_mut(id).abort_transaction();
+    /// Replies with an error that a gate found. An open transaction is marked as failed; one whose EXEC is refused
+    /// ends, and so does every EXEC in its own words.
+    pub fn refuse(&mut self, id: SessionId, command: Option<command::CommandId>, error: &ReplyError) {
         if let Some(command) = command {
-            self.core.stats.count_rejected(command.id);
+            self.core.stats.count_rejected(command);
+            if matches!(self.core.registry.get(command).action, Some(Action::Exec)) {
+                self.discard(id);
+                let cause = error.line().strip_prefix(b"ERR ").unwrap_or(error.line());
+                let text = [b"EXECABORT Transaction discarded because of: ", cause].concat();
+                return self.reply_error(id, &ReplyError::text(text));
+            }
+        }
+        self.session_mut(id).abort_transaction();
+        self.reply_error(id, error);
+    }
+
+    /// Replies to a request that has no command or the wrong number of words, and returns the command if there is
+    /// one. A stranger is not told which commands exist (as Valkey 9 does it; Redis 7.0 tells).
+    pub fn refuse_unresolved(
+        &mut self,
+        id: SessionId,
+        args: Args<'_>,
+        error: &ReplyError,
+    ) -> Option<command::CommandId> {
+        let command = self.core.registry.find_request(args);
+        let is_open = command.is_some_and(|command| self.core.registry.get(command).flags.has(NO_AUTH));
+        let error = if self.session(id).authenticated || is_open { error } else { &NOT_AUTHENTICATED };
+        self.refuse(id, command, error);
+        command
+    }
+
+    /// Replies to a request whose keys another node serves: a queueing transaction is marked as failed, and one
+    /// whose EXEC is sent away ends.
+    pub fn redirect(&mut self, id: SessionId, command: Resolved, error: &ReplyError) {
+        self.core.stats.count_rejected(command.id);
+        match command.action {
+            Action::Exec => self.discard(id),
+            Action::Data(_) | Action::Host(_) => self.session_mut(id).abort_transaction(),
         }
         self.reply_error(id, error);
     }
@@ -442,10 +475,13 @@ impl Engine {
     pub fn execute(&mut self, now: Now, id: SessionId, args: Args<'_>) {
         let command = match self.resolve(args) {
             Ok(command) => command,
-            Err(error) => return self.refuse(id, None, &error),
+            Err(error) => {
+                self.refuse_unresolved(id, args, &error);
+                return;
+            }
         };
-        if let Err(error) = self.gate(id, command) {
-            return self.refuse(id, Some(command), &error);
+        if let Err(error) = self.gate(now, id, command) {
+            return self.refuse(id, Some(command.id), &error);
         }
         if self.session(id).transaction.is_some() && self.is_queued(command) {
             self.session_mut(id).queue(command, args);
@@ -455,7 +491,7 @@ impl Engine {
         match command.action {
             Action::Data(_) => self.call(now, id, command, args),
             Action::Exec => self.execute_queue(now, id),
-            Action::Host(_) => self.refuse(id, Some(command), &ReplyError::Fixed("ERR this command needs a node")),
+            Action::Host(_) => self.refuse(id, Some(command.id), &ReplyError::Fixed("ERR this command needs a node")),
         }
     }
 
@@ -471,12 +507,54 @@ impl Engine {
         self.end_exec();
     }
 
-    fn gate(&self, id: SessionId, command: Resolved) -> Result<(), ReplyError> {
-        let session = self.session(id);
-        if !session.authenticated && !command.flags.has(NO_AUTH) {
-            return Err(ReplyError::Fixed("NOAUTH Authentication required."));
-        }
+    fn gate(&mut self, now: Now, id: SessionId, command: Resolved) -> Result<(), ReplyError> {
+        self.auth_gate(id, command)?;
+        self.multi_gate(id, command)?;
+        self.memory_gate(now, id, command, 0)?;
         self.subscribed_gate(id, command)
+    }
+
+    /// A stranger may only say who it is.
+    ///
+    /// # Errors
+    /// The reply for any other command.
+    pub fn auth_gate(&self, id: SessionId, command: Resolved) -> Result<(), ReplyError> {
+        if self.session(id).authenticated || command.flags.has(NO_AUTH) {
+            return Ok(());
+        }
+        Err(NOT_AUTHENTICATED)
+    }
+
+    /// Some commands cannot be part of a transaction.
+    ///
+    /// # Errors
+    /// The reply for these, in the words of Valkey 9.
+    pub fn multi_gate(&self, id: SessionId, command: Resolved) -> Result<(), ReplyError> {
+        if !command.flags.has(NO_MULTI) || self.session(id).transaction.is_none() {
+            return Ok(());
+        }
+        let name = self.core.registry.get(command.id).full_name.as_bytes();
+        Err(ReplyError::naming("ERR Command '", name, "' not allowed inside a transaction"))
+    }
+
+    /// What needs memory is refused while there is none, after keys were evicted as the policy says.
+    ///
+    /// `other_bytes` is what counts beside the keyspace.
+    ///
+    /// # Errors
+    /// The reply when memory is at its limit.
+    pub fn memory_gate(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        command: Resolved,
+        other_bytes: u64,
+    ) -> Result<(), ReplyError> {
+        let needs_memory = || self.session(id).reach(command).flags.has(DENY_OOM);
+        if self.core.config.maxmemory == 0 || !needs_memory() || self.has_room(now, other_bytes) {
+            return Ok(());
+        }
+        Err(ReplyError::Fixed("OOM command not allowed when used memory > 'maxmemory'."))
     }
 
     /// In RESP2, a session in subscribed state may only run a few commands.
@@ -489,7 +567,7 @@ impl Engine {
             return Ok(());
         }
         let row = self.core.registry.get(command.id);
-        if command::allowed_while_subscribed(&row.name, session.protocol) {
+        if command::allowed_while_subscribed(&row.full_name, session.protocol) {
             return Ok(());
         }
         Err(ReplyError::text(format!(
@@ -501,8 +579,9 @@ impl Engine {
 
     /// Whether an open transaction keeps this command for EXEC instead of running it.
     pub fn is_queued(&self, command: Resolved) -> bool {
-        let name = &*self.core.registry.get(command.id).name;
-        !matches!(name, "EXEC" | "DISCARD" | "MULTI" | "WATCH" | "QUIT" | "RESET")
+        // Not by the name it goes by: a renamed EXEC still is EXEC.
+        let name = &*self.core.registry.get(command.id).full_name;
+        !matches!(name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset")
     }
 
     /// Runs a request given as words and returns the reply's bytes: for tests and in-process callers.
@@ -536,6 +615,9 @@ impl Stats {
         &mut self.commands_by_id[id.index()]
     }
 }
+
+/// The reply to a stranger.
+const NOT_AUTHENTICATED: ReplyError = ReplyError::Fixed("NOAUTH Authentication required.");
 
 /// Notes that a session's buffer may have got bytes.
 fn note(noted: &mut Vec<SessionId>, session: &mut Session) {

@@ -43,6 +43,13 @@ impl ReplyError {
         Self::Text(text.into_boxed_slice())
     }
 
+    /// An error that repeats a word of the client between two texts.
+    ///
+    /// The word ends at its first zero byte, as in every error of Redis that repeats one.
+    pub fn naming(before: &str, word: &[u8], after: &str) -> Self {
+        Self::text([before.as_bytes(), until_zero(word), after.as_bytes()].concat())
+    }
+
     /// The wrong number of arguments for a command; `command` in lower case, a subcommand as `config|get`.
     pub fn arity(command: &str) -> Self {
         Self::text(format!("ERR wrong number of arguments for '{command}' command"))
@@ -75,6 +82,12 @@ impl ReplyError {
     pub fn code(&self) -> &[u8] {
         self.line().split(|&byte| byte == b' ').next().unwrap_or_default()
     }
+}
+
+/// The part of a client's word that an error shows: Redis prints words as C strings.
+pub fn until_zero(word: &[u8]) -> &[u8] {
+    let end = memchr::memchr(0, word).unwrap_or(word.len());
+    &word[..end]
 }
 
 impl fmt::Display for ReplyError {

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::command::Resolved;
+use crate::command::spec::Flags;
+use crate::command::{Action, Resolved};
 use crate::keyspace::DbIndex;
 use crate::resp::args::{Args, ArgsBuf};
 use crate::resp::outbuf::OutBuf;
@@ -112,8 +113,19 @@ pub struct Transaction {
     pub queue: Vec<Queued>,
     /// A command could not be queued: EXEC will refuse.
     pub aborted: bool,
-    /// Whether a queued command may write.
-    pub writes: bool,
+    /// Properties that some queued command has.
+    pub flags: Flags,
+    /// Properties that some queued command lacks.
+    pub lacks: Flags,
+}
+
+/// What a request may do: see [`SessionState::reach`].
+#[derive(Debug, Clone, Copy)]
+pub struct Reach {
+    /// Properties of at least one of its commands.
+    pub flags: Flags,
+    /// Properties that at least one of its commands lacks.
+    pub lacks: Flags,
 }
 
 /// A command waiting for EXEC.
@@ -192,8 +204,18 @@ impl SessionState {
     /// When no transaction is open.
     pub fn queue(&mut self, resolved: Resolved, args: Args<'_>) {
         let transaction = self.transaction.as_mut().expect("the caller saw an open transaction");
-        transaction.writes |= resolved.flags.has(crate::command::spec::WRITE);
+        transaction.flags = transaction.flags | resolved.flags;
+        transaction.lacks = transaction.lacks | resolved.flags.missing();
         transaction.queue.push(Queued { resolved, args: ArgsBuf::copy_of(args) });
+    }
+
+    /// The properties that decide whether `command` may run: with those of the whole queue, if it runs the queue.
+    pub fn reach(&self, command: Resolved) -> Reach {
+        let own = Reach { flags: command.flags, lacks: command.flags.missing() };
+        match (&self.transaction, command.action) {
+            (Some(open), Action::Exec) => Reach { flags: own.flags | open.flags, lacks: own.lacks | open.lacks },
+            _ => own,
+        }
     }
 
     /// Marks an open transaction as failed, so that EXEC refuses it.

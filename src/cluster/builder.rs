@@ -17,6 +17,7 @@ use slotmesh_transport_mem::MachineId;
 use slotmesh_transport_mem::live::Bus;
 use tempfile::TempDir;
 
+use super::folder;
 use super::form::{Place, founders};
 use super::{Cluster, Member, Members};
 use crate::builder::{parse_address, seed_or_entropy};
@@ -188,12 +189,16 @@ impl ClusterBuilder {
                 first.ip()
             )));
         }
-        let folder = match &self.settings.data_dir {
+        let temporary = match &self.settings.data_dir {
             Some(_) => None,
             None => Some(TempDir::with_prefix("slotmesh-").map_err(StartError::system("Can't make a folder"))?),
         };
         let (places, mut listeners) = self.ports(first)?;
-        let base = folder.as_ref().map(TempDir::path).or(self.settings.data_dir.as_deref()).unwrap_or(Path::new("."));
+        if let Some(dir) = &self.settings.data_dir {
+            folder::check(dir, &places)?;
+        }
+        let base =
+            temporary.as_ref().map(TempDir::path).or(self.settings.data_dir.as_deref()).unwrap_or(Path::new("."));
         let mut members = Vec::with_capacity(places.len());
         for (index, founding) in founders(&places, self.primaries, rng).into_iter().enumerate() {
             let Place { ip, port, bus_port } = places[index];
@@ -207,7 +212,7 @@ impl ClusterBuilder {
             let open = std::mem::take(&mut listeners[index]);
             members.push(Member { seat: Seat::on_sockets(plan, open)?, address: SocketAddr::new(ip, port) });
         }
-        Ok(self.cluster(members, folder))
+        Ok(self.cluster(members, temporary))
     }
 
     /// The ports of all nodes, with the listeners that are open already.

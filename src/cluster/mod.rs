@@ -5,6 +5,7 @@
 //! (that is the cluster crate's), its host (`seat`), virtual time ([`testing`](crate::testing)).
 
 mod builder;
+mod folder;
 mod form;
 mod health;
 

@@ -18,8 +18,11 @@ pub struct Builder {
     replicas: Vec<usize>,
     seed: u64,
     sim: SimConfig,
-    config: Box<dyn Fn(usize, &mut Config)>,
+    config: Box<Change>,
 }
+
+/// Changes the configuration of the node with this number.
+type Change = dyn Fn(usize, &mut Config);
 
 impl Builder {
     pub(super) fn new(primaries: usize) -> Self {

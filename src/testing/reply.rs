@@ -50,7 +50,9 @@ impl Reply {
         match self {
             Self::Bulk(bytes) => String::from_utf8_lossy(bytes).into_owned(),
             Self::Error(text) | Self::Simple(text) => text.clone(),
-            other => panic!("a text was expected, not {other:?}"),
+            Self::Array(_) | Self::Integer(_) | Self::Map(_) | Self::Null => {
+                panic!("a text was expected, not {self:?}")
+            }
         }
     }
 
@@ -59,10 +61,7 @@ impl Reply {
     /// # Panics
     /// When it is of another kind.
     pub fn int(&self) -> i64 {
-        match self {
-            Self::Integer(number) => *number,
-            other => panic!("an integer was expected, not {other:?}"),
-        }
+        if let Self::Integer(number) = self { *number } else { panic!("an integer was expected, not {self:?}") }
     }
 
     /// The elements of an array.
@@ -70,10 +69,7 @@ impl Reply {
     /// # Panics
     /// When it is of another kind.
     pub fn items(&self) -> &[Self] {
-        match self {
-            Self::Array(items) => items,
-            other => panic!("an array was expected, not {other:?}"),
-        }
+        if let Self::Array(items) = self { items } else { panic!("an array was expected, not {self:?}") }
     }
 
     fn bytes(&self) -> Option<&[u8]> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use slotmesh_cluster::bus::{Bus, NodeId};
+use slotmesh_cluster::bus::{Bus, NodeFlags, NodeId};
 use slotmesh_cluster::node::Node;
 use slotmesh_engine::slot::Slot;
 use slotmesh_transport_mem::{Logged, MachineId};
@@ -115,8 +115,8 @@ impl TestCluster {
         world.ids.get(&primary).copied()
     }
 
-    /// Whether the running nodes agree on a cluster that serves every slot, and every replica among them has all its
-    /// primary wrote.
+    /// Whether the running nodes agree on a cluster that serves every slot, hold none of each other for down, and
+    /// every replica among them has all its primary wrote.
     pub fn is_healthy(&self) -> bool {
         let mut world = self.world.borrow_mut();
         world.learn_ids();
@@ -135,6 +135,7 @@ impl TestCluster {
         owned_well
             && running.iter().all(|&id| world.owners(id).is_some_and(|view| view == owners))
             && running.iter().all(|&id| world.is_up_to_date(id))
+            && running.iter().all(|&id| !world.suspects_any(id, &running))
     }
 
     /// The text of INFO, or of one of its sections.
@@ -187,6 +188,14 @@ impl World {
             owners.insert(*self.ids.get(&node.id())?, ranges.collect());
         }
         Some(owners.into_iter().collect())
+    }
+
+    /// Whether a node holds one of these for down.
+    fn suspects_any(&self, id: MachineId, others: &[MachineId]) -> bool {
+        let Some(bus) = self.running_bus(id) else { return true };
+        let down = NodeFlags::FAIL.with(NodeFlags::PFAIL);
+        let is_one = |id: &NodeId| self.ids.get(id).is_some_and(|machine| others.contains(machine));
+        bus.table().iter().any(|(_, node)| node.flags().has(down) && is_one(&node.id()))
     }
 
     /// Whether a replica has all its primary wrote; true for a primary.

@@ -2,3 +2,4 @@
 
 mod cluster;
 mod server;
+mod up;

@@ -150,3 +150,26 @@ fn a_server_that_was_shut_down_says_so() {
     assert!(matches!(client.call::<()>(["PING"]), Err(Error::Disconnected { .. })));
     assert!(server.try_client().is_err());
 }
+
+#[test]
+fn a_server_with_a_folder_keeps_its_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = || Server::builder().data_dir(folder.path()).start().unwrap();
+
+    let server = start();
+    server.client().call::<()>(("SET", "k", "kept")).unwrap();
+    drop(server);
+
+    assert!(folder.path().join("dump.rdb").exists());
+    assert_eq!(start().client().call::<String>(("GET", "k")).unwrap(), "kept");
+}
+
+#[test]
+fn a_server_without_a_folder_writes_no_file() {
+    let server = Server::builder().listen("127.0.0.1:0").start().unwrap();
+    server.client().call::<()>(("SET", "k", "v")).unwrap();
+
+    drop(server);
+
+    assert!(!std::path::Path::new("dump.rdb").exists());
+}

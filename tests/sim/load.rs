@@ -35,7 +35,10 @@ struct Writer {
 
 #[derive(Clone)]
 struct Pending {
-    words: Vec<String>,
+    /// The commands, sent together; the last one's reply counts.
+    commands: Vec<Vec<String>>,
+    /// Replies that came.
+    replies: usize,
     slot: Slot,
     /// The numbered key and its number.
     number: Option<(String, u64)>,
@@ -84,8 +87,10 @@ impl Load {
 
     fn step_writer(&mut self, t: &TestCluster, watch: &Watch, index: usize) {
         let now = t.now();
-        if let Some(reply) = self.take_reply(t, index) {
-            self.on_reply(t, watch, index, &reply);
+        for _ in 0..REPLIES_MAX {
+            if let Some(reply) = self.take_reply(t, index) {
+                self.on_reply(t, watch, index, &reply);
+            }
         }
         let writer = &mut self.writers[index];
         let lost = writer.conn.is_some_and(|(_, client)| t.with_sim(|sim| sim.closed(client).is_some()));
@@ -104,28 +109,43 @@ impl Load {
         writer.pending.as_ref()?;
         let (_, client) = writer.conn?;
         let bytes = t.with_sim(|sim| sim.take_reply(client)).expect("a node sends replies")?;
-        Some(Reply::of(&bytes))
+        let pending = self.writers[index].pending.as_mut()?;
+        pending.replies += 1;
+        (pending.replies == pending.commands.len()).then(|| Reply::of(&bytes))
     }
 
     fn begin(&mut self, t: &TestCluster, index: usize) {
-        let (words, number) = self.draw(index);
-        let slot = Slot::of_key(words[1].as_bytes());
-        let pending = Pending { words, slot, number, sent: t.now(), redirects: 0 };
+        let (commands, number) = self.draw(index);
+        let first_key = commands.iter().find_map(|words| words.get(1)).expect("every request has a key");
+        let slot = Slot::of_key(first_key.as_bytes());
+        let pending = Pending { commands, replies: 0, slot, number, sent: t.now(), redirects: 0 };
         let to = self.routes.get(&slot).copied().unwrap_or_else(|| self.anyone(t));
         self.send(t, index, to, pending);
     }
 
     /// The next command, with the numbered key it writes.
-    fn draw(&mut self, index: usize) -> (Vec<String>, Option<(String, u64)>) {
+    fn draw(&mut self, index: usize) -> (Vec<Vec<String>>, Option<(String, u64)>) {
         if self.rng.chance(60) {
             let at = self.rng.index(KEYS_PER_WRITER);
             let (key, (last, _)) = self.writers[index].keys.iter_mut().nth(at).expect("every writer has its keys");
             *last += 1;
-            return (strings(&["SET", key, &last.to_string()]), Some((key.clone(), *last)));
+            return (vec![strings(&["SET", key, &last.to_string()])], Some((key.clone(), *last)));
         }
         let key = format!("o:{}", self.rng.below(OTHER_KEYS));
         let number = self.rng.below(1_000).to_string();
-        let words = match self.rng.below(8) {
+        if self.rng.chance(10) {
+            let key = format!("{{t{}}}", self.rng.below(8));
+            let set = strings(&["SET", &format!("{key}:a"), &number]);
+            let commands = vec![
+                strings(&["MULTI"]),
+                set,
+                strings(&["INCRBY", &format!("{key}:b"), &number]),
+                strings(&["APPEND", &format!("{key}:c"), "y"]),
+                strings(&["EXEC"]),
+            ];
+            return (commands, None);
+        }
+        let words = match self.rng.below(9) {
             0 => strings(&["INCRBY", &format!("i:{key}"), &number]),
             1 => strings(&["APPEND", &key, "x"]),
             2 => strings(&["DEL", &key]),
@@ -133,9 +153,10 @@ impl Load {
             4 => strings(&["PEXPIRE", &key, "700"]),
             5 => strings(&["SETRANGE", &key, "3", &number]),
             6 => strings(&["GETDEL", &key]),
+            7 => strings(&["SET", &format!("big:{}", self.rng.below(12)), &number.repeat(1 + self.rng.index(8_000))]),
             _ => strings(&["SET", &key, &"v".repeat(1 + self.rng.index(300))]),
         };
-        (words, None)
+        (vec![words], None)
     }
 
     fn send(&mut self, t: &TestCluster, index: usize, to: MachineId, mut pending: Pending) {
@@ -155,8 +176,10 @@ impl Load {
             }
         };
         let mut request = Vec::new();
-        let words: Vec<&[u8]> = pending.words.iter().map(String::as_bytes).collect();
-        slotmesh_engine::resp::reply::write_request(&mut request, words.into_iter());
+        for words in &pending.commands {
+            slotmesh_engine::resp::reply::write_request(&mut request, words.iter().map(String::as_bytes));
+        }
+        pending.replies = 0;
         t.with_sim(|sim| sim.send(client, &request));
         pending.sent = t.now();
         writer.pending = Some(pending);
@@ -185,9 +208,17 @@ impl Load {
                 return self.send(t, index, to, pending);
             }
         } else {
-            let known = ["CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "READONLY", "ERR value is not an integer"];
+            let known = [
+                "CLUSTERDOWN",
+                "EXECABORT",
+                "LOADING",
+                "MASTERDOWN",
+                "MISCONF",
+                "READONLY",
+                "ERR value is not an integer",
+            ];
             let expected = known.iter().any(|known| text.starts_with(known));
-            assert!(expected, "an unexpected refusal of {:?}: {text}", pending.words);
+            assert!(expected, "an unexpected refusal of {:?}: {text}", pending.commands);
         }
         self.refused += 1;
         self.writers[index].idle_until = now + Duration::from_millis(5 + self.rng.below(50));
@@ -218,6 +249,8 @@ fn strings(words: &[&str]) -> Vec<String> {
 const WRITERS: usize = 6;
 const KEYS_PER_WRITER: usize = 8;
 const OTHER_KEYS: u64 = 24;
+/// Commands sent together at the most.
+const REPLIES_MAX: usize = 5;
 const REDIRECTS_MAX: u32 = 5;
 
 /// How long a writer waits for a reply.

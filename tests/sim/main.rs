@@ -5,5 +5,6 @@
 mod digest;
 mod invariants;
 mod load;
+mod operator;
 mod scenario;
 mod seeds;

@@ -13,6 +13,7 @@ use slotmesh_engine::slot::Slot;
 use crate::digest;
 use crate::invariants::Watch;
 use crate::load::Load;
+use crate::operator::{self, Operator};
 
 /// What a run came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,19 +42,30 @@ pub(crate) fn run(seed: u64) -> Outcome {
     let files = [Files::None, Files::Dump, Files::AofEverySecond, Files::AofAlways][rng.index(4)];
     let world = if rng.chance(50) { SimConfig::rough() } else { SimConfig::default() };
     let replicas: &[usize] = if rng.chance(50) { &[1, 1, 1] } else { &[2, 1] };
+    let node_timeout_ms = [100, 500, 500, 2_000][rng.index(4)];
+    let diskless = rng.chance(60);
     let mut t = TestCluster::builder(3)
         .replicas_of_each(replicas)
         .seed(seed)
         .world(world)
-        .config(move |config| configure(config, files))
+        .config(move |config| {
+            configure(config, files);
+            config.cluster_node_timeout_ms = node_timeout_ms;
+            config.repl_diskless_sync = diskless;
+        })
         .start();
-    t.note(format!("{files:?}, replicas {replicas:?}"));
+    t.note(format!("{files:?}, replicas {replicas:?}, timeout {node_timeout_ms}, diskless {diskless}"));
     let watch = Watch::begin(&mut t);
     let mut load = Load::new(seed);
     let faults = draw_faults(&mut rng, t.nodes().len());
-    let lasts = faults.last().map_or(Duration::ZERO, |(at, _)| *at);
     t.schedule(faults);
-    drive(&mut t, &watch, &mut load, lasts + Duration::from_millis(1));
+    let mut operator = Operator::new(&mut rng, &t);
+    let end = t.now() + LASTS + Duration::from_millis(1);
+    while t.now() < end {
+        drive(&mut t, &watch, &mut load, Duration::from_millis(20));
+        operator.step(&mut t);
+    }
+    operator.leave(&mut t);
     recover(&mut t, &watch, &mut load);
     let starts = t.nodes().into_iter().map(|id| (id, watch.borrow().starts(id))).collect();
     check_end(&t, &starts, &load, files);
@@ -78,7 +90,7 @@ fn draw_faults(rng: &mut Rng, machines: usize) -> Vec<(Duration, Fault)> {
     let hazards = Hazards {
         machines,
         down_max: 1 + rng.index(3),
-        lasts: Duration::from_secs(12),
+        lasts: LASTS,
         gap: Spread::millis(50, 2_500),
         outage: Spread::millis(50, 4_000),
     };
@@ -108,6 +120,8 @@ fn recover(t: &mut TestCluster, watch: &std::rc::Rc<std::cell::RefCell<Watch>>, 
             t.fail("the cluster did not recover");
         }
         drive(t, watch, load, Duration::from_millis(50));
+        // One that was asked to end may have taken its time.
+        t.nodes().into_iter().for_each(|id| operator::start(t, id));
     }
     t.run_until(TestCluster::is_healthy);
 }
@@ -144,6 +158,9 @@ fn check_end(t: &TestCluster, starts: &BTreeMap<MachineId, u32>, load: &Load, fi
         t.fail(&format!("only {} writes were acknowledged", load.acknowledged));
     }
 }
+
+/// How long things go wrong, in virtual time.
+const LASTS: Duration = Duration::from_secs(12);
 
 /// How often the load looks for replies, in virtual time.
 const STEP: Duration = Duration::from_millis(1);

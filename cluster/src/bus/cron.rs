@@ -90,7 +90,6 @@ impl Bus {
         if now.instant >= self.lease.recheck {
             self.lease.dirty = true;
         }
-        self.check_manual_timeout(now.instant);
         self.spread_news(now);
         self.todo.manual |= self.manual.is_running();
         self.todo.election |= self.election_deadline().is_some_and(|at| now.instant >= at);

@@ -17,6 +17,9 @@
 //! The candidate has won by that time, and the voters correct us, or it never will. A primary without replicas has
 //! nobody who could take its place and waits for nothing.
 //!
+//! CLUSTER FAILOVER asks for votes that ignore the promise, while the primary holds its writers back. When that takes
+//! too long the replica gives up first, and the primary begins with new answers: their senders know of a vote.
+//!
 //! Limits: voters that are real Redis nodes do not keep the promise (but the epoch rule works with them), all nodes
 //! must agree on the node timeout, and FAILOVER FORCE and TAKEOVER override it, as the operator asked.
 
@@ -37,6 +40,8 @@ pub(super) struct Lease {
     lapse: Option<Lapse>,
     /// When a greater epoch than the known one last arrived.
     epoch_raised: Option<Instant>,
+    /// Answers to pings sent before this do not count.
+    contacts_from: Instant,
 }
 
 /// What was true when the lease ran out.
@@ -51,7 +56,14 @@ pub(super) enum Lapse {
 impl Lease {
     /// A lease not held yet.
     pub(super) fn new(lapse: Lapse) -> Self {
-        Self { end: Instant::ZERO, dirty: true, recheck: Instant::MAX, lapse: Some(lapse), epoch_raised: None }
+        Self {
+            end: Instant::ZERO,
+            dirty: true,
+            recheck: Instant::MAX,
+            lapse: Some(lapse),
+            epoch_raised: None,
+            contacts_from: Instant::ZERO,
+        }
     }
 
     /// The node becomes a primary by election or takeover: others may contest that before it has the lease.
@@ -61,6 +73,12 @@ impl Lease {
         // Only an election that begins from now on can be against this node.
         self.epoch_raised = None;
         self.dirty = true;
+    }
+
+    /// An election that did not respect the lease may have been won: only answers that know of it count.
+    pub(super) fn begin_anew(&mut self, now: Instant) {
+        self.contacts_from = now;
+        self.begin_contestable();
     }
 
     /// Another node told of a greater epoch than the known one.
@@ -109,7 +127,8 @@ impl Bus {
             return Instant::MAX;
         }
         let voters = self.table.iter().filter(|(key, node)| *key != self.table.me && node.is_voter());
-        let mut contacts: Vec<Instant> = voters.filter_map(|(_, node)| node.contact).collect();
+        let counts = |at: &Instant| *at >= self.lease.contacts_from;
+        let mut contacts: Vec<Instant> = voters.filter_map(|(_, node)| node.contact.filter(counts)).collect();
         contacts.sort_unstable_by(|a, b| b.cmp(a));
         contacts.get(others - 1).map_or(Instant::ZERO, |at| at.plus_millis(self.config.node_timeout_ms))
     }

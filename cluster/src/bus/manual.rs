@@ -149,6 +149,10 @@ impl Bus {
     pub(super) fn check_manual_timeout(&mut self, now: Instant) {
         if self.manual.end.is_some_and(|end| now > end) {
             self.log(LogLevel::Warning, "Manual failover timed out.".to_owned());
+            if self.manual.replica.is_some() {
+                // Votes for the replica broke the lease's promise; it must have given up by now, but may have won.
+                self.lease.begin_anew(now);
+            }
             self.reset_manual();
         }
     }

@@ -256,6 +256,8 @@ impl Bus {
     /// What every call does first: notice by the clock what has run out since the last one.
     fn begin(&mut self, now: Now) {
         self.check_lease(now.instant);
+        // A replica that slept must not win by votes that waited for it: its primary serves again by now.
+        self.check_manual_timeout(now.instant);
     }
 
     /// What every call does last: the steps that several events of one call ask for together.

@@ -63,6 +63,17 @@ impl Node {
         self.resume_where(now, |waiting| waiting == Waiting::Pause);
     }
 
+    /// Lets clients go on that a pause held back, once the command that ended it has run.
+    pub(super) fn resume_paused_later(&mut self) {
+        let paused = self.conns.clients().filter(|(_, client)| client.waiting == Some(Waiting::Pause));
+        self.resumed.extend(paused.map(|(conn, _)| conn));
+        for &conn in &self.resumed {
+            if let Some(client) = self.conns.client_mut(conn) {
+                client.waiting = None;
+            }
+        }
+    }
+
     /// Lets clients go on whose wait is of this kind.
     pub(super) fn resume_where(&mut self, now: Now, ends: impl Fn(Waiting) -> bool) {
         let waiting: Vec<ConnId> = self

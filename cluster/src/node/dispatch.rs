@@ -1,20 +1,34 @@
 //! The gates every request passes, in the order of Redis's `processCommand`, so that the same error wins when two
 //! apply. Nothing else in the node refuses a command.
 
-use slotmesh_engine::command::spec::{DENY_OOM, LOADING, NO_AUTH, NO_MULTI, PROTECTED, STALE, WRITE};
+use slotmesh_engine::command::spec::{LOADING, MAY_REPLICATE, PROTECTED, READ, STALE, WRITE};
 use slotmesh_engine::command::{Action, Resolved};
 use slotmesh_engine::config::choices::Allowed;
 use slotmesh_engine::error::ReplyError;
 use slotmesh_engine::keyspace::KeyHash;
 use slotmesh_engine::resp::args::Args;
 use slotmesh_engine::resp::request::RequestParser;
-use slotmesh_engine::session::{Origin, ReplyMode, SessionId};
+use slotmesh_engine::session::{Origin, Reach, ReplyMode, SessionId};
 use slotmesh_engine::time::Now;
 
 use super::Node;
 use super::command::Call;
-use super::conns::Waiting;
+use super::conns::{Role, Waiting};
 use crate::machine::{ConnId, Peer};
+
+/// Why a request does not run.
+enum Refusal {
+    /// A gate's error; an EXEC says so in its own words.
+    Gate(ReplyError),
+    /// Another node serves its keys, or nobody.
+    Redirect(ReplyError),
+}
+
+impl From<ReplyError> for Refusal {
+    fn from(error: ReplyError) -> Self {
+        Self::Gate(error)
+    }
+}
 
 impl Node {
     /// Runs one request of a client, queues it in its transaction, or refuses it.
@@ -31,27 +45,27 @@ impl Node {
         client.commands += 1;
         let command = match command {
             Ok(command) => command,
-            Err(error) => return self.refuse_unknown(conn, session, args, &error),
+            Err(error) => return self.refuse_unresolved(now, conn, session, args, &error),
         };
         client.last_command = Some(command.id);
         client.wrote |= command.flags.has(WRITE);
-        if let Err(error) = self.gates(now, conn, session, command, args) {
-            self.engine.refuse(session, Some(command), &error);
-            self.after_reply_mode(session);
-            return;
-        }
-        if self.is_paused_for(now, session, command) {
+        let was_asking = self.engine.session(session).asking;
+        if let Err(refusal) = self.gates(now, conn, session, command, args) {
+            self.refuse(now, conn, session, command, args, &refusal);
+        } else if self.is_paused_for(now, conn, session, command) {
             return self.pause_client(conn, args);
-        }
-        if self.engine.session(session).transaction.is_some() && self.engine.is_queued(command) {
+        } else if self.engine.session(session).transaction.is_some() && self.engine.is_queued(command) {
             self.engine.session_mut(session).queue(command, args);
             if !self.engine.session(session).is_silent() {
                 self.engine.reply(session).simple("QUEUED");
             }
         } else {
-            self.show_monitors(now, conn, command, args);
             self.note_run(now, conn, command, args);
             self.run_command(now, conn, session, command, args, key);
+            self.show_monitors(now, conn, command.id, args);
+        }
+        if was_asking {
+            self.forget_asking(session, Some(command.id));
         }
         self.after_reply_mode(session);
     }
@@ -85,30 +99,58 @@ impl Node {
             self.engine.out(session).truncate(begin);
         }
         if let Some(client) = self.conns.client_mut(conn) {
-            client.wrote |= transaction.writes;
+            client.wrote |= transaction.flags.has(WRITE);
         }
         self.in_transaction = true;
         for queued in &transaction.queue {
             self.note_part(queued.resolved);
             self.run_command(now, conn, session, queued.resolved, queued.args.as_args(), None);
+            self.show_monitors(now, conn, queued.resolved.id, queued.args.as_args());
         }
         self.in_transaction = false;
         self.engine.end_exec();
     }
 
-    fn refuse_unknown(&mut self, conn: ConnId, session: SessionId, args: Args<'_>, error: &ReplyError) {
-        if args.is(0, "POST") || args.is(0, "HOST:") {
-            let peer = self.peer_text(conn);
-            self.log_warning(format!(
-                "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to \
-                 Redis. This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise \
-                 your Redis instance. Connection from {peer} aborted."
-            ));
-            self.engine.out(session).clear();
-            return self.close_client(conn);
+    fn refuse(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        session: SessionId,
+        command: Resolved,
+        args: Args<'_>,
+        refusal: &Refusal,
+    ) {
+        match refusal {
+            Refusal::Gate(error) => {
+                self.engine.refuse(session, Some(command.id), error);
+                self.show_refused_exec(now, conn, command.id, args);
+            }
+            Refusal::Redirect(error) => self.engine.redirect(session, command, error),
         }
-        self.engine.refuse(session, None, error);
+    }
+
+    fn refuse_unresolved(&mut self, now: Now, conn: ConnId, session: SessionId, args: Args<'_>, error: &ReplyError) {
+        if args.is(0, "POST") || args.is(0, "HOST:") {
+            return self.refuse_stray(conn, session);
+        }
+        let command = self.engine.refuse_unresolved(session, args, error);
+        if let Some(command) = command {
+            self.show_refused_exec(now, conn, command, args);
+        }
+        self.forget_asking(session, None);
         self.after_reply_mode(session);
+    }
+
+    /// Sends away a browser that was tricked into talking to us.
+    fn refuse_stray(&mut self, conn: ConnId, session: SessionId) {
+        let peer = self.peer_text(conn);
+        self.log_warning(format!(
+            "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. \
+             This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis \
+             instance. Connection from {peer} aborted."
+        ));
+        self.engine.out(session).clear();
+        self.close_client(conn);
     }
 
     // --- gates ------------------------------------------------------------------------------------------------
@@ -120,20 +162,22 @@ impl Node {
         session: SessionId,
         command: Resolved,
         args: Args<'_>,
-    ) -> Result<(), ReplyError> {
+    ) -> Result<(), Refusal> {
+        self.engine.auth_gate(session, command)?;
         self.protected_gate(conn, command)?;
-        self.auth_gate(session, command)?;
-        self.multi_gate(session, command)?;
+        self.engine.multi_gate(session, command)?;
         if self.bus.is_some() {
-            self.slot_gate(now, session, command, args)?;
+            self.slot_gate(now, session, command, args).map_err(Refusal::Redirect)?;
         }
-        self.memory_gate(now, command)?;
-        self.disk_gate(command)?;
-        self.replicas_gate(now, command)?;
-        self.read_only_gate(session, command)?;
+        self.engine.memory_gate(now, session, command, self.timers.buffer_bytes)?;
+        let reach = self.engine.session(session).reach(command);
+        self.disk_gate(command, reach)?;
+        self.replicas_gate(now, reach)?;
+        self.read_only_gate(reach)?;
         self.engine.subscribed_gate(session, command)?;
-        self.stale_gate(command)?;
-        self.loading_gate(command)
+        self.stale_gate(reach)?;
+        self.loading_gate(reach)?;
+        self.follower_gate(conn, reach)
     }
 
     fn protected_gate(&self, conn: ConnId, command: Resolved) -> Result<(), ReplyError> {
@@ -155,83 +199,65 @@ impl Node {
         ))
     }
 
-    fn auth_gate(&self, session: SessionId, command: Resolved) -> Result<(), ReplyError> {
-        if self.engine.session(session).authenticated || command.flags.has(NO_AUTH) {
-            return Ok(());
-        }
-        Err(ReplyError::Fixed("NOAUTH Authentication required."))
-    }
-
-    fn multi_gate(&self, session: SessionId, command: Resolved) -> Result<(), ReplyError> {
-        if command.flags.has(NO_MULTI) && self.engine.session(session).transaction.is_some() {
-            return Err(ReplyError::Fixed("ERR Command not allowed inside a transaction"));
-        }
-        Ok(())
-    }
-
-    fn memory_gate(&mut self, now: Now, command: Resolved) -> Result<(), ReplyError> {
-        if self.engine.core().config.maxmemory == 0 || !command.flags.has(DENY_OOM) {
-            return Ok(());
-        }
-        if self.engine.has_room(now, self.timers.buffer_bytes) {
-            return Ok(());
-        }
-        Err(ReplyError::Fixed("OOM command not allowed when used memory > 'maxmemory'."))
-    }
-
-    fn disk_gate(&self, command: Resolved) -> Result<(), ReplyError> {
+    fn disk_gate(&self, command: Resolved, reach: Reach) -> Result<(), ReplyError> {
         if self.is_replica() || !self.has_persistence_error() {
             return Ok(());
         }
-        if command.flags.has(WRITE) || self.is_ping(command) {
+        if reach.flags.has(WRITE) || self.is_ping(command) {
             return self.persistence_error().map_or(Ok(()), Err);
         }
         Ok(())
     }
 
-    fn replicas_gate(&self, now: Now, command: Resolved) -> Result<(), ReplyError> {
-        if !command.flags.has(WRITE) || self.is_replica() || self.has_enough_replicas(now) {
+    fn replicas_gate(&self, now: Now, reach: Reach) -> Result<(), ReplyError> {
+        if !reach.flags.has(WRITE) || self.is_replica() || self.has_enough_replicas(now) {
             return Ok(());
         }
         Err(ReplyError::Fixed("NOREPLICAS Not enough good replicas to write."))
     }
 
-    fn read_only_gate(&self, session: SessionId, command: Resolved) -> Result<(), ReplyError> {
-        let config = &self.engine.core().config;
-        let writes = command.flags.has(WRITE) || (self.is_exec(command) && self.queue_writes(session));
-        if writes && self.is_replica() && config.replica_read_only {
+    fn read_only_gate(&self, reach: Reach) -> Result<(), ReplyError> {
+        if reach.flags.has(WRITE) && self.is_replica() && self.engine.core().config.replica_read_only {
             return Err(ReplyError::Fixed("READONLY You can't write against a read only replica."));
         }
         Ok(())
     }
 
-    fn stale_gate(&self, command: Resolved) -> Result<(), ReplyError> {
-        if command.flags.has(STALE) || !self.is_stale() {
+    fn stale_gate(&self, reach: Reach) -> Result<(), ReplyError> {
+        if !reach.lacks.has(STALE) || !self.is_stale() {
             return Ok(());
         }
         Err(ReplyError::Fixed("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."))
     }
 
-    fn loading_gate(&self, command: Resolved) -> Result<(), ReplyError> {
-        if !self.engine.core().is_loading || command.flags.has(LOADING) {
+    fn loading_gate(&self, reach: Reach) -> Result<(), ReplyError> {
+        if !self.engine.core().is_loading || !reach.lacks.has(LOADING) {
             return Ok(());
         }
         Err(ReplyError::Fixed("LOADING Redis is loading the dataset in memory"))
     }
 
+    /// A connection that carries the log, or shows it to a monitor, is for nothing else.
+    fn follower_gate(&self, conn: ConnId, reach: Reach) -> Result<(), Refusal> {
+        if !reach.flags.any(WRITE | READ | MAY_REPLICATE) || self.is_plain(conn) {
+            return Ok(());
+        }
+        Err(ReplyError::Fixed("ERR Replica can't interact with the keyspace").into())
+    }
+
     // --- questions --------------------------------------------------------------------------------------------
 
     fn is_ping(&self, command: Resolved) -> bool {
-        &*self.engine.registry().get(command.id).name == "PING"
+        &*self.engine.registry().get(command.id).full_name == "ping"
     }
 
     pub(super) fn is_exec(&self, command: Resolved) -> bool {
         matches!(command.action, Action::Exec)
     }
 
-    /// Whether the session's open transaction holds a write.
-    pub(super) fn queue_writes(&self, session: SessionId) -> bool {
-        self.engine.session(session).transaction.as_ref().is_some_and(|transaction| transaction.writes)
+    /// Whether a client is neither replica nor monitor.
+    fn is_plain(&self, conn: ConnId) -> bool {
+        self.conns.client(conn).is_none_or(|client| client.role == Role::Normal)
     }
 
     pub(super) fn is_local(&self, conn: ConnId) -> bool {
@@ -242,12 +268,13 @@ impl Node {
     }
 
     /// Whether CLIENT PAUSE, or a failover in progress, holds this command back.
-    fn is_paused_for(&self, now: Now, session: SessionId, command: Resolved) -> bool {
+    fn is_paused_for(&self, now: Now, conn: ConnId, session: SessionId, command: Resolved) -> bool {
         let Some(pause) = self.pause.current(now.instant) else { return false };
-        if self.engine.session(session).origin != Origin::Client {
+        // A replica's acknowledgements are what some pauses wait for.
+        if self.engine.session(session).origin != Origin::Client || !self.is_plain(conn) {
             return false;
         }
-        pause.holds(command.flags, self.is_exec(command) && self.queue_writes(session))
+        pause.holds(self.engine.session(session).reach(command).flags)
     }
 
     /// Keeps a request for when the pause ends.

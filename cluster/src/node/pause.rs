@@ -28,11 +28,11 @@ pub(crate) struct Pause {
 }
 
 impl Pause {
-    /// Whether a command with these flags must wait; `queue_writes` says it of an EXEC.
-    pub(crate) fn holds(self, flags: Flags, queue_writes: bool) -> bool {
+    /// Whether a request with these properties must wait.
+    pub(crate) fn holds(self, flags: Flags) -> bool {
         match self.kind {
             PauseKind::All => true,
-            PauseKind::Writes => queue_writes || flags.any(WRITE | MAY_REPLICATE),
+            PauseKind::Writes => flags.any(WRITE | MAY_REPLICATE),
         }
     }
 }

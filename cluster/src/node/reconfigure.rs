@@ -415,6 +415,9 @@ impl Node {
 
 /// The reply of a CONFIG SET that changed nothing.
 fn error_of(error: &SetError) -> ReplyError {
+    if let SetError::Unknown { option } = error {
+        return ReplyError::naming("ERR Unknown option or number of arguments for CONFIG SET - '", option, "'");
+    }
     ReplyError::text(format!("ERR {error}"))
 }
 

@@ -2,9 +2,9 @@
 //!
 //! Finds the slots of a request (of the whole queue, for EXEC) and asks [`redirect::decide`].
 
-use slotmesh_engine::command::Resolved;
 use slotmesh_engine::command::keys::each_key;
 use slotmesh_engine::command::spec::{ASKING, PUBSUB, WRITE};
+use slotmesh_engine::command::{CommandId, Resolved};
 use slotmesh_engine::error::ReplyError;
 use slotmesh_engine::resp::args::Args;
 use slotmesh_engine::session::SessionId;
@@ -18,7 +18,7 @@ use crate::redirect::{self, Access, KeySlots, Presence, Request};
 impl Node {
     /// Refuses what another node serves, or nobody.
     pub(super) fn slot_gate(
-        &mut self,
+        &self,
         now: Now,
         session: SessionId,
         command: Resolved,
@@ -26,20 +26,18 @@ impl Node {
     ) -> Result<(), ReplyError> {
         let is_exec = self.is_exec(command);
         if command.keys.is_empty() && !is_exec {
-            self.engine.session_mut(session).asking &= self.engine.session(session).transaction.is_some();
             return Ok(());
         }
-        let result = self.check_slots(now, session, command, args, is_exec);
-        let state = self.engine.session_mut(session);
-        // ASKING holds for one command, or for the transaction it opened.
-        state.asking &= state.transaction.is_some() && !is_exec;
-        if let Err(refusal) = result {
-            if is_exec {
-                self.engine.discard(session);
-            }
-            return Err(refusal);
+        self.check_slots(now, session, command, args, is_exec)
+    }
+
+    /// ASKING holds for one request, or for the transaction that this request opened. Called behind each request,
+    /// also a refused one.
+    pub(super) fn forget_asking(&mut self, session: SessionId, command: Option<CommandId>) {
+        let is_asking = command.is_some_and(|id| &*self.engine.registry().get(id).full_name == "asking");
+        if !is_asking && self.engine.find(session).is_some_and(|state| state.transaction.is_none()) {
+            self.engine.session_mut(session).asking = false;
         }
-        Ok(())
     }
 
     fn check_slots(
@@ -62,7 +60,7 @@ impl Node {
         }
         let request = Request {
             keys: keys.slots,
-            access: self.slot_access(command, session, is_exec),
+            access: self.slot_access(command, session),
             asking: state.asking || command.flags.has(ASKING),
             readonly: state.readonly,
             client: ClientKind::Plain,
@@ -71,12 +69,12 @@ impl Node {
         redirect::decide(bus, now.instant, &request, presence).map_err(|refusal| ReplyError::text(refusal.to_string()))
     }
 
-    fn slot_access(&self, command: Resolved, session: SessionId, is_exec: bool) -> Access {
-        if &*self.engine.registry().get(command.id).name == "MIGRATE" {
+    fn slot_access(&self, command: Resolved, session: SessionId) -> Access {
+        if &*self.engine.registry().get(command.id).full_name == "migrate" {
             Access::Migrate
         } else if command.flags.has(PUBSUB) {
             Access::PubSubShard
-        } else if command.flags.has(WRITE) || (is_exec && self.queue_writes(session)) {
+        } else if self.engine.session(session).reach(command).flags.has(WRITE) {
             Access::Write
         } else {
             Access::Read

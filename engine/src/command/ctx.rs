@@ -57,6 +57,8 @@ pub(crate) struct Effects {
     pub(crate) rewritten: bool,
     /// The command is repeated even though nothing changed.
     forced: bool,
+    /// The reply counts as a push, which CLIENT REPLY OFF does not stop.
+    pub(crate) pushed: bool,
 }
 
 impl Effects {
@@ -325,6 +327,13 @@ impl<'e> Ctx<'e> {
             });
         }
         receivers
+    }
+
+    /// Begins the confirmation of a subscription that began or ended.
+    pub(crate) fn confirm(&mut self, word: &[u8]) {
+        self.effects.pushed = true;
+        self.reply.push(3);
+        self.reply.bulk(word);
     }
 
     /// Adds a subscription. Returns the count to tell the client.

@@ -67,7 +67,7 @@ impl Conditions {
                 _ if args.is(index, "XX") => &mut conditions.if_some,
                 _ if args.is(index, "GT") => &mut conditions.if_later,
                 _ if args.is(index, "LT") => &mut conditions.if_sooner,
-                _ => return Err(ReplyError::text([b"ERR Unsupported option ", word].concat())),
+                _ => return Err(ReplyError::naming("ERR Unsupported option ", word, "")),
             };
             *field = true;
         }

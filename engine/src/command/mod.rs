@@ -55,14 +55,8 @@ pub enum Action {
 
 /// A subcommand exists but not with these words.
 pub fn unknown_form(container: &str, word: &[u8]) -> ReplyError {
-    let text = [
-        b"ERR unknown subcommand or wrong number of arguments for '",
-        word,
-        b"'. Try ",
-        container.as_bytes(),
-        b" HELP.",
-    ];
-    ReplyError::text(text.concat())
+    let after = format!("'. Try {container} HELP.");
+    ReplyError::naming("ERR unknown subcommand or wrong number of arguments for '", word, &after)
 }
 
 /// Adds every family of the engine to `registry`.

@@ -66,8 +66,7 @@ fn ssubscribe(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
 fn listen(ctx: &mut Ctx<'_>, args: Args<'_>, kind: Kind, word: &[u8]) -> Result<(), ReplyError> {
     for name in args.from(1).iter() {
         let count = ctx.subscribe(kind, name);
-        ctx.reply.push(3);
-        ctx.reply.bulk(word);
+        ctx.confirm(word);
         ctx.reply.bulk(name);
         ctx.reply.len(count);
     }
@@ -95,8 +94,7 @@ fn leave(ctx: &mut Ctx<'_>, args: Args<'_>, kind: Kind, word: &[u8]) -> Result<(
     }
     let names = ctx.subscribed(kind);
     if names.is_empty() {
-        ctx.reply.push(3);
-        ctx.reply.bulk(word);
+        ctx.confirm(word);
         ctx.reply.null();
         let count = ctx.subscription_count(kind);
         ctx.reply.len(count);
@@ -109,8 +107,7 @@ fn leave(ctx: &mut Ctx<'_>, args: Args<'_>, kind: Kind, word: &[u8]) -> Result<(
 
 fn left(ctx: &mut Ctx<'_>, kind: Kind, word: &[u8], name: &[u8]) {
     let count = ctx.unsubscribe(kind, name);
-    ctx.reply.push(3);
-    ctx.reply.bulk(word);
+    ctx.confirm(word);
     ctx.reply.bulk(name);
     ctx.reply.len(count);
 }
@@ -185,14 +182,14 @@ pub(crate) fn allowed_while_subscribed(name: &str, protocol: Protocol) -> bool {
     protocol == Protocol::Resp3
         || matches!(
             name,
-            "PING"
-                | "QUIT"
-                | "RESET"
-                | "SUBSCRIBE"
-                | "UNSUBSCRIBE"
-                | "PSUBSCRIBE"
-                | "PUNSUBSCRIBE"
-                | "SSUBSCRIBE"
-                | "SUNSUBSCRIBE"
+            "ping"
+                | "quit"
+                | "reset"
+                | "subscribe"
+                | "unsubscribe"
+                | "psubscribe"
+                | "punsubscribe"
+                | "ssubscribe"
+                | "sunsubscribe"
         )
 }

@@ -11,7 +11,7 @@ use super::docs::Doc;
 use super::keys::KeySpec;
 use super::spec::{Categories, Flags, Group, MOVABLE_KEYS, Spec, arity_allows};
 use super::{Action, DataFn};
-use crate::error::ReplyError;
+use crate::error::{ReplyError, until_zero};
 use crate::resp::args::Args;
 
 /// A command's place in its engine's registry.
@@ -307,8 +307,9 @@ pub(super) fn unknown_subcommand(container: &str, word: &[u8]) -> ReplyError {
     ReplyError::text([b"ERR unknown subcommand '", word, b"'. Try ", container.as_bytes(), b" HELP."].concat())
 }
 
-fn cut(bytes: &[u8], max: usize) -> &[u8] {
-    &bytes[..bytes.len().min(max)]
+fn cut(word: &[u8], max: usize) -> &[u8] {
+    let word = until_zero(word);
+    &word[..word.len().min(max)]
 }
 
 /// Bytes of a client's words that an error reply repeats at the most (Redis 7.0).

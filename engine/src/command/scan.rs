@@ -48,7 +48,7 @@ fn known_type(name: &[u8]) -> Result<&[u8], ReplyError> {
     if known.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name)) {
         return Ok(name);
     }
-    Err(ReplyError::text([b"ERR unknown type name '", name, b"'"].concat()))
+    Err(ReplyError::naming("ERR unknown type name '", name, "'"))
 }
 
 pub(super) fn scan(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {

@@ -108,6 +108,11 @@ impl Flags {
         self.0 & other.0 != 0
     }
 
+    /// The properties that are not among these.
+    pub const fn missing(self) -> Self {
+        Self(!self.0)
+    }
+
     /// The properties of both.
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)

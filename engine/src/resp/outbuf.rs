@@ -116,30 +116,54 @@ impl OutBuf {
         result
     }
 
-    /// Takes back everything from `position` on, as long as none of it has left and it lies in the tail.
+    /// Takes back everything from `position` on, shared pieces too, as long as none of it has left.
     ///
-    /// Returns whether the bytes could be taken back.
+    /// A hold that began behind `position` begins there from now on. Returns whether the bytes could be taken back.
     pub fn truncate(&mut self, position: Position) -> bool {
-        let tail_len = self.tail_len() as u64;
-        let back = self.end.saturating_sub(position.0);
-        if position.0 < self.start || back > tail_len {
+        if position.0 < self.start || position.0 > self.end {
             return false;
         }
-        self.tail.truncate(self.tail.len() - back as usize);
+        let back = (self.end - position.0) as usize;
+        let from_tail = back.min(self.tail_len());
+        self.tail.truncate(self.tail.len() - from_tail);
+        self.drop_shared(back - from_tail);
         self.end = position.0;
+        for hold in &mut self.holds {
+            hold.from = hold.from.min(position.0);
+        }
         true
     }
 
     /// Inserts `bytes` at `position`: the header of an array whose length was not known when it began.
     ///
+    /// A hold that begins behind `position` moves along with the bytes it hides.
+    ///
     /// # Panics
-    /// When the byte at `position` has left or is not in the tail; a reply is never split before it is complete.
+    /// When the byte at `position` has left; a reply is never sent before it is complete.
     pub fn insert(&mut self, position: Position, bytes: &[u8]) {
-        let back = (self.end - position.0) as usize;
-        assert!(back <= self.tail_len(), "a reply's beginning is still in the tail");
-        let at = self.tail.len() - back;
-        self.tail.splice(at..at, bytes.iter().copied());
-        self.end += bytes.len() as u64;
+        assert!(position.0 >= self.start && position.0 <= self.end, "a reply's beginning has not left");
+        let mut back = (self.end - position.0) as usize;
+        if back <= self.tail_len() {
+            let at = self.tail.len() - back;
+            self.tail.splice(at..at, bytes.iter().copied());
+        } else {
+            back -= self.tail.len();
+            let mut index = self.segments.len() - 1;
+            while back > self.segments[index].len() {
+                back -= self.segments[index].len();
+                index -= 1;
+            }
+            let before = self.segments[index].len() - back;
+            let behind = self.segments[index].split_off(before);
+            self.segments.insert(index + 1, behind);
+            self.segments.insert(index + 1, Bytes::copy_from_slice(bytes));
+            if before == 0 {
+                self.segments.remove(index);
+            }
+        }
+        let added = bytes.len() as u64;
+        self.end += added;
+        self.holds.iter_mut().filter(|hold| hold.from > position.0).for_each(|hold| hold.from += added);
     }
 
     /// Hides the bytes from `from` on until [`OutBuf::release`] is called with the same ticket.
@@ -173,23 +197,27 @@ impl OutBuf {
 
     /// Fills `slices` with the visible bytes, oldest first, and returns how many slices are in use.
     pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let mut visible = self.visible();
         let mut used = 0;
-        let mut skip = self.consumed;
-        for part in self.segments.iter().map(|segment| &segment[..]).chain(std::iter::once(&self.tail[..])) {
-            if visible == 0 || used == slices.len() {
-                break;
-            }
-            let part = &part[skip..];
-            skip = 0;
-            let part = &part[..part.len().min(visible)];
-            visible -= part.len();
-            if !part.is_empty() {
-                slices[used] = IoSlice::new(part);
-                used += 1;
-            }
+        for (slice, part) in slices.iter_mut().zip(self.visible_parts()) {
+            *slice = IoSlice::new(part);
+            used += 1;
         }
         used
+    }
+
+    /// The pieces of the visible bytes, oldest first, none of them empty.
+    fn visible_parts(&self) -> impl Iterator<Item = &[u8]> {
+        let mut visible = self.visible();
+        let mut skip = self.consumed;
+        let parts = self.segments.iter().map(|segment| &segment[..]).chain(std::iter::once(&self.tail[..]));
+        parts
+            .map(move |part| {
+                let part = &part[std::mem::take(&mut skip)..];
+                let part = &part[..part.len().min(visible)];
+                visible -= part.len();
+                part
+            })
+            .filter(|part| !part.is_empty())
     }
 
     /// Removes the first `count` bytes: they have left.
@@ -216,20 +244,10 @@ impl OutBuf {
 
     /// Removes all visible bytes and appends them to `target`: how an in-memory peer reads.
     pub fn take_into(&mut self, target: &mut Vec<u8>) {
-        let mut slices = [IoSlice::new(&[]); 16];
-        loop {
-            let used = self.slices(&mut slices);
-            let mut count = 0;
-            for slice in &slices[..used] {
-                target.extend_from_slice(slice);
-                count += slice.len();
-            }
-            if count == 0 {
-                return;
-            }
-            slices = [IoSlice::new(&[]); 16];
-            self.advance(count);
+        for part in self.visible_parts() {
+            target.extend_from_slice(part);
         }
+        self.advance(self.visible());
     }
 
     /// Forgets every byte and hold: the connection is gone.
@@ -244,6 +262,24 @@ impl OutBuf {
 
     fn tail_len(&self) -> usize {
         if self.segments.is_empty() { self.tail.len() - self.consumed } else { self.tail.len() }
+    }
+
+    /// Removes the last `back` bytes of the frozen segments; the tail is empty.
+    fn drop_shared(&mut self, mut back: usize) {
+        while back > 0 {
+            let left = if self.segments.len() == 1 { self.consumed } else { 0 };
+            let Some(last) = self.segments.back_mut() else { return };
+            let waiting = last.len() - left;
+            if back < waiting {
+                last.truncate(last.len() - back);
+                return;
+            }
+            back -= waiting;
+            self.segments.pop_back();
+            if self.segments.is_empty() {
+                self.consumed = 0;
+            }
+        }
     }
 
     fn freeze_tail(&mut self) {
@@ -269,6 +305,10 @@ mod tests {
 
     use super::{OutBuf, SHARE_BYTES_MIN, Ticket};
 
+    fn large() -> Bytes {
+        Bytes::from(vec![b'x'; SHARE_BYTES_MIN])
+    }
+
     fn taken(out: &mut OutBuf) -> Vec<u8> {
         let mut bytes = Vec::new();
         out.take_into(&mut bytes);
@@ -278,7 +318,7 @@ mod tests {
     #[test]
     fn copied_and_shared_bytes_leave_in_order() {
         let mut out = OutBuf::new();
-        let large = Bytes::from(vec![b'x'; SHARE_BYTES_MIN]);
+        let large = large();
         out.put(b"head");
         out.advance(2);
 
@@ -313,6 +353,98 @@ mod tests {
         assert!(out.truncate(position));
         assert_eq!(taken(&mut out), b"kept");
         assert!(out.is_empty());
+    }
+
+    #[test]
+    fn a_shared_reply_can_be_taken_back() {
+        let mut out = OutBuf::new();
+        out.put(b"kept");
+        let position = out.position();
+        out.put(b"$16384\r\n");
+        out.put_shared(large());
+        out.put(b"\r\n");
+        out.put_shared(large());
+
+        assert!(out.truncate(position));
+        out.put(b" and more");
+        assert_eq!(taken(&mut out), b"kept and more");
+        assert_eq!(out.len(), 0);
+    }
+
+    #[test]
+    fn taking_back_keeps_what_has_left_apart() {
+        let mut out = OutBuf::new();
+        out.put(b"leaves, stays");
+        let position = out.position();
+        out.put_shared(large());
+        out.advance(8);
+
+        assert!(out.truncate(position));
+        assert_eq!((out.len(), taken(&mut out)), (5, b"stays".to_vec()));
+        out.put_shared(large());
+        out.advance(3);
+        assert!(!out.truncate(position), "a part of it has left");
+    }
+
+    #[test]
+    fn all_that_waits_can_be_taken_back() {
+        let mut out = OutBuf::new();
+        out.put(b"left");
+        out.put_shared(large());
+        out.advance(4);
+        let position = out.position().bytes() - SHARE_BYTES_MIN as u64;
+
+        assert!(out.truncate(super::Position(position)));
+        assert!(out.is_empty());
+        out.put(b"next");
+        assert_eq!(taken(&mut out), b"next");
+    }
+
+    #[test]
+    fn a_hold_behind_what_is_taken_back_hides_what_follows() {
+        let mut out = OutBuf::new();
+        let position = out.position();
+        out.put(b"dropped");
+        out.hold(out.position(), Ticket(1));
+
+        assert!(out.truncate(position));
+        out.put(b"hidden");
+
+        assert_eq!(taken(&mut out), b"");
+        assert!(out.release(Ticket(1)));
+        assert_eq!(taken(&mut out), b"hidden");
+    }
+
+    #[test]
+    fn a_header_goes_in_front_of_shared_elements() {
+        let mut out = OutBuf::new();
+        out.put(b"+OK\r\n");
+        let position = out.position();
+        out.put(b"$16384\r\n");
+        out.put_shared(large());
+        out.put(b"\r\n");
+        let first = out.position();
+        out.put_shared(large());
+        out.put(b"\r\n");
+
+        out.insert(first, b"<");
+        out.insert(position, b"*2\r\n");
+
+        let element = [&b"$16384\r\n"[..], &large(), b"\r\n"].concat();
+        assert_eq!(taken(&mut out), [b"+OK\r\n*2\r\n", &element[..], b"<", &element[8..]].concat());
+    }
+
+    #[test]
+    fn a_hold_moves_with_the_bytes_it_hides() {
+        let mut out = OutBuf::new();
+        let position = out.position();
+        out.put(b"seen");
+        out.hold(out.position(), Ticket(1));
+        out.put(b"hidden");
+
+        out.insert(position, b"*2 ");
+
+        assert_eq!(taken(&mut out), b"*2 seen");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 /// A claimed port; free again for other tests when dropped.
@@ -22,24 +23,60 @@ impl Port {
     /// # Errors
     /// When the lock folder cannot be written or every port of the range is taken.
     pub fn claim() -> io::Result<Self> {
-        let folder = std::env::temp_dir().join("slotmesh-test-ports");
-        std::fs::create_dir_all(&folder)?;
+        let folder = claims()?;
         for _ in 0..PORTS {
-            let number = PORT_FIRST + next_candidate();
-            let claim =
-                OpenOptions::new().create(true).truncate(false).write(true).open(folder.join(number.to_string()))?;
-            let is_claimed = claim.try_lock().is_ok();
-            if is_claimed && is_free(number) && is_free(number + BUS_PORT_DISTANCE) {
-                return Ok(Self { number, _claim: claim });
+            if let Some(port) = Self::claim_number(&folder, PORT_FIRST + next_candidate())? {
+                return Ok(port);
             }
         }
-        Err(io::Error::new(io::ErrorKind::AddrInUse, "every port set aside for tests is taken"))
+        Err(exhausted())
+    }
+
+    /// Claims ports that follow one another, for a program that counts on from one.
+    ///
+    /// # Errors
+    /// As [`Port::claim`].
+    pub fn claim_row(len: u16) -> io::Result<Vec<Self>> {
+        let folder = claims()?;
+        for _ in 0..PORTS {
+            let first = PORT_FIRST + next_candidate();
+            let mut row = Vec::new();
+            for number in (first..first + len).take_while(|&number| number < PORT_FIRST + PORTS) {
+                match Self::claim_number(&folder, number)? {
+                    Some(port) => row.push(port),
+                    None => break,
+                }
+            }
+            if row.len() == usize::from(len) {
+                return Ok(row);
+            }
+        }
+        Err(exhausted())
+    }
+
+    fn claim_number(folder: &Path, number: u16) -> io::Result<Option<Self>> {
+        let claim =
+            OpenOptions::new().create(true).truncate(false).write(true).open(folder.join(number.to_string()))?;
+        let is_claimed = claim.try_lock().is_ok();
+        let is_ours = is_claimed && is_free(number) && is_free(number + BUS_PORT_DISTANCE);
+        Ok(is_ours.then_some(Self { number, _claim: claim }))
     }
 
     /// The client port's number.
     pub const fn number(&self) -> u16 {
         self.number
     }
+}
+
+/// The folder of the locks.
+fn claims() -> io::Result<PathBuf> {
+    let folder = std::env::temp_dir().join("slotmesh-test-ports");
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+fn exhausted() -> io::Error {
+    io::Error::new(io::ErrorKind::AddrInUse, "every port set aside for tests is taken")
 }
 
 /// A place in the range; each process starts at its own, so that they seldom meet.
@@ -70,5 +107,12 @@ mod tests {
         let second = Port::claim().unwrap();
 
         assert_ne!(first.number(), second.number());
+    }
+    #[test]
+    fn a_row_of_ports_has_no_gap() {
+        let row = Port::claim_row(6).unwrap();
+
+        assert!(row.windows(2).all(|pair| pair[1].number() == pair[0].number() + 1));
+        assert_eq!(row.len(), 6);
     }
 }

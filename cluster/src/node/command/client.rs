@@ -2,14 +2,14 @@
 
 use slotmesh_engine::command::help;
 use slotmesh_engine::command::keys::NO_KEYS;
-use slotmesh_engine::command::spec::{ADMIN, Flags, LOADING, NO_SCRIPT, STALE, Spec, container, data};
+use slotmesh_engine::command::spec::{ADMIN, Flags, LOADING, NO_MULTI, NO_SCRIPT, STALE, Spec, container, data};
 use slotmesh_engine::error::ReplyError;
 use slotmesh_engine::number::parse_i64;
 use slotmesh_engine::session::ReplyMode;
 
 use super::super::conns::Waiting;
 use super::super::pause::PauseKind;
-use super::{Call, Node, NodeFn, integer, shown};
+use super::{Call, Node, NodeFn, integer};
 use crate::machine::ConnId;
 use crate::node::client_info::ClientKind;
 use slotmesh_replication::offset::Offset;
@@ -30,7 +30,8 @@ const CLIENT_ROWS: &[Spec<NodeFn>] = &[
     data("NO-EVICT", 3, OPERATOR, NO_KEYS, no_evict),
     data("NO-TOUCH", 3, OWN, NO_KEYS, no_touch),
     data("PAUSE", -3, OPERATOR, NO_KEYS, pause),
-    data("REPLY", 3, OWN, NO_KEYS, reply),
+    // A reply that goes missing inside EXEC's array would leave the client waiting for it (Valkey 9 refuses it too).
+    data("REPLY", 3, OWN.and(NO_MULTI), NO_KEYS, reply),
     data("SETINFO", 4, OWN, NO_KEYS, setinfo as NodeFn)
         .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
     data("SETNAME", 3, OWN, NO_KEYS, setname),
@@ -72,11 +73,11 @@ fn setinfo(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     let value = &call.args[3];
     let library_name = call.args.is(2, "lib-name");
     if !library_name && !call.args.is(2, "lib-ver") {
-        return Err(ReplyError::text(format!("ERR Unrecognized option '{}'", shown(&call.args[2]))));
+        return Err(ReplyError::naming("ERR Unrecognized option '", &call.args[2], "'"));
     }
     if !value.iter().all(|byte| (b'!'..=b'~').contains(byte)) {
-        let option = shown(&call.args[2]);
-        return Err(ReplyError::text(format!("ERR {option} cannot contain spaces, newlines or special characters.")));
+        let after = " cannot contain spaces, newlines or special characters.";
+        return Err(ReplyError::naming("ERR ", &call.args[2], after));
     }
     let session = node.engine.session_mut(call.session);
     *(if library_name { &mut session.lib_name } else { &mut session.lib_version }) = value.into();
@@ -131,7 +132,7 @@ fn client_kind(text: &[u8]) -> Result<ClientKind, ReplyError> {
         ("pubsub", ClientKind::PubSub),
     ];
     let found = known.iter().find(|(name, _)| text.eq_ignore_ascii_case(name.as_bytes()));
-    found.map(|(_, kind)| *kind).ok_or_else(|| ReplyError::text(format!("ERR Unknown client type '{}'", shown(text))))
+    found.map(|(_, kind)| *kind).ok_or_else(|| ReplyError::naming("ERR Unknown client type '", text, "'"))
 }
 
 /// What a client must be like to be killed; every named property must hold.
@@ -192,7 +193,7 @@ fn kill_filter<'a>(call: &Call<'a>) -> Result<Filter<'a>, ReplyError> {
             filter.kind = Some(client_kind(value)?);
         } else if args.is(at, "USER") {
             if value != b"default" {
-                return Err(ReplyError::text(format!("ERR No such user '{}'", shown(value))));
+                return Err(ReplyError::naming("ERR No such user '", value, "'"));
             }
             filter.user = Some(value);
         } else if args.is(at, "ADDR") {
@@ -262,7 +263,12 @@ fn pause(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
         3 => PauseKind::All,
         4 if args.is(3, "WRITE") => PauseKind::Writes,
         4 if args.is(3, "ALL") => PauseKind::All,
-        _ => return Err(ReplyError::Syntax),
+        4 => return Err(ReplyError::Fixed("ERR CLIENT PAUSE mode must be WRITE or ALL")),
+        _ => {
+            return Err(ReplyError::Fixed(
+                "ERR unknown subcommand or wrong number of arguments for 'PAUSE'. Try CLIENT HELP.",
+            ));
+        }
     };
     let millis = integer(&args[2]).map_err(|_| ReplyError::Fixed("ERR timeout is not an integer or out of range"))?;
     let millis = u64::try_from(millis).map_err(|_| ReplyError::Fixed("ERR timeout is negative"))?;
@@ -273,6 +279,7 @@ fn pause(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
 
 fn unpause(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     node.pause.end_by_client();
+    node.resume_paused_later();
     node.engine.reply(call.session).ok();
     Ok(())
 }

@@ -8,7 +8,7 @@ use slotmesh_engine::resp::args::Args;
 use slotmesh_engine::resp::reply::Protocol;
 
 use super::super::conns::Role;
-use super::{Call, Node, NodeFn, shown};
+use super::{Call, Node, NodeFn};
 
 const AT_ONCE: Flags = NO_AUTH.and(NO_SCRIPT).and(STALE).and(LOADING).and(FAST).and(ALLOW_BUSY);
 
@@ -100,8 +100,8 @@ fn hello(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     }
     if !node.engine.session(call.session).authenticated {
         return Err(ReplyError::Fixed(
-            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> \
-             <pass> option can be used to authenticate the client and select the RESP protocol version at the same \
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH \
+             <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same \
              time",
         ));
     }
@@ -141,7 +141,7 @@ fn hello_options(args: Args<'_>) -> Result<HelloOptions<'_>, ReplyError> {
             options.name = Some(super::client::valid_name(args.at(at + 1))?);
             at += 2;
         } else {
-            return Err(ReplyError::text(format!("ERR Syntax error in HELLO option '{}'", shown(args.at(at)))));
+            return Err(ReplyError::naming("ERR Syntax error in HELLO option '", args.at(at), "'"));
         }
     }
     Ok(options)

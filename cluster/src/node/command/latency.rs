@@ -9,7 +9,7 @@ use slotmesh_engine::command::spec::{ADMIN, Flags, LOADING, NO_SCRIPT, STALE, Sp
 use slotmesh_engine::error::ReplyError;
 
 use super::super::timing::monitor::Series;
-use super::{Call, Node, NodeFn, shown};
+use super::{Call, Node, NodeFn};
 
 const OPERATOR: Flags = ADMIN.and(NO_SCRIPT).and(LOADING).and(STALE);
 const ASK_TIPS: &[&str] = &["nondeterministic_output", "request_policy:all_nodes", "response_policy:special"];
@@ -116,7 +116,7 @@ fn histogram_commands(node: &Node, call: &Call<'_>) -> Vec<CommandId> {
 fn graph(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     let name = &call.args[2];
     let Some((name, series)) = node.timing.monitor.find(name) else {
-        return Err(ReplyError::text(format!("ERR No samples available for event '{}'", shown(name))));
+        return Err(ReplyError::naming("ERR No samples available for event '", name, "'"));
     };
     let text = graph_text(name, series, call.now.unix.seconds());
     node.engine.reply(call.session).verbatim(b"txt", text.as_bytes());

@@ -125,7 +125,7 @@ pub(in crate::node) fn hidden_words(full_name: &str, args: Args<'_>) -> Range<us
 }
 
 /// What stands for a secret.
-const REDACTED: &[u8] = b"(redacted)";
+pub(in crate::node) const REDACTED: &[u8] = b"(redacted)";
 
 /// Words an entry keeps (Redis: `SLOWLOG_ENTRY_MAX_ARGC`).
 const WORDS_MAX: usize = 32;

@@ -1,0 +1,42 @@
+//! Slots that move while they are served.
+
+use slotmesh::testing::{MachineId, TestCluster};
+use slotmesh_engine::slot::Slot;
+
+#[test]
+fn keys_move_with_their_slot() {
+    let mut t = TestCluster::new(3, 1);
+    let mut c = t.client();
+    for number in 0..20 {
+        assert_eq!(c.call(["SET", &format!("{{sample1}}:{number}"), &number.to_string()]), "OK");
+    }
+
+    t.move_slot(Slot::of_key(b"sample1"), MachineId(2));
+    t.run_until(TestCluster::is_healthy);
+
+    assert_eq!(t.owner_of("sample1"), MachineId(2));
+    assert_eq!(t.call(MachineId(0), ["GET", "{sample1}:3"]), "MOVED 47 10.0.0.3:30003");
+    for number in 0..20 {
+        assert_eq!(c.call(["GET", &format!("{{sample1}}:{number}")]), number.to_string());
+    }
+}
+
+#[test]
+fn a_moving_slot_sends_clients_to_where_its_missing_keys_are() {
+    let t = TestCluster::new(3, 0);
+    let mut c = t.client();
+    let (source, target) = (MachineId(0), MachineId(1));
+    let (from, to) = (t.id_of(source), t.id_of(target));
+    assert_eq!(c.call(["SET", "{sample1}:old", "1"]), "OK");
+    assert_eq!(t.call(target, ["CLUSTER", "SETSLOT", "47", "IMPORTING", &from]), "OK");
+    assert_eq!(t.call(source, ["CLUSTER", "SETSLOT", "47", "MIGRATING", &to]), "OK");
+
+    assert_eq!(t.call(source, ["GET", "{sample1}:old"]), "1");
+    assert_eq!(t.call(source, ["GET", "{sample1}:new"]), "ASK 47 10.0.0.2:30002");
+    assert_eq!(t.call(target, ["GET", "{sample1}:new"]), "MOVED 47 10.0.0.1:30001");
+    let tries = "TRYAGAIN Multiple keys request during rehashing of slot";
+    assert_eq!(t.call(source, ["MGET", "{sample1}:old", "{sample1}:new"]), tries);
+    assert_eq!(c.call(["SET", "{sample1}:new", "2"]), "OK");
+    assert_eq!(t.call(target, ["ASKING"]), "OK");
+    assert_eq!(t.call(target, ["GET", "{sample1}:new"]), "2");
+}
