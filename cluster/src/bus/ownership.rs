@@ -66,7 +66,8 @@ impl Bus {
         let node = self.table.node(sender);
         let owner = if node.is_primary() { Some(sender) } else { node.primary };
         let Some(owner) = owner else { return };
-        if self.table.node(owner).slots == header.slots && !self.lists_unclaimed(owner) {
+        let is_behind = self.is_behind_its_primary(sender, header);
+        if self.table.node(owner).slots == header.slots && !self.lists_unclaimed(owner) && !is_behind {
             return;
         }
         if owner == sender {
@@ -118,9 +119,20 @@ impl Bus {
         let node = self.table.node(sender);
         let known = self.table.node(node.primary.unwrap_or(sender));
         if known.slots == header.slots {
-            return None;
+            return node.primary.filter(|_| self.is_behind_its_primary(sender, header));
         }
         header.slots.iter().find_map(stale)
+    }
+
+    /// Whether a replica has not heard of the epoch its primary took last.
+    ///
+    /// Should the primary fail before it tells, nobody could vote for the replica: its request would carry an epoch
+    /// older than the slots'. Redis corrects only claims of other slots, and leaves such a shard without a primary.
+    pub(super) fn is_behind_its_primary(&self, sender: NodeKey, header: &Header) -> bool {
+        let Some(primary) = self.table.node(sender).primary.map(|key| self.table.node(key)) else { return false };
+        primary.slot_count > 0
+            && primary.config_epoch > header.config_epoch
+            && header.primary.is_some_and(|id| id == primary.id)
     }
 
     /// An UPDATE: what another node knows of a primary.
@@ -144,6 +156,10 @@ impl Bus {
             self.make_primary(key);
         }
         self.table.node_mut(key).config_epoch = ownership.config_epoch;
+        if self.table.myself().primary == Some(key) {
+            // A candidacy with the older epoch was refused: ask again without waiting for it to expire.
+            self.election.forget();
+        }
         self.save_sync();
         self.take_claim(now, key, ownership.config_epoch, &ownership.slots);
     }

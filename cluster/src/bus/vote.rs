@@ -27,6 +27,12 @@ impl Bus {
             Ok(primary) => primary,
             Err(why) => {
                 self.log(LogLevel::Warning, format!("Failover auth denied to {id}: {why}"));
+                let primary = self.table.node(candidate).primary;
+                if let (Some(link), Some(primary)) = (self.table.node(candidate).outbound, primary)
+                    && self.is_behind_its_primary(candidate, header)
+                {
+                    self.send_update(link, primary);
+                }
                 return;
             }
         };

@@ -200,3 +200,19 @@ fn a_spare_replica_moves_to_an_orphaned_primary() {
     let moved = (0..9).filter(|index| net.logged(*index, "Migrating to orphaned master")).count();
     assert_eq!(moved, 1);
 }
+
+#[test]
+fn a_replica_that_missed_its_primarys_last_epoch_is_voted_for() {
+    for seed in 60..66 {
+        let mut net = Net::cluster(3, 1, seed);
+        net.pause(3);
+        net.act(0, |bus, now| bus.bump_epoch(now));
+        net.advance(300);
+        net.kill(0);
+        net.resume(3);
+
+        let took = net.until("the replica serves", 10_000, |net| net.writers(0) == [3]);
+
+        assert!(took <= TIMEOUT_MS * 2, "{took} ms, seed {seed}");
+    }
+}

@@ -83,7 +83,7 @@ fn in_a_transaction_files_begin_behind_it() {
     let mut fixture = Fixture::new();
     let client = fixture.client();
     fixture.call(client, "MULTI");
-    assert_eq!(fixture.call(client, "SAVE"), "-ERR Command not allowed inside a transaction|");
+    assert_eq!(fixture.call(client, "SAVE"), "-ERR Command 'save' not allowed inside a transaction|");
     fixture.call(client, "DISCARD");
 
     for request in ["MULTI", "BGSAVE", "BGREWRITEAOF"] {
