@@ -179,12 +179,6 @@ impl Node {
             Some(members) => Bus::founded(now, options, &members, rng),
             None => Bus::new(now, options, file.as_ref(), rng),
         };
-        let id = bus.my_id();
-        self.log_notice(if found {
-            format!("Node configuration loaded, I'm {id}")
-        } else {
-            format!("No cluster configuration found, I'm {id}")
-        });
         self.bus = Some(bus);
         self.open_listeners();
     }
