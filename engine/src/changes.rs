@@ -97,6 +97,11 @@ impl Changes {
         self.total += changes;
     }
 
+    /// Whether a transaction is running.
+    pub fn is_in_transaction(&self) -> bool {
+        self.in_transaction
+    }
+
     /// Begins a command's operations, unless a transaction already holds them together.
     pub(crate) fn begin_unit(&mut self) {
         if !self.in_transaction {

@@ -373,8 +373,12 @@ impl Engine {
         }
     }
 
-    /// Writes published messages into their receivers' buffers.
+    /// Writes published messages into their receivers' buffers; while a transaction runs they wait for its end, for
+    /// the receiver may be its client, whose reply is an array that is not complete.
     pub fn deliver(&mut self) {
+        if self.core.changes.is_in_transaction() {
+            return;
+        }
         for Delivery { to, pattern, sharded, channel, payload } in self.core.pubsub.take_deliveries() {
             let Some(session) = self.sessions.get_mut(to.index()).filter(|session| session.state.id == to) else {
                 continue;
@@ -444,6 +448,7 @@ impl Engine {
     /// Ends a transaction's calls: what they changed leaves as one unit.
     pub fn end_exec(&mut self) {
         self.core.changes.end_transaction();
+        self.deliver();
     }
 
     /// A key that expired since the watch began counts as touched, even if nobody has removed it yet.
@@ -461,10 +466,8 @@ impl Engine {
         let text = match refusal {
             ExecRefusal::Aborted => "EXECABORT Transaction discarded because of previous errors.",
             ExecRefusal::NotOpen => "ERR EXEC without MULTI",
-            ExecRefusal::Touched => {
-                self.reply(id).null_array();
-                return;
-            }
+            ExecRefusal::Touched if self.session(id).is_silent() => return,
+            ExecRefusal::Touched => return self.reply(id).null_array(),
         };
         self.reply_error(id, &ReplyError::Fixed(text));
     }
@@ -485,7 +488,9 @@ impl Engine {
         }
         if self.session(id).transaction.is_some() && self.is_queued(command) {
             self.session_mut(id).queue(command, args);
-            self.reply(id).simple("QUEUED");
+            if !self.session(id).is_silent() {
+                self.reply(id).simple("QUEUED");
+            }
             return;
         }
         match command.action {
@@ -500,7 +505,9 @@ impl Engine {
             Ok(transaction) => transaction,
             Err(refusal) => return self.refuse_exec(id, refusal),
         };
-        self.reply(id).array(transaction.queue.len());
+        if !self.session(id).is_silent() {
+            self.reply(id).array(transaction.queue.len());
+        }
         for queued in &transaction.queue {
             self.call(now, id, queued.resolved, queued.args.as_args());
         }

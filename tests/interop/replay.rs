@@ -5,7 +5,7 @@ use std::fmt;
 use slotmesh_test_support::script::show;
 use slotmesh_test_support::{Client, Reply, Server};
 
-use crate::differences::{Rule, agree, rule};
+use crate::differences::{Rule, agree, parts_ways_in_transaction, rule};
 
 /// Two servers that are sent the same.
 pub(crate) struct Pair {
@@ -43,7 +43,11 @@ impl Pair {
     pub(crate) fn run(&mut self, commands: &[Vec<Vec<u8>>]) -> Result<(), Mismatch> {
         self.start_over();
         let mut queued = Vec::new();
+        let mut is_open = false;
         for (at, command) in commands.iter().enumerate() {
+            if is_open && parts_ways_in_transaction(command) {
+                continue;
+            }
             let (ours, theirs) = self.call(command);
             let name = command[0].to_ascii_uppercase();
             let is_same = if name == b"EXEC" {
@@ -54,6 +58,12 @@ impl Pair {
             if !is_same {
                 return Err(Mismatch { at, command: shown(command), ours: show(&ours), theirs: show(&theirs) });
             }
+            is_open = match name.as_slice() {
+                b"MULTI" => is_open || !theirs.is_error(),
+                b"EXEC" => false,
+                b"DISCARD" => is_open && theirs.is_error(),
+                _ => is_open,
+            };
             if theirs == Reply::Simple(b"QUEUED".to_vec()) {
                 queued.push(rule(command));
             } else if name == b"EXEC" || (matches!(name.as_slice(), b"MULTI" | b"DISCARD") && !theirs.is_error()) {

@@ -93,10 +93,8 @@ impl Node {
             Ok(transaction) => transaction,
             Err(refusal) => return self.engine.refuse_exec(session, refusal),
         };
-        let begin = self.engine.out(session).position();
-        self.engine.reply(session).array(transaction.queue.len());
-        if self.engine.session(session).is_silent() {
-            self.engine.out(session).truncate(begin);
+        if !self.engine.session(session).is_silent() {
+            self.engine.reply(session).array(transaction.queue.len());
         }
         if let Some(client) = self.conns.client_mut(conn) {
             client.wrote |= transaction.flags.has(WRITE);

@@ -263,6 +263,10 @@ impl Node {
         let info = self.client_info(conn);
         self.log_verbose(format!("Protocol error ({}) from client: {info}", error.line()));
         self.engine.reply_error(session, &ReplyError::text(error.line()));
+        if self.engine.session(session).is_silent() {
+            // Without a reply nothing flushes, and so closes, the connection.
+            self.close_client(conn);
+        }
     }
 
     fn limits(&self, conn: ConnId) -> Limits {

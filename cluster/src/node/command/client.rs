@@ -2,7 +2,9 @@
 
 use slotmesh_engine::command::help;
 use slotmesh_engine::command::keys::NO_KEYS;
-use slotmesh_engine::command::spec::{ADMIN, Flags, LOADING, NO_MULTI, NO_SCRIPT, STALE, Spec, container, data};
+use slotmesh_engine::command::spec::{
+    ADMIN, ALLOW_BUSY, Flags, LOADING, NO_MULTI, NO_SCRIPT, STALE, Spec, container, data,
+};
 use slotmesh_engine::error::ReplyError;
 use slotmesh_engine::number::parse_i64;
 use slotmesh_engine::session::ReplyMode;
@@ -31,7 +33,7 @@ const CLIENT_ROWS: &[Spec<NodeFn>] = &[
     data("NO-TOUCH", 3, OWN, NO_KEYS, no_touch),
     data("PAUSE", -3, OPERATOR, NO_KEYS, pause),
     // A reply that goes missing inside EXEC's array would leave the client waiting for it (Valkey 9 refuses it too).
-    data("REPLY", 3, OWN.and(NO_MULTI), NO_KEYS, reply),
+    data("REPLY", 3, OWN.and(NO_MULTI).and(ALLOW_BUSY), NO_KEYS, reply),
     data("SETINFO", 4, OWN, NO_KEYS, setinfo as NodeFn)
         .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
     data("SETNAME", 3, OWN, NO_KEYS, setname),
@@ -101,10 +103,13 @@ fn list(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     } else if args.len() > 3 && args.is(2, "ID") {
         let mut ids = Vec::new();
         for text in args.from(3).iter() {
-            ids.push(parse_i64(text).filter(|&id| id > 0).ok_or(ReplyError::Fixed("ERR Invalid client ID"))?);
+            ids.push(parse_i64(text).ok_or(ReplyError::Fixed("ERR Invalid client ID"))?);
         }
         // In the order of the ids that were asked for, once for each time one was named.
-        let by_id = |id: i64| wanted.iter().copied().find(|&conn| node.client_id(conn) == Some(id as u64));
+        let by_id = |id: i64| {
+            let id = u64::try_from(id).ok()?;
+            wanted.iter().copied().find(|&conn| node.client_id(conn) == Some(id))
+        };
         wanted = ids.into_iter().filter_map(by_id).collect();
     } else if args.len() != 2 {
         return Err(ReplyError::Syntax);

@@ -48,8 +48,8 @@ fn replicaof(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
         node.engine.reply(call.session).ok();
         return Ok(());
     }
-    let port = integer(&call.args[2])?;
-    let port = u16::try_from(port).map_err(|_| ReplyError::Fixed("ERR Invalid master port"))?;
+    let invalid = ReplyError::Fixed("ERR Invalid master port");
+    let port = parse_i64(&call.args[2]).and_then(|port| u16::try_from(port).ok()).ok_or(invalid)?;
     let host = String::from_utf8_lossy(&call.args[1]).into_owned();
     let current = node.replication.link.as_ref().and_then(|link| link.info(call.now)).map(|info| info.target);
     if node.is_replica() && current == Some((host.clone(), port)) {

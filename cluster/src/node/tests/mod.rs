@@ -5,6 +5,7 @@
 mod config;
 mod debug;
 mod disk;
+mod gates;
 mod persistence;
 mod server;
 mod timing;

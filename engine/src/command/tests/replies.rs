@@ -2,7 +2,8 @@ use super::{START_MS, Store};
 use crate::config::Config;
 use crate::config::choices::MaxmemoryPolicy;
 use crate::keyspace::DbIndex;
-use crate::session::SessionId;
+use crate::resp::reply::Protocol;
+use crate::session::{ReplyMode, SessionId};
 
 impl Store {
     fn bytes(&mut self, words: &[&[u8]]) -> Vec<u8> {
@@ -51,6 +52,50 @@ fn a_long_value_is_replied_as_it_was_when_asked() {
     assert!(reply == expected);
     assert_eq!(store.run("GETRANGE a 0 9"), "$10 changedxxx");
     assert_eq!(store.run("STRLEN a"), ":100004");
+}
+
+#[test]
+fn a_silent_client_is_sent_no_long_value_either() {
+    let mut store = Store::new();
+    store.bytes(&[b"SET", b"a", &[b'x'; 20_000]]);
+    store.engine.session_mut(store.client).reply_mode = ReplyMode::Off;
+
+    assert_eq!(store.run("GET a"), "");
+    assert_eq!(store.run("GETRANGE a 0 -1"), "");
+    assert_eq!(store.run("NOSUCH"), "");
+    store.engine.session_mut(store.client).reply_mode = ReplyMode::On;
+    assert_eq!(store.run("STRLEN a"), ":20000");
+}
+
+#[test]
+fn a_transaction_s_messages_to_its_client_come_behind_its_reply() {
+    let mut store = Store::new();
+    store.engine.session_mut(store.client).protocol = Protocol::Resp3;
+    store.run("SUBSCRIBE ch");
+    store.run("MULTI");
+    store.run("PUBLISH ch x");
+    store.run("GET a");
+
+    assert_eq!(store.run("EXEC"), "*2 :1 _ >3 $7 message $2 ch $1 x");
+}
+
+#[test]
+fn a_store_alone_refuses_what_memory_does_not_allow() {
+    let mut store = Store::new().with(|config| config.maxmemory = 1);
+    let refusal = "OOM command not allowed when used memory > 'maxmemory'.";
+
+    assert_eq!(store.run("SET a b"), format!("-{refusal}"));
+    assert_eq!(store.run("GET a"), "$-1");
+    store.run("MULTI");
+    assert_eq!(store.run("GET a"), "+QUEUED");
+    assert_eq!(store.run("SET a b"), format!("-{refusal}"));
+    assert_eq!(store.run("EXEC"), "-EXECABORT Transaction discarded because of previous errors.");
+    store.engine.core_mut().config.maxmemory = 0;
+    store.run("MULTI");
+    store.run("SET a b");
+    store.engine.core_mut().config.maxmemory = 1;
+    assert_eq!(store.run("EXEC"), format!("-EXECABORT Transaction discarded because of: {refusal}"));
+    assert_eq!(store.run("EXEC"), "-ERR EXEC without MULTI");
 }
 
 #[test]
