@@ -68,7 +68,9 @@ impl Node {
             .subscriptions
             .as_ref()
             .map_or((0, 0, 0), |own| (own.channels.len(), own.patterns.len(), own.shards.len()));
-        let multi = session.transaction.as_ref().map_or(-1, |open| open.queue.len() as i64);
+        let running = self.executing.filter(|(own, _)| *own == conn).map(|(_, queued)| queued);
+        let open = session.transaction.as_ref().map(|open| open.queue.len());
+        let multi = running.or(open).map_or(-1, |queued| queued as i64);
         let multi_mem: usize = session
             .transaction
             .as_ref()
@@ -89,7 +91,7 @@ impl Node {
             client.session.client_id(),
             conn.index + FIRST_DESCRIPTOR,
             String::from_utf8_lossy(&session.name),
-            flags(client, session),
+            flags(client, session, multi),
             session.db.0,
             session.watched,
             out.allocated(),
@@ -106,7 +108,7 @@ impl Node {
 }
 
 /// The letters Redis uses for what a client is and waits for; `N` for nothing special.
-fn flags(client: &Client, session: &SessionState) -> String {
+fn flags(client: &Client, session: &SessionState, multi: i64) -> String {
     let mut flags = String::new();
     let mut add = |letter: char, holds: bool| {
         if holds {
@@ -116,7 +118,7 @@ fn flags(client: &Client, session: &SessionState) -> String {
     add('S', client.role == Role::Replica);
     add('O', client.role == Role::Monitor);
     add('P', session.is_subscribed());
-    add('x', session.transaction.is_some());
+    add('x', multi >= 0);
     add('b', matches!(client.waiting, Some(Waiting::Replicas)));
     add('c', client.closing);
     add('U', matches!(client.peer, Peer::Unix { .. }));

@@ -99,13 +99,13 @@ impl Node {
         if let Some(client) = self.conns.client_mut(conn) {
             client.wrote |= transaction.flags.has(WRITE);
         }
-        self.in_transaction = true;
+        self.executing = Some((conn, transaction.queue.len()));
         for queued in &transaction.queue {
             self.note_part(queued.resolved);
             self.run_command(now, conn, session, queued.resolved, queued.args.as_args(), None);
             self.show_monitors(now, conn, queued.resolved.id, queued.args.as_args());
         }
-        self.in_transaction = false;
+        self.executing = None;
         self.engine.end_exec();
     }
 

@@ -123,8 +123,8 @@ pub struct Node {
     run_id: [u8; 40],
     /// Number of clients that asked to see every command.
     monitors: usize,
-    /// EXEC is running its queue: nothing blocks.
-    in_transaction: bool,
+    /// Whose queue EXEC is running, and how long that is: nothing blocks then.
+    executing: Option<(ConnId, usize)>,
     counters: Counters,
     rates: Rates,
     timing: Timing,
@@ -214,7 +214,7 @@ impl Node {
             started: Now::default(),
             run_id,
             monitors: 0,
-            in_transaction: false,
+            executing: None,
             counters: Counters::default(),
             rates: Rates::default(),
             timing: Timing::default(),
@@ -271,6 +271,11 @@ impl Node {
     pub fn history(&self) -> History {
         let log = &self.replication.log;
         History { replid: log.replid(), offset: log.offset(), is_open: log.is_active() }
+    }
+
+    /// Whether EXEC is running its queue: nothing blocks then.
+    fn is_in_transaction(&self) -> bool {
+        self.executing.is_some()
     }
 
     fn log(&mut self, level: LogLevel, text: impl Into<String>) {

@@ -99,7 +99,7 @@ impl Node {
     /// # Errors
     /// The reply when nothing is changed.
     pub(super) fn reconfigure(&mut self, now: Now, conn: ConnId, request: Request) -> Result<(), ReplyError> {
-        if self.in_transaction && (self.reconfiguring.running.is_some() || self.needs_host(&request)) {
+        if self.is_in_transaction() && (self.reconfiguring.running.is_some() || self.needs_host(&request)) {
             // A transaction's replies leave together, in order: none of them can wait for the host.
             return Err(ReplyError::Fixed("ERR this change waits for the host and cannot be part of a transaction"));
         }

@@ -51,8 +51,14 @@ fn known_type(name: &[u8]) -> Result<&[u8], ReplyError> {
     Err(ReplyError::naming("ERR unknown type name '", name, "'"))
 }
 
+/// A cursor as a client sends it back; zeros in front do not matter (Valkey 9).
+fn cursor(text: &[u8]) -> Option<u64> {
+    let zeros = text.iter().take_while(|&&digit| digit == b'0').count();
+    if zeros > 0 && zeros == text.len() { Some(0) } else { parse_u64(&text[zeros..]) }
+}
+
 pub(super) fn scan(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
-    let cursor = parse_u64(&args[1]).ok_or(ReplyError::Fixed("ERR invalid cursor"))?;
+    let cursor = cursor(&args[1]).ok_or(ReplyError::Fixed("ERR invalid cursor"))?;
     let options = Options::parse(args)?;
     let (db, now) = (ctx.db(), UnixMillis::from(ctx.now.unix));
     let mut past: Vec<Box<[u8]>> = Vec::new();

@@ -170,7 +170,7 @@ fn loadaof(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
 
 /// What waits for files cannot be part of a transaction, nor begin while the node starts.
 fn refuse_waiting(node: &Node) -> Result<(), ReplyError> {
-    if node.in_transaction || !node.is_running() {
+    if node.is_in_transaction() || !node.is_running() {
         return Err(ReplyError::Fixed("ERR not now: the dataset is in use by a transaction or being loaded"));
     }
     Ok(())

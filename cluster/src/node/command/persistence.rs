@@ -42,9 +42,9 @@ fn bgsave(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
         _ => return Err(ReplyError::Syntax),
     };
     // The walk's picture must not hold half a transaction, so it begins behind it.
-    let busy = node.job.is_some() || node.in_transaction;
+    let busy = node.job.is_some() || node.is_in_transaction();
     node.look_for_walk();
-    let text = match node.persistence.saver.request(busy, schedule || node.in_transaction) {
+    let text = match node.persistence.saver.request(busy, schedule || node.is_in_transaction()) {
         BgsaveReply::Refused(text) => return Err(ReplyError::Fixed(text)),
         BgsaveReply::Scheduled => "Background saving scheduled",
         BgsaveReply::Start => {
@@ -57,7 +57,7 @@ fn bgsave(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
 }
 
 fn bgrewriteaof(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
-    let busy = node.job.is_some() || node.in_transaction;
+    let busy = node.job.is_some() || node.is_in_transaction();
     node.look_for_walk();
     let Some(aof) = &mut node.persistence.aof else {
         return Err(ReplyError::Fixed("LOADING Redis is loading the dataset in memory"));

@@ -174,7 +174,7 @@ fn wait(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     let offset = Offset(client.wrote_to);
     let acknowledged = node.replication.feeds.acknowledged(offset);
     let wanted = usize::try_from(replicas).unwrap_or(0);
-    if acknowledged >= wanted || node.in_transaction {
+    if acknowledged >= wanted || node.is_in_transaction() {
         node.engine.reply(call.session).len(acknowledged);
         return Ok(());
     }

@@ -30,7 +30,7 @@ fn info(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
 }
 
 fn monitor(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
-    if node.in_transaction {
+    if node.is_in_transaction() {
         return Err(ReplyError::Fixed("ERR MONITOR isn't allowed for DENY BLOCKING client"));
     }
     let Some(client) = node.conns.client_mut(call.conn) else { return Ok(()) };
