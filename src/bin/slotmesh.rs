@@ -42,7 +42,7 @@ fn parse(mut args: lexopt::Parser) -> Result<Command, lexopt::Error> {
             Long("bind") => wish.bind = args.value()?.string()?,
             Long("dir") => wish.dir = Some(args.value()?.into()),
             Long("node-timeout") => wish.node_timeout = Duration::from_millis(args.value()?.parse()?),
-            other => return Err(other.unexpected()),
+            other @ (Long(_) | Short(_) | Value(_)) => return Err(other.unexpected()),
         }
     }
     match command.as_deref() {

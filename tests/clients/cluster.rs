@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use redis::cluster::ClusterClient;
+use redis::cluster_read_routing::RandomReplicaStrategy;
 use redis::{AsyncCommands, Commands, RedisResult};
 use slotmesh_test_support::Server;
 use slotmesh_test_support::nodes::{add_slots, meet_all, replicate, start_nodes, wait_for, wait_state};
@@ -54,7 +55,7 @@ fn the_blocking_cluster_client_goes_on_after_a_failover() {
 #[test]
 fn the_blocking_cluster_client_can_read_from_replicas() {
     let servers = cluster();
-    let client = ClusterClient::builder(urls(&servers)).read_from_replicas().build().unwrap();
+    let client = ClusterClient::builder(urls(&servers)).read_routing_strategy(RandomReplicaStrategy).build().unwrap();
     let mut connection = client.get_connection().unwrap();
 
     for number in 0..100 {

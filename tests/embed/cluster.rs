@@ -12,13 +12,13 @@ fn a_cluster_is_up_when_start_returns() {
 
     let nodes = cluster.nodes();
 
-    let slots = |index: usize| match &nodes[index].state {
-        NodeState::Primary { slots, .. } => slots.clone(),
-        other => panic!("node {index} is {other:?}"),
+    let slots = |index: usize| {
+        let NodeState::Primary { slots, .. } = &nodes[index].state else { panic!("node {index} is no primary") };
+        slots.clone()
     };
     assert_eq!([slots(0), slots(1), slots(2)], [[(0, 5460)], [(5461, 10922)], [(10923, 16383)]]);
-    for index in 3..6 {
-        assert!(matches!(&nodes[index].state, NodeState::Replica { primary, .. } if *primary == Some(index - 3)));
+    for (index, node) in nodes.iter().enumerate().skip(3) {
+        assert!(matches!(&node.state, NodeState::Replica { primary, .. } if *primary == Some(index - 3)));
         let info: String = cluster.node_client(index).unwrap().call(["CLUSTER", "INFO"]).unwrap();
         assert!(info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:6"), "{info}");
     }

@@ -161,7 +161,7 @@ impl Watch {
         }
         (seen.replid, seen.offset) = (Some(place.0), place.1);
         // Large datasets take long to digest: the same places are looked at on every node.
-        if !began && place.1 / 7 % LOOK_AT_ONE_IN != 0 {
+        if !began && !(place.1 / 7).is_multiple_of(LOOK_AT_ONE_IN) {
             return;
         }
         let digest = digest::of(node);
