@@ -30,6 +30,8 @@ pub(crate) fn rule(command: &[Vec<u8>]) -> Rule {
         b"SCAN" if is_newer_scan(&command[1..]) => Rule::Newer,
         // What lies behind a cursor is the table's own affair; only a whole iteration means something.
         b"SCAN" if command.get(1).is_some_and(|cursor| cursor != b"0") => Rule::Free,
+        // How many names share one value in memory; Redis 7.0 lets some integers be shared and counts its own holds.
+        b"OBJECT" if command.get(1).is_some_and(|word| word.eq_ignore_ascii_case(b"REFCOUNT")) => Rule::Free,
         b"KEYS" | b"SCAN" => Rule::AnyOrder,
         b"DUMP" => Rule::Compressed,
         _ => Rule::Exact,

@@ -81,7 +81,9 @@ fn a_transaction_s_messages_to_its_client_come_behind_its_reply() {
 
 #[test]
 fn a_store_alone_refuses_what_memory_does_not_allow() {
-    let mut store = Store::new().with(|config| config.maxmemory = 1);
+    let mut store = Store::new();
+    store.run("SET held by-memory");
+    store.engine.core_mut().config.maxmemory = 1;
     let refusal = "OOM command not allowed when used memory > 'maxmemory'.";
 
     assert_eq!(store.run("SET a b"), format!("-{refusal}"));
