@@ -116,8 +116,25 @@ impl RequestParser {
     /// `ranges` with offsets from `base`, the place of `input` in the buffer the ranges refer to.
     ///
     /// # Errors
-    /// [`ProtocolError`] when the bytes cannot become a request.
+    /// [`ProtocolError`] when the bytes cannot become a request. The parser is back at the request's first byte then,
+    /// so that the same bytes are the same error however often they are read.
     pub fn parse(
+        &mut self,
+        input: &[u8],
+        base: usize,
+        ranges: &mut Vec<ArgRange>,
+        limits: &Limits,
+    ) -> Result<Parsed, ProtocolError> {
+        let first = ranges.len();
+        let parsed = self.request(input, base, ranges, limits);
+        if parsed.is_err() {
+            *self = Self::default();
+            ranges.truncate(first);
+        }
+        parsed
+    }
+
+    fn request(
         &mut self,
         input: &[u8],
         base: usize,
@@ -134,8 +151,8 @@ impl RequestParser {
                 return too_long(input, ProtocolError::TooBigMultibulkCount);
             };
             let count = number(line).filter(|&n| n <= ARGS_MAX).ok_or(ProtocolError::MultibulkLength)?;
-            if count <= 0 {
-                return Ok(Parsed::Empty { consumed: next.min(input.len()) });
+            if count <= 0 && next <= input.len() {
+                return Ok(Parsed::Empty { consumed: next });
             }
             if !limits.authenticated && !limits.trusted && count > UNAUTHENTICATED_ARGS_MAX {
                 return Err(ProtocolError::UnauthenticatedMultibulk);
@@ -167,12 +184,13 @@ impl RequestParser {
                 return Ok(self.suspend(base, first, ranges));
             }
             self.bulk = None;
-            ranges.push(ArgRange { start: (base + self.scanned) as u32, len: len as u32 });
+            ranges.push(self.range(base, len)?);
             self.scanned += len + 2;
             self.remaining -= 1;
         }
         if resumed {
             let found = std::mem::take(&mut self.found);
+            // The last word's place is behind all of these, and it fitted.
             let moved = found.into_iter().map(|range| ArgRange { start: range.start + base as u32, ..range });
             ranges.splice(first..first, moved);
         }
@@ -207,6 +225,14 @@ impl RequestParser {
         }
         self.scanned = next;
         Ok(Some(len))
+    }
+
+    /// The range of the argument that begins where the parser stands.
+    fn range(&self, base: usize, len: usize) -> Result<ArgRange, ProtocolError> {
+        let start = u32::try_from(base + self.scanned).map_err(|_| ProtocolError::BulkLength)?;
+        let len = u32::try_from(len).map_err(|_| ProtocolError::BulkLength)?;
+        start.checked_add(len).ok_or(ProtocolError::BulkLength)?;
+        Ok(ArgRange { start, len })
     }
 
     /// Moves the words found in this call into the parser, so that `ranges` only holds whole requests.
@@ -332,6 +358,40 @@ mod tests {
         assert_eq!(parse_all(&endless), Err(ProtocolError::TooBigMultibulkCount));
         endless[0] = b'G';
         assert_eq!(parse_all(&endless), Err(ProtocolError::TooBigInline));
+    }
+
+    #[test]
+    fn a_wrong_request_leaves_the_parser_where_it_began() {
+        let mut parser = RequestParser::default();
+        let mut ranges = Vec::new();
+
+        for _ in 0..2 {
+            assert_eq!(
+                parser.parse(b"*2\r\n$1\r\na\r\n:1\r\n", 0, &mut ranges, &OPEN),
+                Err(ProtocolError::ExpectedDollar(b':'))
+            );
+            assert!(ranges.is_empty());
+        }
+
+        let parsed = parser.parse(b"*1\r\n$1\r\na\r\n", 0, &mut ranges, &OPEN);
+        assert_eq!(parsed, Ok(Parsed::Request { consumed: 11 }));
+    }
+
+    #[test]
+    fn an_empty_array_ends_with_the_byte_after_its_return() {
+        let mut parser = RequestParser::default();
+
+        assert_eq!(parser.parse(b"*0\r", 0, &mut Vec::new(), &OPEN), Ok(Parsed::Incomplete));
+        assert_eq!(parser.parse(b"*0\r\n", 0, &mut Vec::new(), &OPEN), Ok(Parsed::Empty { consumed: 4 }));
+    }
+
+    #[test]
+    fn a_word_past_four_gigabytes_is_refused() {
+        let base = u32::MAX as usize - 8;
+
+        let parsed = RequestParser::default().parse(b"*1\r\n$1\r\na\r\n", base, &mut Vec::new(), &OPEN);
+
+        assert_eq!(parsed, Err(ProtocolError::BulkLength));
     }
 
     #[test]
