@@ -226,8 +226,9 @@ impl Node {
     /// Hides what a client has not been sent until the ticket is done.
     pub(super) fn hold_replies(&mut self, conn: ConnId, ticket: Ticket) {
         let Some(client) = self.conns.client(conn) else { return };
-        self.engine.out(client.session).hold_unsent(ticket);
-        self.persistence.holds.entry(ticket).or_default().push(conn);
+        if self.engine.out(client.session).hold_unsent(ticket) {
+            self.persistence.holds.entry(ticket).or_default().push(conn);
+        }
     }
 
     fn release_replies(&mut self, ticket: Ticket) {

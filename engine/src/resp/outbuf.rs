@@ -144,14 +144,21 @@ impl OutBuf {
 
     /// Hides the bytes from `from` on until [`OutBuf::release`] is called with the same ticket.
     ///
-    /// Holds are kept in the order they are made; a later hold never shows bytes that an earlier one hides.
-    pub fn hold(&mut self, from: Position, ticket: Ticket) {
+    /// Holds are kept in the order they are made; a later hold never shows bytes that an earlier one hides. Returns
+    /// whether it is new: one for the same ticket as the last is that one, and takes no memory.
+    pub fn hold(&mut self, from: Position, ticket: Ticket) -> bool {
+        if let Some(last) = self.holds.back_mut().filter(|last| last.ticket == ticket) {
+            last.from = last.from.min(from.0);
+            return false;
+        }
         self.holds.push_back(Hold { from: from.0, ticket });
+        true
     }
 
-    /// Hides every byte that has not left until [`OutBuf::release`] is called with the same ticket.
-    pub fn hold_unsent(&mut self, ticket: Ticket) {
-        self.holds.push_back(Hold { from: self.start, ticket });
+    /// Hides every byte that has not left until [`OutBuf::release`] is called with the same ticket. Returns whether
+    /// the hold is new, as [`OutBuf::hold`] does.
+    pub fn hold_unsent(&mut self, ticket: Ticket) -> bool {
+        self.hold(Position(self.start), ticket)
     }
 
     /// Ends the holds that wait for `ticket`. Returns whether bytes became visible.
@@ -301,6 +308,24 @@ mod tests {
         assert!(!out.release(Ticket(2)));
         assert!(out.release(Ticket(1)));
         assert_eq!(taken(&mut out), b"hidden");
+    }
+
+    #[test]
+    fn many_holds_for_one_ticket_are_one() {
+        let mut out = OutBuf::new();
+        out.put(b"a");
+
+        assert!(out.hold(out.position(), Ticket(1)));
+        for _ in 0..10_000 {
+            out.put(b"b");
+            assert!(!out.hold(out.position(), Ticket(1)));
+        }
+        assert_eq!(out.holds.len(), 1);
+        assert_eq!(taken(&mut out), b"a");
+        assert!(!out.hold_unsent(Ticket(1)));
+
+        assert!(out.release(Ticket(1)));
+        assert_eq!(taken(&mut out).len(), 10_000);
     }
 
     #[test]
