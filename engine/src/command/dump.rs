@@ -84,7 +84,8 @@ pub(super) fn restore(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyErro
         return Err(ReplyError::Fixed("ERR Invalid TTL value, must be >= 0"));
     }
     let mut scratch = Vec::new();
-    let value = match read_payload(payload, &mut scratch).map_err(refusal)? {
+    let longest = ctx.core.config.proto_max_bulk_len;
+    let value = match read_payload(payload, longest, &mut scratch).map_err(refusal)? {
         Loaded::Int(number) => NewValue::Int(number),
         Loaded::Bytes(bytes) => NewValue::Str(bytes),
     };

@@ -34,13 +34,18 @@ pub fn check_footer(payload: &[u8]) -> Result<&[u8], RestoreError> {
     if known && sound { Ok(body) } else { Err(RestoreError::Footer) }
 }
 
-/// Reads the value of a payload; `scratch` receives what is not in it as it is.
+/// Reads the value of a payload; `scratch` receives what is not in it as it is. A string may be `string_bytes_max`
+/// bytes long, however short it is compressed.
 ///
 /// # Errors
 /// [`RestoreError`], whose message is the client's error reply.
-pub fn restore<'s, 'a: 's>(payload: &'a [u8], scratch: &'s mut Vec<u8>) -> Result<Loaded<'s>, RestoreError> {
+pub fn restore<'s, 'a: 's>(
+    payload: &'a [u8],
+    string_bytes_max: u64,
+    scratch: &'s mut Vec<u8>,
+) -> Result<Loaded<'s>, RestoreError> {
     let body = check_footer(payload)?;
-    let mut cursor = Cursor::new(body);
+    let mut cursor = Cursor::new(body).with_strings_up_to(string_bytes_max);
     let kind = cursor.byte().map_err(|_| RestoreError::Value)?;
     let value = object::read(kind, &mut cursor, scratch).map_err(|_| RestoreError::Value)?;
     if cursor.is_at_end() { Ok(value) } else { Err(RestoreError::Value) }
@@ -68,9 +73,24 @@ impl std::error::Error for RestoreError {}
 
 #[cfg(test)]
 mod tests {
-    use super::{RestoreError, put_dump, restore};
+    use super::{RestoreError, put_dump};
     use crate::rdb::encoding::{Compress, StringWriter};
     use crate::rdb::object::{Loaded, RdbValue};
+
+    fn restore<'s, 'a: 's>(payload: &'a [u8], scratch: &'s mut Vec<u8>) -> Result<Loaded<'s>, RestoreError> {
+        super::restore(payload, 1 << 20, scratch)
+    }
+
+    #[test]
+    fn a_string_that_grows_past_the_bound_is_bad_data() {
+        let payload = dumped(RdbValue::Bytes(&[b'x'; 5000]));
+        let mut scratch = Vec::new();
+
+        assert!(payload.len() < 500);
+        assert_eq!(super::restore(&payload, 4999, &mut scratch), Err(RestoreError::Value));
+        assert_eq!(scratch.capacity(), 0);
+        assert!(super::restore(&payload, 5000, &mut scratch).is_ok());
+    }
 
     fn dumped(value: RdbValue<'_>) -> Vec<u8> {
         let mut out = b"kept".to_vec();

@@ -177,17 +177,25 @@ impl From<RdbError> for Fault {
 pub struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Longest string, in bytes, that may be declared.
+    string_bytes_max: u64,
 }
 
 impl<'a> Cursor<'a> {
     /// The beginning of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self { bytes, at: 0, string_bytes_max: STRING_BYTES_MAX }
+    }
+
+    /// The same place; strings of more than `max` bytes are damaged. What is compressed grows up to 88-fold, so a
+    /// client's payload needs a bound of its own.
+    pub fn with_strings_up_to(self, max: u64) -> Self {
+        Self { string_bytes_max: max.min(STRING_BYTES_MAX), ..self }
     }
 
     /// The place `at` bytes into `bytes`.
     pub(super) fn at(bytes: &'a [u8], at: usize) -> Self {
-        Self { bytes, at: at.min(bytes.len()) }
+        Self { at: at.min(bytes.len()), ..Self::new(bytes) }
     }
 
     /// How many bytes lie behind.
@@ -258,7 +266,7 @@ impl<'a> Cursor<'a> {
             StringHead::Lzf { len, .. } => len.max(head.body_bytes()),
             StringHead::Raw(_) | StringHead::Int(_) => head.body_bytes(),
         };
-        if longest > STRING_BYTES_MAX { Err(RdbError::Corrupt("string too long").into()) } else { Ok(head) }
+        if longest > self.string_bytes_max { Err(RdbError::Corrupt("string too long").into()) } else { Ok(head) }
     }
 
     /// A string; `scratch` receives its bytes when they are compressed.
