@@ -134,7 +134,7 @@ impl Link {
     fn on_full_resync(&mut self, now: Now, rest: &[u8]) {
         let mut words = rest.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
         let replid = words.next().and_then(Replid::parse);
-        let offset = words.next().and_then(parse_number).map(Offset);
+        let offset = words.next().and_then(parse_number).filter(|offset| *offset <= OFFSET_MAX).map(Offset);
         let (Some(replid), Some(offset)) = (replid, offset) else {
             return self.give_up(now, Note::warning("Master replied with wrong +FULLRESYNC syntax."));
         };
@@ -228,6 +228,9 @@ impl Link {
     }
 }
 
+/// Greatest offset a history may begin at: offsets are signed numbers to Redis, and the room above keeps those that
+/// follow from wrapping.
+const OFFSET_MAX: u64 = i64::MAX as u64;
 /// Longest line before the stream, in bytes: an error reply fits, a stream that is none of ours does not.
 const LINE_BYTES_MAX: usize = 1024;
 /// Bytes of the stream that may arrive while the snapshot is loaded (the hard limit a primary keeps for a replica by

@@ -88,6 +88,17 @@ impl Replica {
 }
 
 #[test]
+fn an_offset_that_leaves_no_room_for_the_stream_is_refused() {
+    let mut replica = Replica::new();
+    replica.greet();
+
+    replica.feed(&format!("+FULLRESYNC {ID} 18446744073709551615\r\n"));
+
+    assert!(replica.has_note("Master replied with wrong +FULLRESYNC syntax."));
+    assert_eq!(replica.take_events(), ["Dial { host: \"10.0.0.1\", port: 7001 }", "Close"]);
+}
+
+#[test]
 fn a_full_synchronisation_goes_as_on_a_real_replica() {
     let mut replica = Replica::new();
     assert_eq!(replica.take_events(), [r#"Dial { host: "10.0.0.1", port: 7001 }"#]);
