@@ -138,9 +138,10 @@ impl Node {
         let mut at = 0;
         loop {
             ranges.clear();
-            match parser.parse(&bytes[at..], at, &mut ranges, &limits) {
+            let rest = &bytes[at..];
+            match parser.parse(rest, 0, &mut ranges, &limits) {
                 Ok(Parsed::Request { consumed }) => {
-                    let args = Args::new(bytes, &ranges);
+                    let args = Args::new(rest, &ranges);
                     if !self.load_command(now, session, args) {
                         let name = String::from_utf8_lossy(args.at(0)).into_owned();
                         if let Life::Loading(recovery) = &mut self.life {
@@ -151,8 +152,15 @@ impl Node {
                     at += consumed;
                 }
                 Ok(Parsed::Empty { consumed }) => at += consumed,
-                // The recovery hands on whole commands only, and has looked at their form.
-                Ok(Parsed::Incomplete | Parsed::Inline { .. }) | Err(_) => return,
+                Ok(Parsed::Incomplete) if rest.is_empty() => return,
+                // The recovery hands on whole commands, but one it takes for sound may be none for the parser: a
+                // length of more than 2 GiB, say. To leave out the rest would lose data silently.
+                Ok(Parsed::Incomplete | Parsed::Inline { .. }) | Err(_) => {
+                    if let Life::Loading(recovery) = &mut self.life {
+                        recovery.recover.commands_failed();
+                    }
+                    return;
+                }
             }
         }
     }

@@ -8,9 +8,11 @@ use std::ops::Range;
 /// The scan of one file's commands.
 #[derive(Debug, Default)]
 pub(super) struct CommandScan {
-    /// Bytes from the beginning of the command that is not complete yet.
+    /// Bytes of which those before `from` have been handed on: a feed drops them once, not command by command.
     buffer: Vec<u8>,
-    /// Place in the file of the buffer's first byte.
+    /// Place in the buffer of the command that is not complete yet.
+    from: usize,
+    /// Place in the file of that command.
     start: u64,
     /// Bytes of the buffer that have been looked at.
     at: usize,
@@ -52,6 +54,9 @@ impl CommandScan {
 
     /// Takes the next bytes of the file.
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<(), BadFormat> {
+        self.buffer.drain(..self.from);
+        self.at -= self.from;
+        self.from = 0;
         self.buffer.extend_from_slice(bytes);
         while self.step()? {}
         Ok(())
@@ -66,7 +71,7 @@ impl CommandScan {
     pub(super) fn tail(&self) -> Tail {
         match &self.transaction {
             Some((valid, _)) => Tail::Torn { valid: *valid, in_transaction: true },
-            None if self.buffer.is_empty() => Tail::Clean,
+            None if self.from == self.buffer.len() => Tail::Clean,
             None => Tail::Torn { valid: self.start, in_transaction: false },
         }
     }
@@ -95,7 +100,7 @@ impl CommandScan {
     }
 
     fn begin_command(&mut self) -> Result<bool, BadFormat> {
-        self.drop_before(self.at);
+        self.pass();
         let Some(line) = self.line()? else { return Ok(false) };
         let text = &self.buffer[line.clone()];
         self.at = line.end + 2;
@@ -109,7 +114,7 @@ impl CommandScan {
     }
 
     fn end_command(&mut self) {
-        let command = &self.buffer[..self.at];
+        let command = &self.buffer[self.from..self.at];
         match (&mut self.transaction, self.name) {
             (None, Name::Multi) => self.transaction = Some((self.start, command.to_vec())),
             (None, _) => self.ready.extend_from_slice(command),
@@ -122,13 +127,13 @@ impl CommandScan {
             }
         }
         self.args_left = None;
-        self.drop_before(self.at);
+        self.pass();
     }
 
-    fn drop_before(&mut self, at: usize) {
-        self.buffer.drain(..at);
-        self.start += at as u64;
-        self.at = 0;
+    /// What lies before the place looked at is done with.
+    fn pass(&mut self) {
+        self.start += (self.at - self.from) as u64;
+        self.from = self.at;
     }
 
     /// The line that begins at `at`, without its end; nothing when its end is not there yet.

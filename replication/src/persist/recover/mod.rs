@@ -230,6 +230,11 @@ impl Recover {
         self.fatal([format!("Unknown command '{name}' reading the append only file {file}")]);
     }
 
+    /// Tells that the bytes of [`Output::Commands`] are no commands that can be read.
+    pub fn commands_failed(&mut self) {
+        self.bad_format();
+    }
+
     // The steps, in order.
 
     fn on_dir(&mut self, now: Now, result: DiskResult, tickets: &mut Tickets) {
