@@ -327,19 +327,21 @@ impl Node {
 
     fn apply_pending(&mut self, now: Now, stream: &mut Stream) -> Result<(), Corrupt> {
         let limits = Limits { bulk_bytes_max: usize::MAX, authenticated: true, trusted: true };
-        let pending = std::mem::take(&mut stream.pending);
+        let mut pending = std::mem::take(&mut stream.pending);
         let mut ranges = Vec::new();
         let mut at = stream.applied;
         // Bytes before this belong to whole commands and transactions, and are in the log.
         let mut logged = 0;
         loop {
             ranges.clear();
-            match stream.parser.parse(&pending[at..], at, &mut ranges, &limits) {
+            // Words are found relative to their own command: a transaction may be longer than ranges reach.
+            let rest = &pending[at..];
+            match stream.parser.parse(rest, 0, &mut ranges, &limits) {
                 Ok(Parsed::Incomplete) => break,
                 Ok(Parsed::Empty { consumed }) => at += consumed,
                 Ok(Parsed::Request { consumed }) => {
                     at += consumed;
-                    self.apply_command(now, stream.session, Args::new(&pending, &ranges));
+                    self.apply_command(now, stream.session, Args::new(rest, &ranges));
                 }
                 Ok(Parsed::Inline { .. }) | Err(_) => return Err(Corrupt),
             }
@@ -349,7 +351,9 @@ impl Node {
             }
         }
         stream.applied = at - logged;
-        stream.pending = pending[logged..].to_vec();
+        // A large value comes in thousands of pieces: what is here of it stays where it is.
+        pending.drain(..logged);
+        stream.pending = pending;
         Ok(())
     }
 
