@@ -115,13 +115,18 @@ impl std::error::Error for Unreadable {}
 /// The first line that is wrong, or what is wrong with all of them together; `config` is half changed then.
 pub fn load(config: &mut Config, text: &[u8], host: &mut impl Host) -> Result<(), Fatal> {
     let mut sources = vec![Source::new(text.to_vec())];
+    let mut files_left = INCLUDE_FILES_MAX;
     while let Some(source) = sources.last_mut() {
         let Some((number, line)) = source.next_line() else {
             sources.pop();
             continue;
         };
         let depth = sources.len();
-        let included = match apply_line(config, &line, depth, host) {
+        let applied = apply_line(config, &line, depth, host).and_then(|included| {
+            files_left = files_left.checked_sub(included.len()).ok_or_else(too_many_files)?;
+            Ok(included)
+        });
+        let included = match applied {
             Ok(included) => included,
             Err(Fault::Include(unreadable)) => return Err(Fatal::Include(unreadable)),
             Err(Fault::Reason(reason)) => {
@@ -275,6 +280,14 @@ fn add_user(config: &mut Config, words: &[Vec<u8>], host: &impl Host) -> Result<
     config.startup.users.push(user);
     Ok(())
 }
+
+fn too_many_files() -> Fault {
+    Fault::Reason(format!("more than {INCLUDE_FILES_MAX} files are included"))
+}
+
+/// Files all includes together may read (ours): two files that include each other by a pattern would double at every
+/// level otherwise.
+const INCLUDE_FILES_MAX: usize = 4096;
 
 /// Files an include may lie inside one another (ours: Redis runs out of stack instead).
 const INCLUDE_DEPTH_MAX: usize = 16;
