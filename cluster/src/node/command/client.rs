@@ -1,5 +1,7 @@
 //! CLIENT: what clients ask about themselves and operators about clients.
 
+use std::collections::BTreeMap;
+
 use slotmesh_engine::command::help;
 use slotmesh_engine::command::keys::NO_KEYS;
 use slotmesh_engine::command::spec::{ADMIN, Flags, LOADING, NO_SCRIPT, STALE, Spec, container, data};
@@ -103,8 +105,9 @@ fn list(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
             ids.push(parse_i64(text).filter(|&id| id > 0).ok_or(ReplyError::Fixed("ERR Invalid client ID"))?);
         }
         // In the order of the ids that were asked for, once for each time one was named.
-        let by_id = |id: i64| wanted.iter().copied().find(|&conn| node.client_id(conn) == Some(id as u64));
-        wanted = ids.into_iter().filter_map(by_id).collect();
+        let by_id: BTreeMap<u64, ConnId> =
+            wanted.iter().filter_map(|&conn| Some((node.client_id(conn)?, conn))).collect();
+        wanted = ids.into_iter().filter_map(|id| by_id.get(&(id as u64)).copied()).collect();
     } else if args.len() != 2 {
         return Err(ReplyError::Syntax);
     }
