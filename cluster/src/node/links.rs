@@ -8,6 +8,7 @@ use super::Node;
 use super::conns::Kind;
 use crate::bus::{BusOutput, ChannelScope, Facts, LinkBytes, LinkId, PrimaryLink};
 use crate::machine::{ConnId, Effect, Endpoint, Peer, Target};
+use crate::slots::SlotBitmap;
 
 impl Node {
     /// Takes a connection another node opened.
@@ -149,11 +150,10 @@ impl Node {
 
     /// Tells shard subscribers that their slots moved, and removes keys that are no longer ours.
     fn slots_lost(&mut self, ranges: &[crate::slots::SlotRange], delete_keys: bool) {
-        for slot in ranges.iter().flat_map(|range| range.slots()) {
-            self.engine.drop_shard_channels(slot);
-            if delete_keys {
-                self.engine.delete_slot(slot);
-            }
+        let lost: SlotBitmap = ranges.iter().flat_map(|range| range.slots()).collect();
+        self.engine.drop_shard_channels(|slot| lost.contains(slot));
+        if delete_keys {
+            lost.iter().for_each(|slot| self.engine.delete_slot(slot));
         }
     }
 
