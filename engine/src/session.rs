@@ -114,6 +114,8 @@ pub struct Transaction {
     pub aborted: bool,
     /// Whether a queued command may write.
     pub writes: bool,
+    /// Bytes of memory the queue takes.
+    pub bytes: usize,
 }
 
 /// A command waiting for EXEC.
@@ -193,7 +195,9 @@ impl SessionState {
     pub fn queue(&mut self, resolved: Resolved, args: Args<'_>) {
         let transaction = self.transaction.as_mut().expect("the caller saw an open transaction");
         transaction.writes |= resolved.flags.has(crate::command::spec::WRITE);
-        transaction.queue.push(Queued { resolved, args: ArgsBuf::copy_of(args) });
+        let queued = Queued { resolved, args: ArgsBuf::copy_of(args) };
+        transaction.bytes += size_of::<Queued>() + queued.args.allocated();
+        transaction.queue.push(queued);
     }
 
     /// Marks an open transaction as failed, so that EXEC refuses it.

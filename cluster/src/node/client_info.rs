@@ -69,10 +69,7 @@ impl Node {
             .as_ref()
             .map_or((0, 0, 0), |own| (own.channels.len(), own.patterns.len(), own.shards.len()));
         let multi = session.transaction.as_ref().map_or(-1, |open| open.queue.len() as i64);
-        let multi_mem: usize = session
-            .transaction
-            .as_ref()
-            .map_or(0, |open| open.queue.iter().map(|queued| queued.args.allocated()).sum());
+        let multi_mem = session.transaction.as_ref().map_or(0, |open| open.bytes);
         let qbuf = client.input.len();
         let qbuf_free = client.input.capacity() - qbuf;
         let argv_mem = client.parser.allocated();

@@ -41,12 +41,15 @@ impl Node {
             return;
         }
         if self.is_paused_for(now, session, command) {
-            return self.pause_client(conn, args);
+            return self.pause_client(conn);
         }
         if self.engine.session(session).transaction.is_some() && self.engine.is_queued(command) {
             self.engine.session_mut(session).queue(command, args);
             if !self.engine.session(session).is_silent() {
                 self.engine.reply(session).simple("QUEUED");
+            }
+            if !self.check_query_limit(conn) {
+                return;
             }
         } else {
             self.show_monitors(now, conn, command, args);
@@ -250,14 +253,11 @@ impl Node {
         pause.holds(command.flags, self.is_exec(command) && self.queue_writes(session))
     }
 
-    /// Keeps a request for when the pause ends.
-    fn pause_client(&mut self, conn: ConnId, args: Args<'_>) {
+    /// Holds a client back. The caller leaves the request's bytes unread: it comes again when the pause ends.
+    fn pause_client(&mut self, conn: ConnId) {
         let Some(client) = self.conns.client_mut(conn) else { return };
         client.waiting = Some(Waiting::Pause);
-        // The request goes back to the front of the unread bytes; the caller appends what comes behind it.
-        let mut request = Vec::with_capacity(args.bytes() + 16 * args.len());
-        slotmesh_engine::resp::reply::write_request(&mut request, args.iter());
-        client.input.splice(0..0, request);
+        client.commands -= 1;
         client.parser = RequestParser::default();
     }
 

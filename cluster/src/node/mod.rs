@@ -33,6 +33,7 @@ mod state;
 mod tests;
 mod timers;
 mod timing;
+mod unread;
 mod waiting;
 
 use std::collections::VecDeque;

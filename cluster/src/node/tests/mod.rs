@@ -5,6 +5,7 @@
 mod config;
 mod debug;
 mod disk;
+mod hostile;
 mod persistence;
 mod server;
 mod timing;
