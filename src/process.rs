@@ -1,6 +1,6 @@
 //! One server as a process: what `slotmesh-server` does from its command line to its exit code.
 //!
-//! Lives here: the order of a start, the banner, signals. The configuration is read by [`conf`](crate::conf), the node
+//! Lives here: the order of a start, the banner, signals. The configuration is read by [`conf`], the node
 //! is the cluster crate's, the sockets are `transport-tcp`'s. Start at [`run`].
 
 use std::io;

@@ -401,9 +401,10 @@ impl Engine {
         }
     }
 
-    /// Ends the shard subscriptions of a slot that this node no longer serves, telling the listeners.
-    pub fn drop_shard_channels(&mut self, slot: Slot) {
-        for (channel, listeners) in self.core.pubsub.shard_listeners(slot) {
+    /// Ends the shard subscriptions of slots that this node no longer serves, telling the listeners. All slots in one
+    /// call: every shard channel is looked at once.
+    pub fn drop_shard_channels(&mut self, is_lost: impl Fn(Slot) -> bool) {
+        for (channel, listeners) in self.core.pubsub.shard_listeners(is_lost) {
             for id in listeners {
                 let Some(session) = self.sessions.get_mut(id.index()) else { continue };
                 let Some(own) = &mut session.state.subscriptions else { continue };

@@ -1,6 +1,6 @@
 //! Who listens to which channel.
 //!
-//! Publishing finds the receivers and leaves [`Delivery`] notes; the engine writes them into the sessions' buffers
+//! Publishing finds the receivers and leaves a note of each delivery; the engine writes them into the sessions' buffers
 //! after the command's own reply. Channels of a cluster's other nodes are the host's business.
 
 use std::collections::BTreeMap;
@@ -147,10 +147,10 @@ impl PubSub {
         self.table(kind).len()
     }
 
-    /// The shard channels of a slot with their listeners, for a slot this node loses.
-    pub(crate) fn shard_listeners(&self, slot: Slot) -> Vec<(Box<[u8]>, Vec<SessionId>)> {
-        let of_slot = self.shards.iter().filter(|(name, _)| Slot::of_key(name) == slot);
-        of_slot.map(|(name, listeners)| (name.clone(), listeners.values().copied().collect())).collect()
+    /// The shard channels of some slots with their listeners, for slots this node loses.
+    pub(crate) fn shard_listeners(&self, of: impl Fn(Slot) -> bool) -> Vec<(Box<[u8]>, Vec<SessionId>)> {
+        let chosen = self.shards.iter().filter(|(name, _)| of(Slot::of_key(name)));
+        chosen.map(|(name, listeners)| (name.clone(), listeners.values().copied().collect())).collect()
     }
 
     fn table(&self, kind: Kind) -> &BTreeMap<Box<[u8]>, Listeners> {

@@ -117,6 +117,8 @@ pub struct Transaction {
     pub flags: Flags,
     /// Properties that some queued command lacks.
     pub lacks: Flags,
+    /// Bytes of memory the queue takes.
+    pub bytes: usize,
 }
 
 /// What a request may do: see [`SessionState::reach`].
@@ -206,7 +208,9 @@ impl SessionState {
         let transaction = self.transaction.as_mut().expect("the caller saw an open transaction");
         transaction.flags = transaction.flags | resolved.flags;
         transaction.lacks = transaction.lacks | resolved.flags.missing();
-        transaction.queue.push(Queued { resolved, args: ArgsBuf::copy_of(args) });
+        let queued = Queued { resolved, args: ArgsBuf::copy_of(args) };
+        transaction.bytes += size_of::<Queued>() + queued.args.allocated();
+        transaction.queue.push(queued);
     }
 
     /// The properties that decide whether `command` may run: with those of the whole queue, if it runs the queue.

@@ -20,8 +20,11 @@ pub const HEADER_BYTES: usize = 2256;
 /// Length of one gossip entry in bytes.
 pub const GOSSIP_BYTES: usize = 104;
 
-/// Longest message from a peer that is not known yet, in bytes: a heartbeat with 65535 entries fits.
-pub const STRANGER_MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Longest message from a peer that is not known yet, in bytes: a heartbeat with 5000 entries fits.
+///
+/// A node tells of a tenth of the nodes it knows and of those it suspects, and clusters have at most a thousand. With
+/// as many strangers as are let in (`STRANGER_LINKS_MAX`) the unfinished messages of all of them take 512 MiB.
+pub const STRANGER_MESSAGE_BYTES_MAX: usize = 512 * 1024;
 
 /// Longest message from a known peer, in bytes: channel and message of `proto-max-bulk-len`'s default of 512 MiB each.
 pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024 * 1024 + HEADER_BYTES + 8;

@@ -119,6 +119,11 @@ impl Bus {
         Some(self.links.add(Link::inbound(now, peer_ip, local_ip)))
     }
 
+    /// Whether the peer of a connection it opened has not shown yet which known node it is.
+    pub fn is_stranger(&self, link: LinkId) -> bool {
+        self.links.get(link).is_some_and(|link| link.side == link::Side::Inbound && link.node.is_none())
+    }
+
     /// Tells that a dialled connection is open.
     pub fn connected(&mut self, now: Now, link: LinkId, local_ip: IpAddr) {
         let Some(open) = self.links.get_mut(link) else { return };

@@ -71,10 +71,7 @@ impl Node {
         let running = self.executing.filter(|(own, _)| *own == conn).map(|(_, queued)| queued);
         let open = session.transaction.as_ref().map(|open| open.queue.len());
         let multi = running.or(open).map_or(-1, |queued| queued as i64);
-        let multi_mem: usize = session
-            .transaction
-            .as_ref()
-            .map_or(0, |open| open.queue.iter().map(|queued| queued.args.allocated()).sum());
+        let multi_mem = session.transaction.as_ref().map_or(0, |open| open.bytes);
         let qbuf = client.input.len();
         let qbuf_free = client.input.capacity() - qbuf;
         let argv_mem = client.parser.allocated();

@@ -6,6 +6,7 @@ use slotmesh_engine::resp::request::RequestParser;
 use slotmesh_engine::session::SessionId;
 use slotmesh_engine::time::{Instant, Now};
 
+use super::unread::Unread;
 use crate::bus::LinkId;
 use crate::machine::{ConnId, Peer};
 
@@ -48,7 +49,7 @@ pub(crate) struct Client {
     pub(crate) session: SessionId,
     pub(crate) peer: Peer,
     /// Bytes of requests not run yet: an incomplete tail, or what came while the client was paused.
-    pub(crate) input: Vec<u8>,
+    pub(crate) input: Unread,
     pub(crate) parser: RequestParser,
     pub(crate) opened: Instant,
     /// When it last sent or was sent something.
@@ -208,7 +209,7 @@ impl Client {
         Self {
             session,
             peer,
-            input: Vec::new(),
+            input: Unread::default(),
             parser: RequestParser::default(),
             opened: now.instant,
             active: now.instant,

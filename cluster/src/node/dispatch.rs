@@ -53,11 +53,14 @@ impl Node {
         if let Err(refusal) = self.gates(now, conn, session, command, args) {
             self.refuse(now, conn, session, command, args, &refusal);
         } else if self.is_paused_for(now, conn, session, command) {
-            return self.pause_client(conn, args);
+            return self.pause_client(conn);
         } else if self.engine.session(session).transaction.is_some() && self.engine.is_queued(command) {
             self.engine.session_mut(session).queue(command, args);
             if !self.engine.session(session).is_silent() {
                 self.engine.reply(session).simple("QUEUED");
+            }
+            if !self.check_query_limit(conn) {
+                return;
             }
         } else {
             self.note_run(now, conn, command, args);
@@ -275,14 +278,11 @@ impl Node {
         pause.holds(self.engine.session(session).reach(command).flags)
     }
 
-    /// Keeps a request for when the pause ends.
-    fn pause_client(&mut self, conn: ConnId, args: Args<'_>) {
+    /// Holds a client back. The caller leaves the request's bytes unread: it comes again when the pause ends.
+    fn pause_client(&mut self, conn: ConnId) {
         let Some(client) = self.conns.client_mut(conn) else { return };
         client.waiting = Some(Waiting::Pause);
-        // The request goes back to the front of the unread bytes; the caller appends what comes behind it.
-        let mut request = Vec::with_capacity(args.bytes() + 16 * args.len());
-        slotmesh_engine::resp::reply::write_request(&mut request, args.iter());
-        client.input.splice(0..0, request);
+        client.commands -= 1;
         client.parser = RequestParser::default();
     }
 

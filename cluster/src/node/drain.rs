@@ -80,18 +80,27 @@ impl Node {
         if client.closing {
             return self.close_client(conn);
         }
-        if self.is_over_output_limit(now, conn) {
-            let info = self.client_info(conn);
-            self.log_warning(format!(
-                "Client {info} scheduled to be closed ASAP for overcoming of output buffer limits."
-            ));
-            self.counters.output_limit_disconnections += 1;
-            self.engine.out(session).clear();
-            return self.close_client(conn);
+        if !self.check_output_limit(now, conn) {
+            return;
         }
         if self.engine.out_ref(session).visible() > 0 {
             self.effects.push_back(Effect::Flush(conn));
         }
+    }
+
+    /// Closes a client that lets more bytes wait than its class may. Returns whether it is still there.
+    pub(super) fn check_output_limit(&mut self, now: Now, conn: ConnId) -> bool {
+        if !self.is_over_output_limit(now, conn) {
+            return self.conns.client(conn).is_some();
+        }
+        let info = self.client_info(conn);
+        self.log_warning(format!("Client {info} scheduled to be closed ASAP for overcoming of output buffer limits."));
+        self.counters.output_limit_disconnections += 1;
+        if let Some(client) = self.conns.client(conn) {
+            self.engine.out(client.session).clear();
+        }
+        self.close_client(conn);
+        false
     }
 
     /// Counts what was put into a client's buffer since the last time.

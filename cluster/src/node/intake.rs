@@ -14,6 +14,7 @@ use slotmesh_engine::resp::request::{Limits, Parsed, ProtocolError, RequestParse
 use slotmesh_engine::time::Now;
 
 use super::Node;
+use super::conns::Waiting;
 use crate::machine::ConnId;
 
 /// The requests of one batch; its memory is kept from batch to batch.
@@ -61,7 +62,7 @@ impl Node {
             let used = self.run_requests(now, conn, bytes);
             self.keep_rest(conn, &bytes[used..]);
         } else {
-            client.input.extend_from_slice(bytes);
+            client.input.append(bytes);
             self.run_kept(now, conn);
         }
     }
@@ -70,15 +71,13 @@ impl Node {
     pub(super) fn run_kept(&mut self, now: Now, conn: ConnId) {
         let Some(client) = self.conns.client_mut(conn) else { return };
         let mut input = std::mem::take(&mut client.input);
-        let used = self.run_requests(now, conn, &input);
-        match self.conns.client_mut(conn) {
-            // Nothing could run: the same buffer goes on growing, without a copy.
-            Some(client) if used == 0 && client.input.is_empty() => {
-                input.reserve(client.parser.wanted(input.len()).min(RESERVE_BYTES_MAX));
-                client.input = input;
-                self.check_query_limit(conn);
-            }
-            _ => self.keep_rest(conn, &input[used..]),
+        let used = self.run_requests(now, conn, input.bytes());
+        let Some(client) = self.conns.client_mut(conn).filter(|client| !client.closing) else { return };
+        input.pass(used);
+        if !input.is_empty() {
+            input.reserve(client.parser.wanted(input.len()).min(RESERVE_BYTES_MAX));
+            client.input = input;
+            self.check_query_limit(conn);
         }
     }
 
@@ -87,19 +86,26 @@ impl Node {
         if !rest.is_empty() && !client.closing {
             let wanted = client.parser.wanted(rest.len());
             client.input.reserve(rest.len() + wanted.min(RESERVE_BYTES_MAX));
-            client.input.extend_from_slice(rest);
+            client.input.append(rest);
             self.check_query_limit(conn);
         }
     }
 
-    fn check_query_limit(&mut self, conn: ConnId) {
-        let limit = self.engine.core().config.client_query_buffer_limit;
-        let Some(client) = self.conns.client(conn) else { return };
-        if client.input.len() as u64 > limit {
-            let info = self.client_info(conn);
-            self.log_warning(format!("Closing client that reached max query buffer length: {info}"));
-            self.close_client(conn);
+    /// Closes a client that sent more than it may without any of it having run: unread bytes and what it queued for
+    /// EXEC count together, or a transaction would be a way around the limit. Returns whether the client is still
+    /// there.
+    pub(super) fn check_query_limit(&mut self, conn: ConnId) -> bool {
+        let limit = self.engine.core().config.client_query_buffer_limit.min(QUERY_BYTES_CEILING);
+        let Some(client) = self.conns.client(conn) else { return false };
+        let queued = self.engine.session(client.session).transaction.as_ref().map_or(0, |open| open.bytes);
+        if (client.input.len() + queued) as u64 <= limit {
+            return true;
         }
+        let info = self.client_info(conn);
+        self.log_warning(format!("Closing client that reached max query buffer length: {info}"));
+        self.counters.query_limit_disconnections += 1;
+        self.close_client(conn);
+        false
     }
 
     /// Runs whole requests from the start of `input` while the client may go on. Returns the bytes used.
@@ -110,6 +116,9 @@ impl Node {
             let stop = self.fill(conn, input, at, &mut batch);
             self.look_ahead(conn, &batch);
             at = self.run_batch(now, conn, input, &mut batch);
+            // Nothing leaves before the whole input has run, so the limit is looked at in between: a few bytes of
+            // requests can ask for gigabytes of replies.
+            self.check_output_limit(now, conn);
             if !self.may_run(conn) {
                 break;
             }
@@ -220,11 +229,19 @@ impl Node {
                 self.forget_parsed(conn);
                 break;
             }
-            at = request.end;
             let args = Args::new(input, &batch.ranges[request.first..request.first + request.len]);
             self.dispatch(now, conn, request.command, args, request.key);
+            if self.is_paused(conn) {
+                break;
+            }
+            at = request.end;
         }
         at
+    }
+
+    /// Whether a pause held the last request back.
+    fn is_paused(&self, conn: ConnId) -> bool {
+        self.conns.client(conn).is_some_and(|client| client.waiting == Some(Waiting::Pause))
     }
 
     /// The parser may stand inside a later request; the bytes that did not run will be read again.
@@ -253,7 +270,7 @@ impl Node {
             return false;
         }
         self.dispatch(now, conn, command, args, None);
-        true
+        !self.is_paused(conn)
     }
 
     fn fail_protocol(&mut self, conn: ConnId, error: ProtocolError) {
@@ -288,6 +305,9 @@ fn first_key(keys: &[KeySpec]) -> Option<usize> {
 /// Requests read ahead at once. Sixteen loads in flight are what the memory system overlaps well; more only help
 /// when the client's pipeline is longer, and cost cache.
 const BATCH_REQUESTS_MAX: usize = 32;
+
+/// Unread bytes of one client at the most, whatever is configured: ranges have 32-bit offsets.
+const QUERY_BYTES_CEILING: u64 = u32::MAX as u64;
 
 /// Bytes reserved at once for an announced argument (the rest grows as it arrives).
 const RESERVE_BYTES_MAX: usize = 1 << 20;

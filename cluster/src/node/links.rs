@@ -8,6 +8,7 @@ use super::Node;
 use super::conns::Kind;
 use crate::bus::{BusOutput, ChannelScope, Facts, LinkBytes, LinkId, PrimaryLink};
 use crate::machine::{ConnId, Effect, Endpoint, Peer, Target};
+use crate::slots::SlotBitmap;
 
 impl Node {
     /// Takes a connection another node opened.
@@ -116,7 +117,23 @@ impl Node {
             out.hold(from, ticket);
         }
         out.put_shared(bytes);
+        let waiting = out.len();
         self.effects.push_back(Effect::Flush(conn));
+        if waiting > STRANGER_OUT_BYTES_MAX && self.bus.as_ref().is_some_and(|bus| bus.is_stranger(link)) {
+            self.drop_deaf_stranger(link);
+        }
+    }
+
+    /// Ends the connection of somebody unknown who asks and does not read the answers. What a known node lets wait is
+    /// the operator's to bound (`cluster-link-sendbuf-limit`).
+    fn drop_deaf_stranger(&mut self, link: LinkId) {
+        self.log_warning("Freeing a cluster link of an unknown node that does not read");
+        let now = self.last_now;
+        self.link_closed(now, link);
+        if let Some(mut closed) = self.conns.of_link(link).and_then(|conn| self.conns.close(conn)) {
+            closed.out.clear();
+            self.effects.push_back(Effect::Close(closed.id, Vec::new()));
+        }
     }
 
     /// Shows what was held back for a ticket.
@@ -149,11 +166,10 @@ impl Node {
 
     /// Tells shard subscribers that their slots moved, and removes keys that are no longer ours.
     fn slots_lost(&mut self, ranges: &[crate::slots::SlotRange], delete_keys: bool) {
-        for slot in ranges.iter().flat_map(|range| range.slots()) {
-            self.engine.drop_shard_channels(slot);
-            if delete_keys {
-                self.engine.delete_slot(slot);
-            }
+        let lost: SlotBitmap = ranges.iter().flat_map(|range| range.slots()).collect();
+        self.engine.drop_shard_channels(|slot| lost.contains(slot));
+        if delete_keys {
+            lost.iter().for_each(|slot| self.engine.delete_slot(slot));
         }
     }
 
@@ -172,3 +188,6 @@ impl Node {
         Some(self.engine.core().config.bind_source_addr.clone()).filter(|address| !address.is_empty())
     }
 }
+
+/// Bytes that may wait for a bus peer nobody knows: a handshake takes one answer of a few kilobytes.
+const STRANGER_OUT_BYTES_MAX: usize = 1 << 20;

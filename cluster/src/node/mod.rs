@@ -1,9 +1,9 @@
 //! The node: engine, replication and cluster bus composed into one machine.
 //!
-//! [`Node`] holds the fields and takes inputs; every other file here is one concern of it: [`intake`] reads requests,
-//! [`dispatch`] is the list of gates, [`drain`] moves what the parts produced to where it must go, [`links`] feeds the
-//! bus, [`primary_link`] and [`replicas`] the two sides of replication, [`snapshot`] and [`persistence`] the files,
-//! [`boot`] and [`shutdown`] the two ends of its life, [`timers`] its waits. No file decides what another concern owns.
+//! [`Node`] holds the fields and takes inputs; every other file here is one concern of it: `intake` reads requests,
+//! `dispatch` is the list of gates, `drain` moves what the parts produced to where it must go, `links` feeds the
+//! bus, `primary_link` and `replicas` the two sides of replication, `snapshot` and `persistence` the files,
+//! `boot` and `shutdown` the two ends of its life, `timers` its waits. No file decides what another concern owns.
 
 mod boot;
 mod client_info;
@@ -33,6 +33,7 @@ mod state;
 mod tests;
 mod timers;
 mod timing;
+mod unread;
 mod waiting;
 
 use std::collections::VecDeque;

@@ -2,7 +2,7 @@
 //!
 //! [`spec`] has the row, [`keys`] says where keys are, [`registry`] finds rows by name, [`ctx`] is what a function
 //! works with. Each family is one file with a `ROWS` table at its top; to see how a command is built, read
-//! [`string`]. Commands about the node (CLUSTER, REPLICAOF, CONFIG, CLIENT LIST) live in the cluster crate.
+//! `string.rs`. Commands about the node (CLUSTER, REPLICAOF, CONFIG, CLIENT LIST) live in the cluster crate.
 
 pub mod ctx;
 pub mod docs;

@@ -6,6 +6,7 @@ mod config;
 mod debug;
 mod disk;
 mod gates;
+mod hostile;
 mod persistence;
 mod server;
 mod timing;
