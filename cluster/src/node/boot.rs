@@ -18,6 +18,8 @@ pub(super) enum Life {
     New,
     /// It takes its lock and reads nodes.conf.
     ReadingClusterConfig(Reading),
+    /// A new node writes its first nodes.conf: nobody shall hear of a node that a crash makes another one.
+    WritingClusterConfig,
     /// It waits for its listeners.
     Listening {
         /// Answers still to come.
@@ -117,6 +119,7 @@ impl Node {
             | Life::Listening { .. }
             | Life::FirstBase(_)
             | Life::Running
+            | Life::WritingClusterConfig
             | Life::Ended => false,
         }
     }
@@ -180,7 +183,19 @@ impl Node {
             None => Bus::new(now, options, file.as_ref(), rng),
         };
         self.bus = Some(bus);
-        self.open_listeners();
+        if found {
+            self.open_listeners();
+        } else {
+            // The bus has asked for the file.
+            self.life = Life::WritingClusterConfig;
+        }
+    }
+
+    /// nodes.conf is on disk: a new node goes on with its beginning.
+    pub(super) fn cluster_config_written(&mut self) {
+        if matches!(self.life, Life::WritingClusterConfig) {
+            self.open_listeners();
+        }
     }
 
     // --- listeners --------------------------------------------------------------------------------------------

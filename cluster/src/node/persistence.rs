@@ -491,6 +491,7 @@ impl Node {
                 }
                 self.release_links(what.ticket);
                 self.replace_cluster_config();
+                self.cluster_config_written();
             }
             Advance::Failed(error) => {
                 self.log_warning(format!("Fatal: can't update cluster config file: {}", error.text));
