@@ -122,6 +122,10 @@ fn announce(log: &LogFile, run: &Run) {
 }
 
 fn serve(run: Run, log: LogFile) -> io::Result<i32> {
+    if run.config.port == 0 && run.config.unixsocket.is_empty() {
+        write(&log, LogLevel::Warning, 'M', "Configured to not listen anywhere, exiting.");
+        return Ok(1);
+    }
     let config = adjust_clients(run.config, &log);
     let host = host_info(run.config_file.map(|path| path.display().to_string()));
     let mut clock = Clock::new();

@@ -58,8 +58,9 @@ impl Pauses {
         self.by_failover = None;
     }
 
-    pub(crate) fn begin_by_shutdown(&mut self, until: Instant) {
-        self.by_shutdown = Some(Pause { until, kind: PauseKind::Writes });
+    /// A shutdown that waits for replicas holds back writes; one that completes its files, everything.
+    pub(crate) fn begin_by_shutdown(&mut self, until: Instant, kind: PauseKind) {
+        self.by_shutdown = Some(Pause { until, kind });
     }
 
     pub(crate) fn end_by_shutdown(&mut self) {
@@ -73,7 +74,7 @@ impl Pauses {
 
     /// When the next pause ends.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.all().map(|pause| pause.until).min()
+        self.all().map(|pause| pause.until).filter(|&until| until < Instant::MAX).min()
     }
 
     /// Forgets pauses that are over. Returns whether one was.

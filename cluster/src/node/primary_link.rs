@@ -44,6 +44,8 @@ pub(super) struct Following {
     loader: Option<Box<Loader>>,
     history: Option<(Replid, Offset)>,
     pub(super) stream: Option<Stream>,
+    /// What came from the primary while the node completed its files.
+    held: Vec<u8>,
     /// The history a loaded file belonged to, to resume from.
     pub(super) cached: Option<(Replid, Offset)>,
 }
@@ -179,6 +181,7 @@ impl Node {
 
     pub(super) fn primary_closed(&mut self, now: Now, reset: &Reset) {
         self.following.conn = None;
+        self.following.held.clear();
         self.abandon_stream();
         let reason = match reset {
             Reset::EndOfStream => "Connection closed by peer",
@@ -190,6 +193,7 @@ impl Node {
     }
 
     fn hang_up_primary(&mut self) {
+        self.following.held.clear();
         if let Some(conn) = self.following.conn.take() {
             self.conns.close(conn);
             self.effects.push_back(Effect::Close(conn, Vec::new()));
@@ -197,12 +201,32 @@ impl Node {
     }
 
     pub(super) fn read_primary(&mut self, now: Now, bytes: &[u8]) {
+        if self.is_completing_files() {
+            return self.hold_stream(now, bytes);
+        }
         let Some(link) = &mut self.replication.link else { return };
         let used = link.received(now, bytes);
         // What the link has to say about these bytes comes before the stream behind them.
         while self.step_primary_link(now) {}
         if used < bytes.len() && self.is_primary_link_up() {
             self.apply_stream(now, &bytes[used..]);
+        }
+    }
+
+    /// Keeps bytes for the case that the end of this node comes to nothing.
+    fn hold_stream(&mut self, now: Now, bytes: &[u8]) {
+        if self.following.held.len() + bytes.len() <= HELD_BYTES_MAX {
+            return self.following.held.extend_from_slice(bytes);
+        }
+        self.hang_up_primary();
+        self.primary_closed(now, &Reset::Error("Too much arrived during a shutdown".to_owned()));
+    }
+
+    /// Goes on with the primary after a shutdown that came to nothing.
+    pub(super) fn resume_stream(&mut self, now: Now) {
+        let held = std::mem::take(&mut self.following.held);
+        if !held.is_empty() {
+            self.read_primary(now, &held);
         }
     }
 
@@ -402,6 +426,9 @@ impl Node {
 
 /// Stands for the connection of commands that came from no client; it is never given out.
 const STREAM_CONN: ConnId = ConnId { index: u32::MAX, generation: u32::MAX };
+
+/// Bytes of the stream kept while the files are completed; more than that, and it is asked for again.
+const HELD_BYTES_MAX: usize = 64 << 20;
 
 /// The stream holds what no primary sends.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ use slotmesh_engine::time::{Instant, Now};
 
 use super::Node;
 use super::boot::Life;
+use super::pause::PauseKind;
 use crate::machine::{ConnId, Effect, Shutdown};
 
 /// How to end (`SHUTDOWN`'s words and `shutdown-on-sigterm`).
@@ -95,7 +96,7 @@ impl Node {
         if !manner.now && grace_secs > 0 && lagging {
             let until = now.instant.plus_millis(grace_secs.saturating_mul(1000));
             self.log_notice("Waiting for replicas before shutting down.");
-            self.pause.begin_by_shutdown(until);
+            self.pause.begin_by_shutdown(until, PauseKind::Writes);
             self.replication.log.append_getack();
             self.replication.feeds.log_grew(&self.replication.log);
             self.ending = Some(Ending { manner, clients, stage: Stage::Replicas(until) });
@@ -144,7 +145,14 @@ impl Node {
         self.end_aof(now);
     }
 
+    /// Whether the files are being completed: from then on nothing may change, or what is acknowledged would be in
+    /// none of them.
+    pub(super) fn is_completing_files(&self) -> bool {
+        self.ending.as_ref().is_some_and(|ending| !matches!(ending.stage, Stage::Replicas(_)))
+    }
+
     fn end_aof(&mut self, now: Now) {
+        self.pause.begin_by_shutdown(Instant::MAX, PauseKind::All);
         if self.aof_wants_last_sync() {
             self.log_notice("Calling fsync() on the AOF file.");
             self.begin_last_sync(now);
@@ -228,6 +236,7 @@ impl Node {
     fn go_on_after(&mut self, now: Now, ending: Ending) {
         self.pause.end_by_shutdown();
         self.resume_paused(now);
+        self.resume_stream(now);
         for conn in ending.clients {
             self.answer(conn, Err(ReplyError::Fixed("ERR Errors trying to SHUTDOWN. Check logs.")));
         }

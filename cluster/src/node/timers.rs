@@ -88,7 +88,11 @@ impl Node {
 
     fn tick_engine(&mut self, now: Now) {
         if self.timers.engine.is_some_and(|due| due <= now.instant) {
-            self.timers.engine = self.engine.tick(now);
+            self.timers.engine = if self.is_completing_files() {
+                Some(now.instant.plus_millis(ENGINE_CRON_MS))
+            } else {
+                self.engine.tick(now)
+            };
         }
     }
 
