@@ -3,6 +3,7 @@
 use slotmesh_engine::config::file::{Host, Unreadable, UserFault, load};
 use slotmesh_engine::config::rewrite::{Running, rewrite};
 use slotmesh_engine::config::startup::UserLine;
+use slotmesh_engine::config::text::quote;
 use slotmesh_engine::config::{Config, ROWS};
 
 pub(crate) fn check(data: &[u8]) {
@@ -11,7 +12,8 @@ pub(crate) fn check(data: &[u8]) {
         assert!(!fatal.to_string().is_empty());
         return;
     }
-    let running = Running { primary: config.replicaof.clone(), users: None };
+    let lines: Vec<Vec<u8>> = config.startup.users.iter().map(user_line).collect();
+    let running = Running { primary: config.replicaof.clone(), users: Some(&lines) };
     let written = rewrite(data, &config, &running);
     let mut again = Config::default();
     if let Err(fatal) = load(&mut again, &written, &mut Files) {
@@ -26,6 +28,12 @@ pub(crate) fn check(data: &[u8]) {
     let twice = rewrite(&written, &again, &running);
     // A line end at the end of the old file is an empty line of the new one, once.
     assert_eq!(twice.trim_ascii_end(), written.trim_ascii_end(), "a rewritten file is rewritten to itself");
+}
+
+/// A user as the node tells of it: name and rules.
+fn user_line(user: &UserLine) -> Vec<u8> {
+    let words = std::iter::once(&user.name).chain(&user.rules);
+    words.map(|word| quote(word)).collect::<Vec<_>>().join(&b' ')
 }
 
 /// Two files that include each other.
