@@ -275,6 +275,10 @@ impl Node {
         if self.engine.session(session).origin != Origin::Client || !self.is_plain(conn) {
             return false;
         }
+        // Only SHUTDOWN itself can take an end back that is under way.
+        if self.is_completing_files() && &*self.engine.registry().get(command.id).full_name == "shutdown" {
+            return false;
+        }
         pause.holds(self.engine.session(session).reach(command).flags)
     }
 

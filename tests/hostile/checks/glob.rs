@@ -69,7 +69,7 @@ fn by_table(elements: &[Element], text: &[u8], nocase: bool) -> bool {
         for at in (0..=text.len()).filter(|&at| reach[at]) {
             match element {
                 Element::Star => next[at..].fill(true),
-                other => {
+                other @ (Element::Any | Element::Literal(_) | Element::Set { .. }) => {
                     if let Some(&byte) = text.get(at) {
                         next[at + 1] |= fits(other, fold(byte, nocase));
                     }
