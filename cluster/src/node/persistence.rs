@@ -326,6 +326,7 @@ impl Node {
             // The old base and its commands describe data that are gone.
             aof.disable(now, &mut replication.log, tickets);
             aof.enable(Starting::No);
+            self.look_for_walk();
         }
     }
 
@@ -377,6 +378,11 @@ impl Node {
         }
     }
 
+    /// Whether the append only file is on and has no base that describes the dataset.
+    pub(super) fn aof_wants_first_base(&self) -> bool {
+        self.persistence.aof.as_ref().is_some_and(Aof::wants_first_base)
+    }
+
     /// Whether an orderly end must first complete the append only file.
     pub(super) fn aof_wants_last_sync(&self) -> bool {
         self.persistence.aof.as_ref().is_some_and(Aof::is_on)
@@ -394,6 +400,9 @@ impl Node {
     /// Looks whether the append only file an end waits for is complete.
     pub(super) fn look_for_last_sync(&mut self, now: Now) {
         let Some(aof) = &self.persistence.aof else { return };
+        if aof.wants_first_base() {
+            return;
+        }
         if aof.refusal(&self.replication.log).is_some() {
             self.last_sync_done(now, true);
         } else if aof.is_settled(&self.replication.log) {

@@ -217,7 +217,7 @@ impl Node {
     /// The base of a new append only file is complete, or could not be written.
     pub(super) fn first_base_done(&mut self, now: Now, complete: bool) {
         if !matches!(self.life, Life::FirstBase(_)) {
-            return;
+            return self.end_after_first_base(now, complete);
         }
         if !complete {
             self.log_warning("Fatal error: the append only file cannot be created.");

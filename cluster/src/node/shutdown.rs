@@ -153,11 +153,27 @@ impl Node {
 
     fn end_aof(&mut self, now: Now) {
         self.pause.begin_by_shutdown(Instant::MAX, PauseKind::All);
-        if self.aof_wants_last_sync() {
+        if self.aof_wants_first_base() {
+            // What is on disk describes another dataset: the one before a full synchronisation, or none.
+            self.log_notice("Writing initial AOF before exiting.");
+            self.look_for_walk();
+        } else if self.aof_wants_last_sync() {
             self.log_notice("Calling fsync() on the AOF file.");
             self.begin_last_sync(now);
         } else {
             self.end_dump(now);
+        }
+    }
+
+    /// The base of a new append only file is on disk, or could not be written.
+    pub(super) fn end_after_first_base(&mut self, now: Now, complete: bool) {
+        if self.ending.as_ref().is_none_or(|ending| ending.stage != Stage::Aof) {
+            return;
+        }
+        if complete {
+            self.end_aof(now);
+        } else {
+            self.last_sync_done(now, true);
         }
     }
 

@@ -95,3 +95,21 @@ fn in_a_transaction_files_begin_behind_it() {
     fixture.advance(200);
     assert!(fixture.disk.files.contains_key("/data/dump.rdb"));
 }
+
+#[test]
+fn an_end_waits_for_the_first_base_of_the_append_only_file() {
+    let mut fixture = Fixture::new();
+    let client = fixture.client();
+    fixture.call(client, "SET k v");
+    fixture.hold_disk = true;
+    fixture.send(client, "CONFIG SET appendonly yes");
+
+    fixture.send(client, "SHUTDOWN NOSAVE");
+    fixture.advance(500);
+    assert_eq!(fixture.exit, None, "what is on disk does not hold the dataset");
+    fixture.release_disk();
+
+    assert_eq!(fixture.exit, Some(0));
+    let base = &fixture.disk.files["/data/appendonlydir/appendonly.aof.1.base.rdb"];
+    assert!(base.windows(3).any(|bytes| bytes == b"\x01k\x01"), "{}", base.escape_ascii());
+}
