@@ -63,6 +63,11 @@ impl SlotBitmap {
         self.bytes.iter().all(|&byte| byte == 0)
     }
 
+    /// Whether a slot is in both sets.
+    pub fn intersects(&self, other: &Self) -> bool {
+        self.bytes.iter().zip(other.bytes.iter()).any(|(mine, theirs)| mine & theirs != 0)
+    }
+
     /// The slots in ascending order; runs of eight absent slots cost one step.
     pub fn iter(&self) -> impl Iterator<Item = Slot> + '_ {
         self.bytes.iter().enumerate().filter(|(_, byte)| **byte != 0).flat_map(|(at, &byte)| {

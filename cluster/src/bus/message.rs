@@ -300,7 +300,7 @@ pub struct Header {
     pub cport: u16,
     /// What the sender is.
     pub flags: NodeFlags,
-    /// The sender's view of the cluster: 0 ok, 1 fail; nobody acts on it.
+    /// The sender's view of the cluster: 0 ok, 1 fail; it decides between two equal claims on a slot.
     pub state: u8,
     /// Flags of this message.
     pub mflags: MessageFlags,

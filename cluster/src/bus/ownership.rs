@@ -261,11 +261,11 @@ impl Bus {
         self.save_claim();
     }
 
-    /// Two primaries claim with one epoch: the one with the smaller id moves on.
+    /// Two primaries claim with one epoch: one of them moves on.
     pub(super) fn resolve_collision(&mut self, sender: NodeKey, header: &Header) {
         let (me, node) = (self.table.myself(), self.table.node(sender));
         let collides = me.is_primary() && node.is_primary() && me.config_epoch == header.config_epoch;
-        if !collides || node.id <= me.id || self.current_epoch >= EPOCH_MAX {
+        if !collides || !self.moves_on(sender, header) || self.current_epoch >= EPOCH_MAX {
             return;
         }
         let id = node.id;
@@ -276,6 +276,20 @@ impl Bus {
             format!("WARNING: configEpoch collision with node {id}. configEpoch set to {}", self.current_epoch),
         );
         self.save_claim();
+    }
+
+    /// Whether it is this node that takes a new epoch: the one with the smaller id, unless the two claim a slot both.
+    ///
+    /// Then one was elected while the other was away with an epoch nobody had heard of. The one that serves moves on:
+    /// were it the one just back from its file, it would take the slots from under the elected one, and with them
+    /// every write that one acknowledged. (Redis goes by the ids alone.)
+    fn moves_on(&self, sender: NodeKey, header: &Header) -> bool {
+        let (me, node) = (self.table.myself(), self.table.node(sender));
+        let sender_serves = header.state == 0;
+        if self.state.ok != sender_serves && me.slots.intersects(&header.slots) {
+            return self.state.ok;
+        }
+        me.id < node.id
     }
 
     /// Takes the next epoch for this node's slots without asking anybody, unless its epoch is the greatest already.

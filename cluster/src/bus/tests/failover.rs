@@ -216,3 +216,25 @@ fn a_replica_that_missed_its_primarys_last_epoch_is_voted_for() {
         assert!(took <= TIMEOUT_MS * 2, "{took} ms, seed {seed}");
     }
 }
+
+#[test]
+fn an_epoch_nobody_heard_of_takes_no_slot_from_the_elected() {
+    for seed in 70..90 {
+        let mut net = Net::cluster(3, 1, seed);
+        net.advance(500);
+        net.partition(&[0]);
+        net.act(0, |bus, now| bus.bump_epoch(now));
+        net.advance(20);
+        let bumped = net.peers[0].bus.my_epoch();
+        net.kill(0);
+        net.heal();
+        net.until("the replica serves", 10_000, |net| net.writers(0) == [3]);
+        assert_eq!(net.peers[3].bus.my_epoch(), bumped, "the two claims are equal, seed {seed}");
+
+        net.restart(0);
+        net.advance(10_000);
+
+        assert_eq!(net.writers(0), [3], "seed {seed}");
+        assert!(net.is_settled(), "seed {seed}");
+    }
+}
