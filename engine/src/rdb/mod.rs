@@ -39,6 +39,12 @@ pub fn is_rdb(bytes: &[u8]) -> bool {
     bytes.starts_with(MAGIC) || bytes.starts_with(MAGIC_VALKEY)
 }
 
+/// Whether these first bytes are too few to tell, and more may make them those of an RDB.
+pub fn is_rdb_start(bytes: &[u8]) -> bool {
+    let begins = |magic: &[u8]| bytes.len() < magic.len() && magic.starts_with(bytes);
+    begins(MAGIC) || begins(MAGIC_VALKEY)
+}
+
 /// The bytes that introduce something other than a key.
 pub mod opcode {
     /// Redis 7.4, cluster mode: sizes of a slot, a hint.

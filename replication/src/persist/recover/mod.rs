@@ -11,7 +11,7 @@ mod tests;
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use slotmesh_engine::rdb::is_rdb;
+use slotmesh_engine::rdb::{is_rdb, is_rdb_start};
 use slotmesh_engine::time::{Instant, Now};
 
 use crate::disk::{DiskErrorKind, DiskOp, DiskResult, Ticket, Tickets};
@@ -129,8 +129,8 @@ struct Reading {
 
 #[derive(Debug)]
 enum Content {
-    /// Nothing read yet.
-    Unknown,
+    /// The bytes read so far, too few to tell what follows.
+    Unknown(Vec<u8>),
     Rdb,
     Commands(CommandScan),
     /// The dump file, whose reader has ended.
@@ -351,7 +351,7 @@ impl Recover {
             return self.done(true);
         };
         let path = join(&self.folder(), &file.name);
-        let content = Content::Unknown;
+        let content = Content::Unknown(Vec::new());
         self.stage = Stage::Reading(Reading { file: Some((file, kind)), path, offset: 0, began: now.instant, content });
     }
 
@@ -364,16 +364,28 @@ impl Recover {
         if data.is_empty() {
             return self.on_end(now, reading, tickets);
         }
-        if matches!(reading.content, Content::Unknown) {
-            reading.content = if is_rdb(&data) {
-                self.outputs.push_back(Output::Note(Note::notice("Reading RDB base file on AOF loading...")));
-                self.outputs.push_back(Output::RdbBegin(RdbSource::Aof));
-                Content::Rdb
-            } else {
-                Content::Commands(CommandScan::new(0))
-            };
-        }
         reading.offset += data.len() as u64;
+        let Content::Unknown(start) = &mut reading.content else {
+            return self.take(reading, data);
+        };
+        start.extend_from_slice(&data);
+        if is_rdb_start(start) {
+            self.stage = Stage::Reading(reading);
+            return;
+        }
+        let start = Bytes::from(std::mem::take(start));
+        reading.content = if is_rdb(&start) {
+            self.outputs.push_back(Output::Note(Note::notice("Reading RDB base file on AOF loading...")));
+            self.outputs.push_back(Output::RdbBegin(RdbSource::Aof));
+            Content::Rdb
+        } else {
+            Content::Commands(CommandScan::new(0))
+        };
+        self.take(reading, start);
+    }
+
+    /// Takes the next bytes of a file of known content.
+    fn take(&mut self, mut reading: Reading, data: Bytes) {
         let mut sound = true;
         match &mut reading.content {
             Content::Rdb => self.outputs.push_back(Output::Rdb(data)),
@@ -384,7 +396,7 @@ impl Recover {
                     self.outputs.push_back(Output::Commands(Bytes::from(ready)));
                 }
             }
-            Content::Finished | Content::Unknown => {}
+            Content::Finished | Content::Unknown(_) => {}
         }
         self.stage = Stage::Reading(reading);
         if !sound {
@@ -393,7 +405,14 @@ impl Recover {
     }
 
     /// The file has been read to its end.
-    fn on_end(&mut self, now: Now, reading: Reading, tickets: &mut Tickets) {
+    fn on_end(&mut self, now: Now, mut reading: Reading, tickets: &mut Tickets) {
+        if let Content::Unknown(start) = &mut reading.content
+            && !start.is_empty()
+        {
+            let start = Bytes::from(std::mem::take(start));
+            reading.content = Content::Commands(CommandScan::new(0));
+            return self.take(reading, start);
+        }
         let Some((file, kind)) = &reading.file else {
             if !matches!(reading.content, Content::Finished) {
                 return self.fatal([SHORT_READ.to_owned()]);
@@ -413,7 +432,7 @@ impl Recover {
                     self.on_torn(&reading.path, &name, valid, in_transaction, tickets);
                 }
             },
-            Content::Finished | Content::Unknown => {
+            Content::Finished | Content::Unknown(_) => {
                 self.file_done(now, reading.offset, &name, *kind, reading.began);
             }
         }
