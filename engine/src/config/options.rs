@@ -172,7 +172,7 @@ options! {
     enable_module_command: Allowed = Allowed::No, "enable-module-command",
         Kind::Choice(Allowed::WORDS), [IMMUTABLE], Accepted("modules of Redis cannot be loaded, whoever asks");
     /// Order of text in SORT ALPHA and Lua; only that of bytes is known: empty, `C` or `POSIX`.
-    locale_collate: String = "", "locale-collate", Kind::Text(checks::locale), [KEEP_EMPTY], Effective;
+    locale_collate: String = "", "locale-collate", Kind::Text(checks::locale), [KEEP_EMPTY], Accepted("SORT is not there yet, and scripting neither");
 
     // The network.
     /// TCP port for clients; 0: none.
@@ -261,9 +261,9 @@ options! {
     aclfile: String = "", "aclfile", ANY_TEXT, [IMMUTABLE, KEEP_EMPTY], Effective;
     /// Channels a new ACL user may use.
     acl_pubsub_default: AclPubsubDefault = AclPubsubDefault::ResetChannels, "acl-pubsub-default",
-        Kind::Choice(AclPubsubDefault::WORDS), [], Effective;
+        Kind::Choice(AclPubsubDefault::WORDS), [], Accepted("there are no ACL users yet");
     /// Entries the ACL log keeps.
-    acllog_max_len: u64 = 128_u64, "acllog-max-len", COUNT, [], Effective;
+    acllog_max_len: u64 = 128_u64, "acllog-max-len", COUNT, [], Accepted("there is no ACL log yet");
 
     // Memory and keys.
     /// Bytes of memory above which keys make room; 0: no limit.
@@ -276,13 +276,13 @@ options! {
     /// How long one go at making room may take: 0 shortest, 100 without end.
     maxmemory_eviction_tenacity: u32 = 10_u32, "maxmemory-eviction-tenacity", int(0, 100), [], Effective;
     /// Bytes of all client buffers together, or percent of `maxmemory`, above which clients are closed; 0: no limit.
-    maxmemory_clients: MemoryShare = MemoryShare::Bytes(0), "maxmemory-clients", Kind::MemoryOrPercent, [], Effective;
+    maxmemory_clients: MemoryShare = MemoryShare::Bytes(0), "maxmemory-clients", Kind::MemoryOrPercent, [], Accepted("clients are closed by their own limits only");
     /// How slowly the use counter of a key grows.
     lfu_log_factor: u32 = 10_u32, "lfu-log-factor", int(0, I32_MAX), [], Effective;
     /// Minutes in which the use counter of a key loses one; 0: it never does.
     lfu_decay_time_minutes: u32 = 1_u32, "lfu-decay-time", int(0, I32_MAX), [], Effective;
     /// How hard expired keys are searched for.
-    active_expire_effort: u32 = 1_u32, "active-expire-effort", int(1, 10), [], Effective;
+    active_expire_effort: u32 = 1_u32, "active-expire-effort", int(1, 10), [], Accepted("slices go on while enough of what they visit has expired");
     /// Free evicted values in the background.
     lazyfree_lazy_eviction: bool = false, "lazyfree-lazy-eviction",
         Kind::Flag, [], Accepted("there is no second thread that could free values");
@@ -328,39 +328,39 @@ options! {
     notify_keyspace_events: KeyspaceEvents = KeyspaceEvents::NONE, "notify-keyspace-events",
         Kind::Word("letters of Ag$lshzxeKEtmdn"), [], Effective;
     /// Keys that client side caching remembers; 0: no limit.
-    tracking_table_max_keys: u64 = 1_000_000_u64, "tracking-table-max-keys", COUNT, [], Effective;
+    tracking_table_max_keys: u64 = 1_000_000_u64, "tracking-table-max-keys", COUNT, [], Accepted("client side caching is not there yet");
 
     // Encodings.
     /// Fields up to which a hash is compact.
     hash_max_listpack_entries: u64 = 512_u64, "hash-max-listpack-entries" / "hash-max-ziplist-entries",
-        COUNT, [], Effective;
+        COUNT, [], Accepted("hashes are not there yet");
     /// Bytes of a field or value up to which a hash is compact.
     hash_max_listpack_value: u64 = 64_u64, "hash-max-listpack-value" / "hash-max-ziplist-value",
-        LONG_MEMORY, [], Effective;
+        LONG_MEMORY, [], Accepted("hashes are not there yet");
     /// Size of one node of a list: elements, or from -1 to -5 for 4 to 64 kilobytes.
     list_max_listpack_size: i32 = -2_i32, "list-max-listpack-size" / "list-max-ziplist-size",
-        int(I32_MIN, I32_MAX), [], Effective;
+        int(I32_MIN, I32_MAX), [], Accepted("lists are not there yet");
     /// Nodes at each end of a list that are not compressed; 0: none is.
     list_compress_depth: u32 = 0_u32, "list-compress-depth",
         int(0, I32_MAX), [], Accepted("lists are not compressed in memory");
     /// Members up to which a set of integers is compact.
-    set_max_intset_entries: u64 = 512_u64, "set-max-intset-entries", COUNT, [], Effective;
+    set_max_intset_entries: u64 = 512_u64, "set-max-intset-entries", COUNT, [], Accepted("sets are not there yet");
     /// Members up to which a set is compact.
-    set_max_listpack_entries: u64 = 128_u64, "set-max-listpack-entries", COUNT, [], Effective;
+    set_max_listpack_entries: u64 = 128_u64, "set-max-listpack-entries", COUNT, [], Accepted("sets are not there yet");
     /// Bytes of a member up to which a set is compact.
-    set_max_listpack_value: u64 = 64_u64, "set-max-listpack-value", LONG_MEMORY, [], Effective;
+    set_max_listpack_value: u64 = 64_u64, "set-max-listpack-value", LONG_MEMORY, [], Accepted("sets are not there yet");
     /// Members up to which a sorted set is compact.
     zset_max_listpack_entries: u64 = 128_u64, "zset-max-listpack-entries" / "zset-max-ziplist-entries",
-        COUNT, [], Effective;
+        COUNT, [], Accepted("sorted sets are not there yet");
     /// Bytes of a member up to which a sorted set is compact.
     zset_max_listpack_value: u64 = 64_u64, "zset-max-listpack-value" / "zset-max-ziplist-value",
-        LONG_MEMORY, [], Effective;
+        LONG_MEMORY, [], Accepted("sorted sets are not there yet");
     /// Bytes up to which a HyperLogLog is sparse.
-    hll_sparse_max_bytes: u64 = 3000_u64, "hll-sparse-max-bytes", LONG_MEMORY, [], Effective;
+    hll_sparse_max_bytes: u64 = 3000_u64, "hll-sparse-max-bytes", LONG_MEMORY, [], Accepted("HyperLogLogs are not there yet");
     /// Bytes of one node of a stream; 0: no limit.
-    stream_node_max_bytes: u64 = 4096_u64, "stream-node-max-bytes", LONG_MEMORY, [], Effective;
+    stream_node_max_bytes: u64 = 4096_u64, "stream-node-max-bytes", LONG_MEMORY, [], Accepted("streams are not there yet");
     /// Entries of one node of a stream; 0: no limit.
-    stream_node_max_entries: u64 = 100_u64, "stream-node-max-entries", COUNT, [], Effective;
+    stream_node_max_entries: u64 = 100_u64, "stream-node-max-entries", COUNT, [], Accepted("streams are not there yet");
 
     // Slow commands and latency.
     /// Microseconds from which a command is slow; 0: all are, -1: none is.
@@ -506,7 +506,7 @@ options! {
     /// Milliseconds of silence after which a node may have failed.
     cluster_node_timeout_ms: u64 = 15_000_u64, "cluster-node-timeout", COUNT, [], Effective;
     /// Milliseconds between two pings to a random node.
-    cluster_ping_interval_ms: u32 = 1000_u32, "cluster-ping-interval", int(0, I32_MAX), [HIDDEN], Effective;
+    cluster_ping_interval_ms: u32 = 1000_u32, "cluster-ping-interval", int(0, I32_MAX), [HIDDEN], Accepted("a random node is pinged once a second");
     /// Node timeouts without its primary after which a replica's data is too old to take over; 0: it never is.
     cluster_replica_validity_factor: u32 = 10_u32, "cluster-replica-validity-factor" / "cluster-slave-validity-factor",
         int(0, I32_MAX), [], Effective;
@@ -531,7 +531,7 @@ options! {
     cluster_announce_hostname: String = "", "cluster-announce-hostname", Kind::Text(checks::hostname), [], Effective;
     /// Name for logs told to other nodes; empty: none.
     cluster_announce_human_nodename: String = "", "cluster-announce-human-nodename",
-        Kind::Text(checks::node_name), [], Effective;
+        Kind::Text(checks::node_name), [], Accepted("the bus does not send names yet");
     /// Client port told to other nodes; 0: `port`.
     cluster_announce_port: u16 = 0_u16, "cluster-announce-port", PORT, [], Effective;
     /// TLS port told to other nodes; 0: `tls-port`.
