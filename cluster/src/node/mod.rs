@@ -163,6 +163,9 @@ struct Counters {
 
 impl Node {
     /// A node that has not begun. `seed` decides every id, hash key and random pick it will make.
+    ///
+    /// # Panics
+    /// As [`with_commands`](Self::with_commands).
     pub fn new(config: Config, seed: u64) -> Self {
         Self::with_engine(Engine::new(config, seed), seed)
     }
@@ -170,7 +173,8 @@ impl Node {
     /// A node with more data commands than Redis has.
     ///
     /// # Panics
-    /// When a row's name is taken.
+    /// When a row's name is taken, or the configuration renames a command that is not there or to a name that is
+    /// (the grammar of configuration files refuses such a line).
     pub fn with_commands(config: Config, seed: u64, rows: &'static [Spec<DataFn>]) -> Self {
         Self::with_engine(Engine::new(config, seed).with_commands(rows), seed)
     }
@@ -182,6 +186,9 @@ impl Node {
         let run_id = rng.hex_id();
         let plain_sets = timing::PLAIN_SETS.map(|name| engine.registry().find(name));
         let config = engine.core().config.clone();
+        for rename in &config.startup.renames {
+            engine.registry_mut().rename(&rename.from, &rename.to).unwrap_or_else(|why| panic!("{why}"));
+        }
         let replication = Replication::new(Now::default(), &config, &mut rng);
         Self {
             engine,

@@ -221,7 +221,7 @@ impl Registry {
     /// The configuration error's text.
     pub fn rename(&mut self, from: &[u8], to: &[u8]) -> Result<(), &'static str> {
         let id = self.find(from).ok_or("No such command in rename-command")?;
-        if !to.is_empty() && self.find(to).is_some() {
+        if !to.is_empty() && self.find(to).is_some_and(|other| other != id) {
             return Err("Target command name already exists");
         }
         let old = hash_name(self.commands[id.index()].name.as_bytes());
