@@ -85,6 +85,14 @@ fn a_wrong_line_is_named_with_its_reason() {
         ("replicaof host port\n", 1, "replicaof host port", "Invalid master port"),
         ("dir /no/such/folder\n", 1, "dir /no/such/folder", "No such file or directory"),
         ("rename-command NOSUCH x\n", 1, "rename-command NOSUCH x", "No such command in rename-command"),
+        ("tls-port 7000\n", 1, "tls-port 7000", "TLS is not available in this version"),
+        ("tls-replication yes\n", 1, "tls-replication yes", "TLS is not available in this version"),
+        (
+            "aclfile users.acl\n",
+            1,
+            "aclfile users.acl",
+            "users other than the default one are not available in this version",
+        ),
     ];
 
     for (config, line, shown, why) in cases {

@@ -90,7 +90,10 @@ impl Node {
         self.started = now;
         self.timing.configure(&self.engine.core().config);
         self.persistence = Persistence::new(now, &self.engine.core().config, self.process_id);
-        if self.engine.core().config.cluster_enabled {
+        if let Some(lines) = self.modules_asked_for() {
+            lines.into_iter().for_each(|line| self.log_warning(line));
+            self.exit(1);
+        } else if self.engine.core().config.cluster_enabled {
             let path = self.path_of(&self.engine.core().config.cluster_config_file);
             let ticket = self.tickets.take();
             self.effects.push_back(Effect::Disk(ticket, Lane::Config, DiskOp::Lock { path }));
@@ -99,6 +102,20 @@ impl Node {
             self.open_listeners();
         }
         self.drain(now);
+    }
+
+    /// What to say before ending when the configuration wants modules of Redis: none can be loaded.
+    fn modules_asked_for(&self) -> Option<Vec<String>> {
+        let startup = &self.engine.core().config.startup;
+        if let Some(path) = startup.modules.first().and_then(|module| module.first()) {
+            let path = String::from_utf8_lossy(path);
+            return Some(vec![
+                format!("Module {path} failed to load: modules are not available in this version"),
+                format!("Can't load module from {path}: server aborting"),
+            ]);
+        }
+        let refusal = "Module Configuration detected without loadmodule directive or no ApplyConfig call: aborting";
+        (!startup.module_options.is_empty()).then(|| vec![refusal.to_owned()])
     }
 
     /// Whether the node serves.

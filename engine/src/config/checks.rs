@@ -6,6 +6,12 @@ pub(super) fn any(_: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
+/// A file of users that nobody reads would leave the server open to everybody.
+pub(super) fn aclfile(text: &str) -> Result<(), Invalid> {
+    const WHY: &str = "users other than the default one are not available in this version";
+    if text.is_empty() { Ok(()) } else { Err(Invalid::NotHere(WHY)) }
+}
+
 pub(super) fn dbfilename(text: &str) -> Result<(), Invalid> {
     no_path(text, "dbfilename", "filename")
 }

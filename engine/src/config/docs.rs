@@ -35,7 +35,7 @@ fn line(row: &Row) -> String {
 fn values(kind: &Kind) -> String {
     match kind {
         Kind::Flag => "yes, no".to_owned(),
-        Kind::DefragFlag => "no".to_owned(),
+        Kind::Off(_) => "no, 0".to_owned(),
         Kind::Integer { min, max } => format!("{min} to {max}"),
         Kind::Octal { min, max } => format!("{min:o} to {max:o} (octal)"),
         Kind::Memory { min, max } => format!("{min} to {max} bytes, or with a unit"),
@@ -58,7 +58,7 @@ mod tests {
             "| `replica-priority` (`slave-priority`) | 0 to 2147483647 | `100` | yes | \
              Rank for promotion by sentinel, lowest first; 0: never. |\n"
         ));
-        assert!(page.contains("| `activedefrag` | no | `no` | yes | "), "{page}");
+        assert!(page.contains("| `activedefrag` | no, 0 | `no` | yes | "), "{page}");
         assert!(page.contains("Accepted without effect: the allocator is not jemalloc. |"));
         assert!(!page.contains("slotmesh-version"));
         assert!(page.lines().all(|line| line.matches(" | ").count() == 4 || line.starts_with("|---")));

@@ -10,8 +10,8 @@ pub enum Invalid {
     ArgumentCount,
     /// Neither `yes` nor `no`.
     NotBool,
-    /// `activedefrag yes`: no allocator that could move values is built in.
-    NoDefrag,
+    /// What the value asks for is not here; the text says so.
+    NotHere(&'static str),
     /// Not a whole number in canonical form.
     NotInteger,
     /// Not a number of octal digits.
@@ -104,10 +104,7 @@ impl fmt::Display for Invalid {
             Self::System(text) => text,
             Self::ArgumentCount => "wrong number of arguments",
             Self::NotBool => "argument must be 'yes' or 'no'",
-            Self::NoDefrag => {
-                "Active defragmentation cannot be enabled: it requires a Redis server compiled with a modified \
-                 Jemalloc like the one shipped by default with the Redis source distribution"
-            }
+            Self::NotHere(text) => text,
             Self::NotInteger => "argument couldn't be parsed into an integer",
             Self::NotOctal => "argument couldn't be parsed as an octal number",
             Self::NotMemory => "argument must be a memory value",

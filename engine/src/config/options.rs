@@ -208,11 +208,11 @@ options! {
     proto_max_bulk_len: u64 = 512_u64 << 20, "proto-max-bulk-len",
         Kind::Memory { min: 1 << 20, max: I63_MAX }, [], Effective;
     /// TCP port for clients with TLS; 0: none.
-    tls_port: u16 = 0_u16, "tls-port", PORT, [], Accepted("TLS is not built in yet");
+    tls_port: u16 = 0_u16, "tls-port", Kind::Off(NO_TLS), [], Accepted("TLS is not built in yet; a port is refused");
     /// Use TLS on the cluster bus.
-    tls_cluster: bool = false, "tls-cluster", Kind::Flag, [], Accepted("TLS is not built in yet");
+    tls_cluster: bool = false, "tls-cluster", Kind::Off(NO_TLS), [], Accepted("TLS is not built in yet; `yes` is refused");
     /// Use TLS to the primary.
-    tls_replication: bool = false, "tls-replication", Kind::Flag, [], Accepted("TLS is not built in yet");
+    tls_replication: bool = false, "tls-replication", Kind::Off(NO_TLS), [], Accepted("TLS is not built in yet; `yes` is refused");
     /// Whether TLS clients must show a certificate.
     tls_auth_clients: TlsAuthClients = TlsAuthClients::Yes, "tls-auth-clients",
         Kind::Choice(TlsAuthClients::WORDS), [], Accepted("TLS is not built in yet");
@@ -258,7 +258,7 @@ options! {
     /// Password of the default user; empty: none is asked for.
     requirepass: Vec<u8> = b"", "requirepass", Kind::Bytes, [SENSITIVE], Effective;
     /// File of the ACL users; empty: they are in the configuration file.
-    aclfile: String = "", "aclfile", ANY_TEXT, [IMMUTABLE, KEEP_EMPTY], Effective;
+    aclfile: String = "", "aclfile", Kind::Text(checks::aclfile), [IMMUTABLE, KEEP_EMPTY], Accepted("there are no ACL users yet; a file is refused");
     /// Channels a new ACL user may use.
     acl_pubsub_default: AclPubsubDefault = AclPubsubDefault::ResetChannels, "acl-pubsub-default",
         Kind::Choice(AclPubsubDefault::WORDS), [], Accepted("there are no ACL users yet");
@@ -303,7 +303,7 @@ options! {
         Kind::Flag, [], Accepted("tables are split in small groups: nothing is rehashed later");
     /// Move values to give memory back.
     activedefrag: bool = false, "activedefrag",
-        Kind::DefragFlag, [], Accepted("the allocator cannot move values; `yes` is refused");
+        Kind::Off(NO_DEFRAG), [], Accepted("the allocator cannot move values; `yes` is refused");
     /// Wasted bytes below which values stay.
     active_defrag_ignore_bytes: u64 = 100_u64 << 20, "active-defrag-ignore-bytes",
         Kind::Memory { min: 1, max: I63_MAX }, [], Accepted("the allocator cannot move values");
@@ -546,6 +546,10 @@ options! {
 const fn int(min: i64, max: i64) -> Kind {
     Kind::Integer { min, max }
 }
+
+const NO_DEFRAG: &str = "Active defragmentation cannot be enabled: it requires a Redis server compiled with a modified \
+                         Jemalloc like the one shipped by default with the Redis source distribution";
+const NO_TLS: &str = "TLS is not available in this version";
 
 const ANY_TEXT: Kind = Kind::Text(checks::any);
 const ANY_MEMORY: Kind = Kind::Memory { min: 0, max: u64::MAX };

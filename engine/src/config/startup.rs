@@ -9,7 +9,7 @@ pub struct Startup {
     pub renames: Vec<Rename>,
     /// `loadmodule <path> [argument ...]` lines, without the directive.
     pub modules: Vec<Vec<Vec<u8>>>,
-    /// `<module>.<option> <value ...>` lines. No module can be loaded, so nobody takes them: the host must refuse.
+    /// `<module>.<option> <value ...>` lines. No module can be loaded: a node does not start with them.
     pub module_options: Vec<Vec<Vec<u8>>>,
 }
 

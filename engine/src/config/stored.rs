@@ -12,8 +12,8 @@ use super::text::quote;
 pub enum Kind {
     /// `yes` or `no`.
     Flag,
-    /// `yes` or `no`, but `yes` is always refused: there is no allocator that could defragment.
-    DefragFlag,
+    /// `no` or 0 only: what the option would turn on is not here, and pretending would do harm. The text says so.
+    Off(&'static str),
     /// A whole number.
     Integer {
         /// Smallest accepted value.
@@ -112,8 +112,8 @@ impl Stored for bool {
     fn assign(&mut self, kind: &Kind, words: &[&[u8]], _: Origin) -> Result<(), Invalid> {
         let word = single(words)?;
         if word.eq_ignore_ascii_case(b"yes") {
-            if matches!(kind, Kind::DefragFlag) {
-                return Err(Invalid::NoDefrag);
+            if let Kind::Off(why) = kind {
+                return Err(Invalid::NotHere(why));
             }
             *self = true;
         } else if word.eq_ignore_ascii_case(b"no") {
@@ -147,8 +147,11 @@ fn parse_number(kind: &Kind, word: &[u8]) -> Result<i128, Invalid> {
             let number = parse_integer(word).ok_or(Invalid::NotInteger)?;
             bounded(i128::from(number), i128::from(min), i128::from(max))
         }
+        Kind::Off(why) => match parse_integer(word).ok_or(Invalid::NotInteger)? {
+            0 => Ok(0),
+            _ => Err(Invalid::NotHere(why)),
+        },
         Kind::Flag
-        | Kind::DefragFlag
         | Kind::MemoryOrPercent
         | Kind::Choice(_)
         | Kind::Text(_)

@@ -1,7 +1,9 @@
 //! Which error wins when two apply, and what a refusal leaves behind. Each order was observed on Redis 7.0 in cluster
 //! mode; where Valkey 9 differs, its order is kept.
 
-use super::Fixture;
+use slotmesh_engine::config::startup::Rename;
+
+use super::{Fixture, TestDisk};
 use crate::machine::ConnId;
 
 const NOT_SERVED: &str = "-CLUSTERDOWN Hash slot not served|";
@@ -157,6 +159,28 @@ fn a_renamed_exec_still_runs_the_queue() {
     fixture.node.engine.registry_mut().rename(b"EXEC", b"COMMIT").unwrap();
 
     check(&mut fixture, client, &[("MULTI", "+OK|"), ("PING", "+QUEUED|"), ("COMMIT", "*1|+PONG|")]);
+}
+
+#[test]
+fn the_configuration_renames_commands_and_takes_them_away() {
+    let rename = |from: &str, to: &str| Rename { from: from.into(), to: to.into() };
+    let mut fixture =
+        Fixture::with(|config| config.startup.renames = vec![rename("flushall", ""), rename("CONFIG", "cfg-7")]);
+    let client = fixture.client();
+
+    check(&mut fixture, client, &[("SET k v", "+OK|"), ("Cfg-7 GET port", "*2|$4|port|$4|6379|")]);
+    let unknown = "-ERR unknown command 'FLUSHALL', with args beginning with: |";
+    check(&mut fixture, client, &[("FLUSHALL", unknown), ("GET k", "$1|v|")]);
+    assert!(fixture.call(client, "CONFIG GET port").starts_with("-ERR unknown command 'CONFIG'"));
+}
+
+#[test]
+fn a_node_does_not_start_without_the_modules_it_is_told_to_load() {
+    let disk = TestDisk::default();
+    let fixture = Fixture::started(|config| config.startup.modules = vec![vec![b"/m.so".to_vec()]], disk);
+
+    assert_eq!(fixture.exit, Some(1));
+    assert!(fixture.logged("Can't load module from /m.so: server aborting"));
 }
 
 #[test]
