@@ -251,6 +251,7 @@ impl Node {
         *left -= 1;
         if *left == 0 {
             self.log_warning("Server initialized");
+            self.turn_deaf();
             self.begin_recovery(now);
         }
     }
@@ -271,6 +272,7 @@ impl Node {
         }
         self.timers.wake_engine(now);
         self.follow_configured_primary(now);
+        self.hear_again(now);
     }
 }
 

@@ -1,4 +1,7 @@
-//! A node that hears nothing for a while: DEBUG SLEEP, and DEBUG RELOAD while the dataset is away.
+//! A node that hears nothing for a while: DEBUG SLEEP, DEBUG RELOAD while the dataset is away, and the beginning.
+//!
+//! A node that starts listens before it loads, so that a client finds it, but like Redis it looks at its clients only
+//! after `loading-process-events-interval-bytes` of loading: who starts a server with little data never sees LOADING.
 //!
 //! A machine cannot stop the clock, so it does what a sleeping server would look like from outside: nothing leaves it,
 //! no timer runs, and what arrives is kept and taken later, in order. While a dataset is read back, files and timers
@@ -80,6 +83,9 @@ impl Node {
             (State::DeafToPeers, Input::Disk(ticket, result)) => self.on_disk(now, ticket, result),
             (State::DeafToPeers, Input::Listening(endpoint, result)) => self.on_listening(now, endpoint, result),
             (State::DeafToPeers, Input::Timer) => self.on_timer(now),
+            (State::DeafToPeers, Input::Signal(signal)) if self.reload.is_none() => {
+                self.handle_input(now, Input::Signal(signal));
+            }
             (State::Asleep(_) | State::DeafToPeers, input) => self.miss(now, input),
         }
     }
@@ -99,7 +105,7 @@ impl Node {
             Input::Timer => return,
         };
         self.deaf.missed.push_back(missed);
-        if self.deaf.missed_bytes > MISSED_BYTES_MAX && self.deaf.sleeps_until().is_some() {
+        if self.deaf.missed_bytes > MISSED_BYTES_MAX && self.reload.is_none() {
             self.log_warning("Woken up by the amount of bytes that arrived.");
             self.hear_again(now);
         }
@@ -107,6 +113,9 @@ impl Node {
 
     /// Listens again: first to what clients had sent before, then to what was missed.
     pub(super) fn hear_again(&mut self, now: Now) {
+        if !self.deaf.is_deaf() {
+            return;
+        }
         self.deaf.state = State::Hears;
         let unread: Vec<ConnId> =
             self.conns.clients().filter(|(_, client)| !client.input.is_empty()).map(|(conn, _)| conn).collect();

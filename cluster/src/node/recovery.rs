@@ -26,6 +26,8 @@ pub(super) struct Recovery {
     loaded: LoadInfo,
     /// A dump or a base was read to its end.
     has_rdb: bool,
+    /// Bytes loaded while nobody was listened to.
+    unheard_bytes: u64,
 }
 
 impl Node {
@@ -59,6 +61,7 @@ impl Node {
             session,
             loaded,
             has_rdb: false,
+            unheard_bytes: 0,
         }));
         self.advance_recovery(now);
     }
@@ -77,7 +80,10 @@ impl Node {
         while let Life::Loading(recovery) = &mut self.life {
             let Some(output) = recovery.recover.poll(&mut self.tickets) else { return };
             match output {
-                Output::Commands(bytes) => self.load_commands(now, &bytes),
+                Output::Commands(bytes) => {
+                    self.load_commands(now, &bytes);
+                    self.listen_while_loading(now, bytes.len());
+                }
                 Output::Disk(ticket, op) => self.effects.push_back(Effect::Disk(ticket, Lane::Log, op)),
                 Output::Done(found) => self.end_recovery(now, found),
                 Output::Fatal(lines) => {
@@ -87,9 +93,22 @@ impl Node {
                     }
                 }
                 Output::Note(note) => self.note(note),
-                Output::Rdb(bytes) => self.load_rdb(&bytes),
+                Output::Rdb(bytes) => {
+                    self.load_rdb(&bytes);
+                    self.listen_while_loading(now, bytes.len());
+                }
                 Output::RdbBegin(source) => self.begin_rdb(now, source),
             }
+        }
+    }
+
+    /// Begins to answer clients, by LOADING mostly, once it is not a matter of a moment any more.
+    fn listen_while_loading(&mut self, now: Now, loaded: usize) {
+        let Life::Loading(recovery) = &mut self.life else { return };
+        recovery.unheard_bytes += loaded as u64;
+        let interval = self.engine.core().config.loading_process_events_interval_bytes;
+        if self.reload.is_none() && recovery.unheard_bytes > u64::from(interval) {
+            self.hear_again(now);
         }
     }
 

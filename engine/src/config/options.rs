@@ -398,9 +398,9 @@ options! {
     /// Microseconds to wait after each key loaded.
     key_load_delay_micros: i32 = 0_i32, "key-load-delay",
         int(I32_MIN, I32_MAX), [HIDDEN], Accepted("a testing aid of Redis that blocks its main thread");
-    /// Bytes loaded between two looks at clients.
+    /// Bytes loaded at start before clients are looked at.
     loading_process_events_interval_bytes: u32 = 2_u32 << 20, "loading-process-events-interval-bytes",
-        int(1024, I32_MAX), [HIDDEN], Accepted("loading yields by the engine's own slices");
+        int(1024, I32_MAX), [HIDDEN], Effective;
     /// Refuse writes while snapshots fail.
     stop_writes_on_bgsave_error: bool = true, "stop-writes-on-bgsave-error", Kind::Flag, [], Effective;
     /// Which payloads are checked in full.

@@ -2,6 +2,7 @@
 //!
 //! Start at [`Fixture`]; one file per family of commands beside this one.
 
+mod boot;
 mod config;
 mod debug;
 mod disk;
@@ -21,7 +22,7 @@ use slotmesh_engine::time::{Instant, Now, UnixMicros};
 use slotmesh_replication::disk::{DiskOp, Lane, Ticket};
 
 use super::{HostInfo, Node};
-use crate::machine::{ConnId, Effect, Endpoint, Input, Listen, Machine, Peer};
+use crate::machine::{ConnId, Effect, Endpoint, Input, Listen, Machine, Peer, Signal};
 use disk::TestDisk;
 
 /// A node and everything around it.
@@ -58,6 +59,13 @@ impl Fixture {
 
     /// A node that was started on this disk.
     pub(super) fn started(options: impl FnOnce(&mut Config), disk: TestDisk) -> Self {
+        let mut fixture = Self::starting(options, disk);
+        fixture.release_disk();
+        fixture
+    }
+
+    /// A node that listens and waits for what its disk has.
+    pub(super) fn starting(options: impl FnOnce(&mut Config), disk: TestDisk) -> Self {
         let mut config = Config { dir: "/data".to_owned(), ..Config::default() };
         options(&mut config);
         let mut node = Node::new(config, 7);
@@ -72,7 +80,7 @@ impl Fixture {
             node,
             now,
             disk,
-            hold_disk: false,
+            hold_disk: true,
             held: VecDeque::new(),
             takes: None,
             taken_port: None,
@@ -177,10 +185,22 @@ impl Fixture {
     /// Carries out the disk operations that waited, and those that follow from them.
     pub(super) fn release_disk(&mut self) {
         self.hold_disk = false;
-        while let Some((ticket, _, op)) = self.held.pop_front() {
-            let result = self.disk.run(&op);
-            self.node.handle(self.now, Input::Disk(ticket, result));
-        }
+        while self.step_disk() {}
+        self.settle();
+    }
+
+    /// Carries out the first disk operation that waits. Returns whether there was one.
+    pub(super) fn step_disk(&mut self) -> bool {
+        let Some((ticket, _, op)) = self.held.pop_front() else { return false };
+        let result = self.disk.run(&op);
+        self.node.handle(self.now, Input::Disk(ticket, result));
+        self.settle();
+        true
+    }
+
+    /// A signal of the operating system.
+    pub(super) fn signal(&mut self, signal: Signal) {
+        self.node.handle(self.now, Input::Signal(signal));
         self.settle();
     }
 
