@@ -1,7 +1,8 @@
 //! What an embedded store costs: `cargo bench --bench embed`.
 //!
 //! Prints nanoseconds and allocations per operation, of a node fed with bytes and of clients in the process, and how
-//! long a cluster takes to come up. The best of several rounds counts: the others were disturbed.
+//! long a cluster takes to come up. The best of several rounds counts: the others were disturbed. With words behind
+//! `--`, only what has one of them in its name is measured.
 #![expect(clippy::print_stdout, reason = "a benchmark prints figures")]
 
 mod allocator;
@@ -45,6 +46,9 @@ fn main() {
 // --- a node fed with bytes --------------------------------------------------------------------------------------
 
 fn node(name: &str, pipeline: usize, request: fn(usize) -> Vec<u8>) {
+    if !is_wanted(name) {
+        return;
+    }
     let mut bench = Bench::new();
     for key in 0..KEYS {
         bench.feed(&set(key));
@@ -140,6 +144,9 @@ fn keys() -> Vec<String> {
 }
 
 fn client_get(name: &str, client: &mut Client) {
+    if !is_wanted(name) {
+        return;
+    }
     let keys = keys();
     measure(name, keys.len(), || {
         for key in &keys {
@@ -149,6 +156,9 @@ fn client_get(name: &str, client: &mut Client) {
 }
 
 fn client_set(name: &str, client: &mut Client) {
+    if !is_wanted(name) {
+        return;
+    }
     let (keys, value) = (keys(), "x".repeat(64));
     measure(name, keys.len(), || {
         for key in &keys {
@@ -158,6 +168,9 @@ fn client_set(name: &str, client: &mut Client) {
 }
 
 fn cluster_get(name: &str, client: &mut ClusterClient) {
+    if !is_wanted(name) {
+        return;
+    }
     let keys = keys();
     measure(name, keys.len(), || {
         for key in &keys {
@@ -176,6 +189,12 @@ fn come_up() {
     });
     let best = took.min().unwrap_or(Duration::ZERO);
     println!("{:<44} {:>8.2} ms", "a cluster of six nodes, up and consistent", best.as_secs_f64() * 1e3);
+}
+
+/// Whether the command line leaves this measurement in.
+fn is_wanted(name: &str) -> bool {
+    let mut words = std::env::args().skip(1).filter(|word| !word.starts_with('-')).peekable();
+    words.peek().is_none() || words.any(|word| name.contains(&word))
 }
 
 // --- measuring --------------------------------------------------------------------------------------------------
