@@ -8,6 +8,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use slotmesh_engine::resp::args::Framed;
 use slotmesh_engine::resp::outbuf::{OutBuf, Ticket};
 use slotmesh_engine::time::{Instant, Now};
 use slotmesh_replication::disk::{DiskOp, DiskResult, Lane};
@@ -111,6 +112,9 @@ pub enum Input<'a> {
     Listening(Endpoint, Result<(), String>),
     /// Bytes arrived.
     Received(ConnId, &'a [u8]),
+    /// A caller in the process sent a whole request: as if its bytes had been received, but its words need not be
+    /// looked for.
+    Request(ConnId, Framed<'a>),
     /// A process signal arrived.
     Signal(Signal),
     /// A deadline may have passed.

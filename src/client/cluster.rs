@@ -220,9 +220,10 @@ impl ClusterClient {
     fn attempt(&mut self, node: NodeNumber, request: &Request, route: &Route, asking: bool) -> Next {
         let tried = self.connection(node).and_then(|connection| {
             if asking {
-                connection.call(ASKING)?;
+                connection.send(ASKING)?;
+                connection.reply()?;
             }
-            connection.call(request.as_bytes())
+            connection.call(request)
         });
         match tried {
             Ok(Reply::Error(error)) => self.after_error(node, route, error),
@@ -317,7 +318,7 @@ impl ClusterClient {
         request.set(&["CLUSTER", "SLOTS"]);
         let mut last = Error::unsent("no node is known");
         for node in nodes {
-            match self.connection(node).and_then(|connection| connection.call(request.as_bytes())) {
+            match self.connection(node).and_then(|connection| connection.call(&request)) {
                 Ok(Reply::Error(error)) => last = error.into(),
                 Ok(reply) => {
                     if self.map.learn(reply, node) {
@@ -355,7 +356,7 @@ impl ClusterClient {
         let mut connection = Connection::new(self.places.open(self.map.address(node))?);
         connection.timeout = self.timeout;
         for greeting in &self.greetings {
-            if let Reply::Error(error) = connection.call(greeting.as_bytes())? {
+            if let Reply::Error(error) = connection.call(greeting)? {
                 return Err(error.into());
             }
         }

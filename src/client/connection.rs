@@ -7,6 +7,7 @@ use super::decode::Decoder;
 use super::error::Error;
 use super::link::Link;
 use super::reply::Reply;
+use super::request::Request;
 
 /// A link with the replies that arrive on it.
 pub(crate) struct Connection {
@@ -26,18 +27,25 @@ impl Connection {
     }
 
     /// Sends one request and waits for its reply.
-    pub(crate) fn call(&mut self, request: &[u8]) -> Result<Reply, Error> {
-        self.send(request)?;
+    pub(crate) fn call(&mut self, request: &Request) -> Result<Reply, Error> {
+        self.check()?;
+        let sent = self.link.request(request.framed(), &mut self.decoder.received);
+        sent.map_err(|error| self.fail(error))?;
         self.reply()
     }
 
     /// Sends one or more requests.
     pub(crate) fn send(&mut self, requests: &[u8]) -> Result<(), Error> {
-        if let Some(error) = &self.broken {
-            return Err(Error::unsent(error.to_string()));
-        }
+        self.check()?;
         let sent = self.link.send(requests, &mut self.decoder.received);
         sent.map_err(|error| self.fail(error))
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        match &self.broken {
+            Some(error) => Err(Error::unsent(error.to_string())),
+            None => Ok(()),
+        }
     }
 
     /// Waits for the next reply; messages before it are kept for [`Connection::message`].

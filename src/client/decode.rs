@@ -69,6 +69,16 @@ enum Element {
 impl Decoder {
     /// The next whole reply; nothing when it has not arrived yet.
     pub(crate) fn next(&mut self) -> Result<Option<Reply>, Malformed> {
+        let is_plain = matches!(self.received.get(self.at), Some(b'$' | b'+' | b':'));
+        if self.open.is_empty() && is_plain {
+            // Most replies are one element: no aggregate, no loop.
+            let whole = match self.element()? {
+                Some(Element::Whole(reply)) => Some(reply),
+                Some(Element::Begin(..)) | None => None,
+            };
+            self.forget_read();
+            return Ok(whole);
+        }
         while let Some(element) = self.element()? {
             let mut reply = match element {
                 Element::Begin(kind, left) if left > 0 => {
@@ -181,6 +191,12 @@ fn lossy(line: &[u8]) -> String {
 }
 
 fn number(line: &[u8]) -> Result<i64, Malformed> {
+    // Lengths mostly have a few digits: no text, no overflow.
+    if let 1..=9 = line.len()
+        && line.iter().all(u8::is_ascii_digit)
+    {
+        return Ok(line.iter().fold(0, |number, digit| number * 10 + i64::from(digit - b'0')));
+    }
     let text = std::str::from_utf8(line).map_err(|_| Malformed::Number)?;
     text.parse().map_err(|_| Malformed::Number)
 }

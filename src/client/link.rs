@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use slotmesh_cluster::machine::Reset;
 use slotmesh_cluster::node::Node;
+use slotmesh_engine::resp::args::Framed;
 use slotmesh_transport_mem::live::Caller;
 use slotmesh_transport_tcp::local::{Gone, Local};
 
@@ -19,6 +20,14 @@ pub(crate) trait Link: Send {
     /// [`Error::Disconnected`]; `unsent` when the request certainly did not run.
     fn send(&mut self, request: &[u8], received: &mut Vec<u8>) -> Result<(), Error>;
 
+    /// As [`Link::send`], for one whole request.
+    ///
+    /// # Errors
+    /// As [`Link::send`].
+    fn request(&mut self, request: Framed<'_>, received: &mut Vec<u8>) -> Result<(), Error> {
+        self.send(request.bytes, received)
+    }
+
     /// Waits until bytes arrive and appends them. False when none came within `timeout` (none: wait for ever).
     ///
     /// # Errors
@@ -28,11 +37,11 @@ pub(crate) trait Link: Send {
 
 impl Link for Local<Node> {
     fn send(&mut self, request: &[u8], received: &mut Vec<u8>) -> Result<(), Error> {
-        self.call(request, received).map_err(|gone| match gone {
-            // The command itself may be what closed the connection.
-            Gone::Closed => Error::lost(gone.to_string()),
-            Gone::Ended => Error::unsent(gone.to_string()),
-        })
+        self.call(request, received).map_err(gone)
+    }
+
+    fn request(&mut self, request: Framed<'_>, received: &mut Vec<u8>) -> Result<(), Error> {
+        Self::request(self, request, received).map_err(gone)
     }
 
     fn wait(&mut self, timeout: Option<Duration>, received: &mut Vec<u8>) -> Result<bool, Error> {
@@ -45,6 +54,10 @@ impl Link for Caller<Node> {
         self.exchange(request, received).map_err(|reset| Error::unsent(words(&reset)))
     }
 
+    fn request(&mut self, request: Framed<'_>, received: &mut Vec<u8>) -> Result<(), Error> {
+        Self::request(self, request, received).map_err(|reset| Error::unsent(words(&reset)))
+    }
+
     fn wait(&mut self, timeout: Option<Duration>, received: &mut Vec<u8>) -> Result<bool, Error> {
         loop {
             let came = Self::wait(self, received, timeout.unwrap_or(FOREVER));
@@ -55,6 +68,14 @@ impl Link for Caller<Node> {
                 return Ok(false);
             }
         }
+    }
+}
+
+fn gone(gone: Gone) -> Error {
+    match gone {
+        // The command itself may be what closed the connection.
+        Gone::Closed => Error::lost(gone.to_string()),
+        Gone::Ended => Error::unsent(gone.to_string()),
     }
 }
 

@@ -97,7 +97,7 @@ impl Client {
     /// When the server replies with an error, the reply is not of the type asked for, or the connection ends.
     pub fn call<T: FromReply>(&mut self, args: impl ToArgs) -> Result<T, Error> {
         self.request.set(&args);
-        let reply = self.connection.call(self.request.as_bytes())?;
+        let reply = self.connection.call(&self.request)?;
         if let Reply::Error(error) = reply { Err(error.into()) } else { T::from_reply(reply) }
     }
 

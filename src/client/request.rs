@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use slotmesh_engine::resp::args::{ArgRange, Args};
+use slotmesh_engine::resp::args::{ArgRange, Args, Framed};
 
 /// A command built word by word, for when the number of words is not known beforehand.
 ///
@@ -89,6 +89,11 @@ impl Request {
         &self.buffer[self.start..]
     }
 
+    /// The bytes to send with where the words are; of a request that [`Request::set`] has made.
+    pub(crate) fn framed(&self) -> Framed<'_> {
+        Framed { bytes: self.as_bytes(), args: self.as_args() }
+    }
+
     pub(crate) fn as_args(&self) -> Args<'_> {
         Args::new(&self.buffer, &self.words)
     }
@@ -98,9 +103,18 @@ impl Request {
     /// # Panics
     /// When the words together pass 4 GiB.
     pub(crate) fn word(&mut self, word: &[u8]) {
-        self.buffer.push(b'$');
-        self.buffer.extend_from_slice(itoa::Buffer::new().format(word.len()).as_bytes());
-        self.buffer.extend_from_slice(b"\r\n");
+        match word.len() {
+            len @ 0..10 => self.buffer.extend_from_slice(&[b'$', b'0' + len as u8, b'\r', b'\n']),
+            len @ 10..100 => {
+                let digits = [b'0' + (len / 10) as u8, b'0' + (len % 10) as u8];
+                self.buffer.extend_from_slice(&[b'$', digits[0], digits[1], b'\r', b'\n']);
+            }
+            len => {
+                self.buffer.push(b'$');
+                self.buffer.extend_from_slice(itoa::Buffer::new().format(len).as_bytes());
+                self.buffer.extend_from_slice(b"\r\n");
+            }
+        }
         let start = u32::try_from(self.buffer.len()).expect("a request is smaller than 4 GiB");
         let len = u32::try_from(word.len()).expect("an argument is smaller than 4 GiB");
         self.buffer.extend_from_slice(word);

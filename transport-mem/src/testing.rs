@@ -11,6 +11,7 @@ use bytes::Bytes;
 use slotmesh_cluster::machine::{
     ConnId, Effect, Endpoint, Input, Listen, LogLevel, LogLine, Machine, Peer, Shutdown, Target, Timer,
 };
+use slotmesh_engine::resp::args::Framed;
 use slotmesh_engine::resp::outbuf::{OutBuf, Ticket};
 use slotmesh_engine::time::{Instant, Now};
 use slotmesh_replication::disk::{DiskOp, DiskResult, Lane};
@@ -295,7 +296,7 @@ impl Machine for Double {
                 let text = format!("{endpoint:?} {result:?}");
                 self.effects.push_back(Effect::Log(LogLine { level: LogLevel::Notice, role: 'M', text }));
             }
-            Input::Received(conn, bytes) => {
+            Input::Received(conn, bytes) | Input::Request(conn, Framed { bytes, .. }) => {
                 assert!(self.is_open(conn));
                 self.conns[conn.index as usize].input.extend_from_slice(bytes);
                 while self.is_open(conn) {

@@ -13,6 +13,7 @@ use std::time::Duration;
 use parking_lot::Condvar;
 
 use slotmesh_cluster::machine::{ConnId, Endpoint, Input, Machine, Peer, Reset};
+use slotmesh_engine::resp::args::Framed;
 use slotmesh_engine::resp::outbuf::OutBuf;
 
 use crate::shared::{Core, Ended, Life, Shared};
@@ -77,13 +78,25 @@ impl<M: Machine> Local<M> {
     /// When nothing more will come: the machine closed the connection (after what was appended by earlier calls),
     /// or has ended.
     pub fn call(&mut self, request: &[u8], reply: &mut Vec<u8>) -> Result<(), Gone> {
+        self.input(Input::Received(self.conn, request), reply)
+    }
+
+    /// As [`Local::call`], for one whole request whose words are known.
+    ///
+    /// # Errors
+    /// As [`Local::call`].
+    pub fn request(&mut self, request: Framed<'_>, reply: &mut Vec<u8>) -> Result<(), Gone> {
+        self.input(Input::Request(self.conn, request), reply)
+    }
+
+    fn input(&mut self, input: Input<'_>, reply: &mut Vec<u8>) -> Result<(), Gone> {
         if !self.is_open {
             return Err(Gone::Closed);
         }
         let mut core = self.shared.enter()?;
         let now = core.clock.now();
         let before = reply.len();
-        core.machine.handle(now, Input::Received(self.conn, request));
+        core.machine.handle(now, input);
         core.measure(now);
         core.settle();
         self.is_open = collect(&mut core, self.conn, reply);

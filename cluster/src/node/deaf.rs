@@ -9,6 +9,7 @@
 
 use std::collections::VecDeque;
 
+use slotmesh_engine::resp::args::Framed;
 use slotmesh_engine::resp::outbuf::Ticket;
 use slotmesh_engine::time::{Instant, Now};
 use slotmesh_replication::disk::DiskResult;
@@ -75,6 +76,7 @@ impl Node {
 
     /// Takes an input while the node is deaf.
     pub(super) fn handle_deaf(&mut self, now: Now, input: Input<'_>) {
+        self.stirred = true;
         if self.deaf.sleeps_until().is_some_and(|until| until <= now.instant) {
             self.hear_again(now);
         }
@@ -97,7 +99,7 @@ impl Node {
             Input::Disk(ticket, result) => Missed::Disk(ticket, result),
             Input::Drained(conn) => Missed::Drained(conn),
             Input::Listening(endpoint, result) => Missed::Listening(endpoint, result),
-            Input::Received(conn, bytes) => {
+            Input::Received(conn, bytes) | Input::Request(conn, Framed { bytes, .. }) => {
                 self.deaf.missed_bytes += bytes.len();
                 Missed::Received(conn, bytes.to_vec())
             }

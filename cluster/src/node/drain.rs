@@ -1,19 +1,39 @@
 //! What follows every input: moving what one part produced to the part that needs it, until all are quiet, and then
 //! to the connections.
 
+use slotmesh_engine::session::SessionId;
 use slotmesh_engine::time::Now;
 use slotmesh_replication::log::Audience;
 
 use super::Node;
 use super::conns::{Kind, Role};
-use crate::machine::{ConnId, Effect};
+use crate::machine::{ConnId, Effect, Peer};
 
 impl Node {
     /// Drains every part into the others, then the sessions' buffers into effects.
     pub(super) fn drain(&mut self, now: Now) {
         if self.deaf.sleeps_until().is_some() {
-            return;
+            return self.plan_timer();
         }
+        let moves = std::mem::take(&mut self.stirred) || self.has_news();
+        if moves {
+            self.drain_parts(now);
+        }
+        self.flush_sessions(now);
+        self.sample_rates(now);
+        self.resume_clients(now);
+        if self.plan_engine(now) | moves | self.stirred {
+            self.plan_timer();
+        }
+    }
+
+    /// Whether data commands left something for another part: after mere reads nothing but replies has to move.
+    fn has_news(&self) -> bool {
+        let core = self.engine.core();
+        !core.changes.is_empty() || !core.broadcasts.is_empty() || self.job.is_some()
+    }
+
+    fn drain_parts(&mut self, now: Now) {
         while self.step_changes()
             | self.step_broadcasts()
             | self.step_bus(now)
@@ -25,10 +45,6 @@ impl Node {
         self.replication.feeds.enforce_limits(now, &mut self.replication.log);
         self.flush_aof(now);
         while self.step_feeds(now) | self.step_persistence(now) {}
-        self.flush_sessions(now);
-        self.sample_rates(now);
-        self.resume_clients(now);
-        self.plan_engine(now);
     }
 
     /// Lets clients go on whose wait ended during the drain; what they do is drained by the next input at the latest.
@@ -39,6 +55,7 @@ impl Node {
         for conn in std::mem::take(&mut self.resumed) {
             self.run_kept(now, conn);
         }
+        self.stirred = true;
         self.yield_now();
     }
 
@@ -67,20 +84,20 @@ impl Node {
             if let Some(ticket) = hold {
                 self.hold_replies(conn, ticket);
             }
-            self.settle_client(now, conn);
+            self.settle_client(now, conn, session);
         }
         self.noted = noted;
     }
 
     /// Flushes a client's buffer; closes the client if it asked to leave or does not read.
-    fn settle_client(&mut self, now: Now, conn: ConnId) {
+    fn settle_client(&mut self, now: Now, conn: ConnId, session: SessionId) {
         self.count_output(conn);
         let Some(client) = self.conns.client(conn) else { return };
-        let session = client.session;
         if client.closing {
             return self.close_client(conn);
         }
-        if !self.check_output_limit(now, conn) {
+        // A caller in the process reads at once.
+        if !matches!(client.peer, Peer::InProcess) && !self.check_output_limit(now, conn) {
             return;
         }
         if self.engine.out_ref(session).visible() > 0 {
@@ -117,6 +134,7 @@ impl Node {
 
     /// Closes a client's connection; what is visible of its buffer still leaves.
     pub(super) fn close_client(&mut self, conn: ConnId) {
+        self.stirred = true;
         let Some(client) = self.conns.client(conn) else { return };
         let session = client.session;
         let mut rest = Vec::new();

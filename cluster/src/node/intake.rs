@@ -9,7 +9,7 @@ use slotmesh_engine::command::keys::{Begin, KeySpec};
 use slotmesh_engine::config::text::split_args;
 use slotmesh_engine::error::ReplyError;
 use slotmesh_engine::keyspace::KeyHash;
-use slotmesh_engine::resp::args::{ArgRange, Args, ArgsBuf};
+use slotmesh_engine::resp::args::{ArgRange, Args, ArgsBuf, Framed};
 use slotmesh_engine::resp::request::{Limits, Parsed, ProtocolError, RequestParser};
 use slotmesh_engine::time::Now;
 
@@ -64,6 +64,29 @@ impl Node {
         } else {
             client.input.append(bytes);
             self.run_kept(now, conn);
+        }
+    }
+
+    /// Runs one request of a caller in the process, or keeps it until the caller may go on.
+    pub(super) fn run_request(&mut self, now: Now, conn: ConnId, request: Framed<'_>) {
+        let Some(client) = self.conns.client_mut(conn) else { return };
+        client.active = now.instant;
+        client.bytes_in += request.bytes.len() as u64;
+        let is_next = client.input.is_empty() && client.waiting.is_none() && !client.closing;
+        if !is_next {
+            client.input.append(request.bytes);
+            return self.run_kept(now, conn);
+        }
+        let command = self.engine.resolve(request.args);
+        let runs = match &command {
+            Ok(command) => self.has_turn(conn, *command),
+            Err(_) => true,
+        };
+        if runs {
+            self.dispatch(now, conn, command, request.args, None);
+        }
+        if !runs || self.is_paused(conn) {
+            self.keep_rest(conn, request.bytes);
         }
     }
 

@@ -45,6 +45,7 @@ use slotmesh_engine::command::{CommandId, DataFn, Registry};
 use slotmesh_engine::config::Config;
 use slotmesh_engine::config::choices::LogLevel as ConfiguredLevel;
 use slotmesh_engine::load::LoadInfo;
+use slotmesh_engine::resp::args::Framed;
 use slotmesh_engine::resp::outbuf::OutBuf;
 use slotmesh_engine::rng::Rng;
 use slotmesh_engine::session::SessionId;
@@ -116,6 +117,10 @@ pub struct Node {
     /// Memory for the names of sessions to flush.
     noted: Vec<SessionId>,
     effects: VecDeque<Effect>,
+    /// Whether something else than data commands may have happened since the last drain.
+    stirred: bool,
+    /// The earliest of all waits, as of the last drain.
+    next_timer: Option<(Instant, Timer)>,
     tickets: Tickets,
     rng: Rng,
     /// What the host said the time was, at the last call.
@@ -216,6 +221,8 @@ impl Node {
             batch: Batch::default(),
             noted: Vec::new(),
             effects: VecDeque::new(),
+            stirred: true,
+            next_timer: None,
             tickets: Tickets::default(),
             rng,
             last_now: Now::default(),
@@ -316,6 +323,7 @@ impl Node {
     }
 
     fn handle_input(&mut self, now: Now, input: Input<'_>) {
+        self.stirred |= !matches!(input, Input::Received(..) | Input::Request(..));
         match input {
             Input::Closed(conn, reset) => self.on_closed(now, conn, &reset),
             Input::Connected(conn, peer) => self.on_connected(now, conn, &peer),
@@ -323,6 +331,7 @@ impl Node {
             Input::Drained(conn) => self.on_drained(now, conn),
             Input::Listening(endpoint, result) => self.on_listening(now, endpoint, result),
             Input::Received(conn, bytes) => self.on_received(now, conn, bytes),
+            Input::Request(conn, request) => self.on_request(now, conn, request),
             Input::Signal(Signal::Interrupt) => self.on_signal(now, "SIGINT"),
             Input::Signal(Signal::Terminate) => self.on_signal(now, "SIGTERM"),
             Input::Timer => self.on_timer(now),
@@ -337,12 +346,24 @@ impl Node {
                 self.counters.reads += 1;
                 self.read_client(now, conn, bytes);
             }
-            Some(&Kind::Link(link)) => self.read_link(now, link, bytes),
+            Some(&Kind::Link(link)) => {
+                self.stirred = true;
+                self.read_link(now, link, bytes);
+            }
             Some(Kind::Primary) => {
+                self.stirred = true;
                 self.counters.replication_input_bytes += len;
                 self.read_primary(now, bytes);
             }
             None => {}
+        }
+    }
+
+    fn on_request(&mut self, now: Now, conn: ConnId, request: Framed<'_>) {
+        if self.conns.client(conn).is_some() {
+            self.counters.net_input_bytes += request.bytes.len() as u64;
+            self.counters.reads += 1;
+            self.run_request(now, conn, request);
         }
     }
 
@@ -358,6 +379,7 @@ impl Node {
 impl Machine for Node {
     fn accept(&mut self, now: Now, endpoint: Endpoint, peer: Peer) -> ConnId {
         self.last_now = now;
+        self.stirred = true;
         let conn = match endpoint {
             Endpoint::Bus => self.accept_link(now, &peer),
             Endpoint::Client => self.accept_client(now, peer),
@@ -405,7 +427,7 @@ impl Machine for Node {
     }
 
     fn deadline(&self) -> Option<(Instant, Timer)> {
-        self.next_timer()
+        self.next_timer
     }
 
     fn wants_took(&self) -> bool {

@@ -40,8 +40,12 @@ impl Node {
         self.tick_shutdown(now);
     }
 
-    /// The earliest of all waits.
-    pub(super) fn next_timer(&self) -> Option<(Instant, Timer)> {
+    /// Looks for the earliest of all waits.
+    pub(super) fn plan_timer(&mut self) {
+        self.next_timer = self.earliest_timer();
+    }
+
+    fn earliest_timer(&self) -> Option<(Instant, Timer)> {
         if let Some(until) = self.deaf.sleeps_until() {
             return Some((until, Timer::Client));
         }
@@ -96,13 +100,16 @@ impl Node {
         }
     }
 
-    /// Makes sure the engine's next slice is planned: changes may have made work for it.
-    pub(super) fn plan_engine(&mut self, now: Now) {
+    /// Makes sure the engine's next slice is planned: changes may have made work for it. Returns whether there were
+    /// any.
+    pub(super) fn plan_engine(&mut self, now: Now) -> bool {
         let changes = self.engine.core().changes.total();
-        if std::mem::replace(&mut self.timers.changes_seen, changes) != changes {
-            let soon = now.instant.plus_millis(ENGINE_CRON_MS);
-            self.timers.engine = Some(self.timers.engine.map_or(soon, |due| due.min(soon)));
+        if std::mem::replace(&mut self.timers.changes_seen, changes) == changes {
+            return false;
         }
+        let soon = now.instant.plus_millis(ENGINE_CRON_MS);
+        self.timers.engine = Some(self.timers.engine.map_or(soon, |due| due.min(soon)));
+        true
     }
 
     fn tick_replication(&mut self, now: Now) {

@@ -78,6 +78,15 @@ impl<'a> Args<'a> {
     }
 }
 
+/// A whole request as it would come over a wire, with its words found already: what a caller in the process sends.
+#[derive(Debug, Clone, Copy)]
+pub struct Framed<'a> {
+    /// The request in RESP form, and nothing else.
+    pub bytes: &'a [u8],
+    /// Its words.
+    pub args: Args<'a>,
+}
+
 impl Index<usize> for Args<'_> {
     type Output = [u8];
 

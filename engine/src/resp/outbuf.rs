@@ -64,7 +64,11 @@ impl OutBuf {
     }
 
     /// Number of bytes a transport may send now.
+    #[inline]
     pub fn visible(&self) -> usize {
+        if self.holds.is_empty() {
+            return self.len();
+        }
         let limit = self.holds.iter().map(|hold| hold.from).min().map_or(self.end, |at| at.clamp(self.start, self.end));
         (limit - self.start) as usize
     }

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
-use slotmesh_cluster::machine::{ConnId, Machine, Reset};
+use slotmesh_cluster::machine::{ConnId, Input, Machine, Reset};
+use slotmesh_engine::resp::args::Framed;
 use slotmesh_engine::resp::outbuf::OutBuf;
 
 use super::Shared;
@@ -37,13 +38,25 @@ impl<M: Machine> Caller<M> {
     /// # Errors
     /// When the connection is gone; bytes that came before its end are in `replies`.
     pub fn exchange(&mut self, request: &[u8], replies: &mut Vec<u8>) -> Result<(), Reset> {
+        self.input(Input::Received(self.conn, request), replies)
+    }
+
+    /// As [`Caller::exchange`], for one whole request whose words are known.
+    ///
+    /// # Errors
+    /// As [`Caller::exchange`].
+    pub fn request(&mut self, request: Framed<'_>, replies: &mut Vec<u8>) -> Result<(), Reset> {
+        self.input(Input::Request(self.conn, request), replies)
+    }
+
+    fn input(&self, input: Input<'_>, replies: &mut Vec<u8>) -> Result<(), Reset> {
         let now = self.shared.clock.now();
         let mut core = self.node.lock();
         // Bytes enter the inbox only under the machine's lock: none can come between this and the reply.
         if self.inbox.has_news.load(Ordering::Relaxed) {
             self.inbox.take(replies)?;
         }
-        if core.run() != self.run || !core.receive(&self.shared.office, now, self.conn, request, replies) {
+        if core.run() != self.run || !core.call(&self.shared.office, now, self.conn, input, replies) {
             return Err(self.inbox.reset());
         }
         Ok(())

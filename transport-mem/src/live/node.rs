@@ -143,13 +143,13 @@ impl<M: Machine> Core<M> {
         Some(conn)
     }
 
-    /// A caller's bytes, on its thread. Returns false when its connection is gone.
-    pub(super) fn receive(
+    /// What a caller sends, on its thread. Returns false when its connection is gone.
+    pub(super) fn call(
         &mut self,
         office: &Office,
         now: Now,
         conn: ConnId,
-        bytes: &[u8],
+        input: Input<'_>,
         replies: &mut Vec<u8>,
     ) -> bool {
         let Some(alive) = self.alive(office) else { return false };
@@ -159,7 +159,7 @@ impl<M: Machine> Core<M> {
             line.is_blocked = false;
             alive.machine.out_buf(conn).take_into(replies);
         }
-        alive.handle(now, Input::Received(conn, bytes));
+        alive.handle(now, input);
         self.settle(office, now, Some((conn, replies)));
         true
     }

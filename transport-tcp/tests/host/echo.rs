@@ -9,6 +9,7 @@ use std::time::Duration;
 use slotmesh_cluster::machine::{
     ConnId, Effect, Endpoint, Input, Listen, LogLine, Machine, Peer, Reset, Shutdown, Signal, Timer,
 };
+use slotmesh_engine::resp::args::Framed;
 use slotmesh_engine::resp::outbuf::{OutBuf, Ticket};
 use slotmesh_engine::time::{Instant, Now};
 use slotmesh_replication::disk::{DiskOp, DiskResult, Lane};
@@ -124,7 +125,7 @@ impl Machine for Echo {
             Input::Disk(ticket, result) => self.tell(Seen::Disk(ticket, result)),
             Input::Drained(conn) => self.tell(Seen::Drained(conn)),
             Input::Listening(endpoint, result) => self.tell(Seen::Listening(endpoint, result)),
-            Input::Received(conn, bytes) => {
+            Input::Received(conn, bytes) | Input::Request(conn, Framed { bytes, .. }) => {
                 if self.is_open(conn) {
                     self.receive(conn, bytes);
                 }

@@ -64,6 +64,7 @@ pub(super) fn register(registry: &mut Registry) -> Vec<NodeFn> {
 impl Node {
     /// Runs one of the node's own commands.
     pub(super) fn run_host(&mut self, call: Call<'_>, number: u16) {
+        self.stirred = true;
         let function = self.functions[usize::from(number)];
         let begin = self.engine.out(call.session).position();
         let result = function(self, &call);
