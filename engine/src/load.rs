@@ -114,8 +114,7 @@ impl Engine {
     /// Begins a load beside the dataset in use.
     pub fn begin_load(&mut self, now: Now, expired: Expired) -> Loader {
         let core = self.core_mut();
-        let databases = core.keyspace.databases();
-        let keyspace = Keyspace::new(databases, core.keyspace.partitioning(), &mut core.rng);
+        let keyspace = core.keyspace.empty_beside();
         let (reader, info) = (RdbReader::new(), LoadInfo::default());
         Loader { reader, keyspace, db: DbIndex(0), info, expired, now }
     }

@@ -205,6 +205,11 @@ impl Conns {
 }
 
 impl Client {
+    /// Whether bytes that arrive now are the next to run.
+    pub(crate) fn is_next(&self) -> bool {
+        self.input.is_empty() && self.waiting.is_none() && !self.closing
+    }
+
     pub(crate) fn new(now: Now, session: SessionId, peer: Peer) -> Self {
         Self {
             session,

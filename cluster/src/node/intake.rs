@@ -2,8 +2,9 @@
 //!
 //! Requests are read and resolved a few at a time, their keys are hashed and looked up ahead, and then they run in
 //! order: the memory loads of one batch overlap. A request that ends the client's turn (it blocks, closes or is
-//! paused) leaves the later bytes unread.
+//! paused) leaves the later bytes unread. Clients that send one request each are a batch together: see `ahead`.
 
+use slotmesh_engine::Engine;
 use slotmesh_engine::command::Resolved;
 use slotmesh_engine::command::keys::{Begin, KeySpec};
 use slotmesh_engine::config::text::split_args;
@@ -26,6 +27,7 @@ pub(super) struct Batch {
     start: usize,
 }
 
+/// A request in a batch.
 #[derive(Debug)]
 struct Request {
     /// First of its words in the batch's ranges.
@@ -34,10 +36,16 @@ struct Request {
     len: usize,
     /// Offset behind it.
     end: usize,
+    known: Known,
+}
+
+/// What is found out about a request before it runs.
+#[derive(Debug)]
+pub(super) struct Known {
     /// Its command, or the reply why there is none.
     command: Result<Resolved, ReplyError>,
     /// The word that is its first key, with its hash.
-    key: Option<(usize, KeyHash)>,
+    pub(super) key: Option<(usize, KeyHash)>,
 }
 
 /// Why a batch holds no more requests.
@@ -50,6 +58,18 @@ enum Stop {
     Inline { line: usize, end: usize },
     /// The bytes that come next are no request.
     Wrong(ProtocolError),
+}
+
+impl Known {
+    /// Finds a request's command, and hashes its first key.
+    pub(super) fn find(engine: &Engine, args: Args<'_>) -> Self {
+        let command = engine.resolve(args);
+        let key = command.as_ref().ok().and_then(|command| {
+            let index = first_key(command.keys)?;
+            Some((index, engine.core().keyspace.hash(args.get(index)?)))
+        });
+        Self { command, key }
+    }
 }
 
 impl Node {
@@ -68,22 +88,24 @@ impl Node {
     }
 
     /// Runs one request of a caller in the process, or keeps it until the caller may go on.
-    pub(super) fn run_request(&mut self, now: Now, conn: ConnId, request: Framed<'_>) {
+    ///
+    /// Its command, with the hash of its first key, may be known already.
+    pub(super) fn run_request(&mut self, now: Now, conn: ConnId, request: Framed<'_>, known: Option<Known>) {
         let Some(client) = self.conns.client_mut(conn) else { return };
         client.active = now.instant;
         client.bytes_in += request.bytes.len() as u64;
-        let is_next = client.input.is_empty() && client.waiting.is_none() && !client.closing;
-        if !is_next {
+        if !client.is_next() {
             client.input.append(request.bytes);
             return self.run_kept(now, conn);
         }
-        let command = self.engine.resolve(request.args);
+        let known = known.unwrap_or_else(|| Known { command: self.engine.resolve(request.args), key: None });
+        let Known { command, key } = known;
         let runs = match &command {
             Ok(command) => self.has_turn(conn, *command),
             Err(_) => true,
         };
         if runs {
-            self.dispatch(now, conn, command, request.args, None);
+            self.dispatch(now, conn, command, request.args, key);
         }
         if !runs || self.is_paused(conn) {
             self.keep_rest(conn, request.bytes);
@@ -202,13 +224,8 @@ impl Node {
                 Ok(Parsed::Request { consumed }) => {
                     at += consumed;
                     let len = batch.ranges.len() - first;
-                    let args = Args::new(input, &batch.ranges[first..]);
-                    let command = self.engine.resolve(args);
-                    let key = command.as_ref().ok().and_then(|command| {
-                        let index = first_key(command.keys)?;
-                        Some((index, self.engine.core().keyspace.hash(args.get(index)?)))
-                    });
-                    batch.requests.push(Request { first, len, end: at, command, key });
+                    let known = Known::find(&self.engine, Args::new(input, &batch.ranges[first..]));
+                    batch.requests.push(Request { first, len, end: at, known });
                 }
             }
             if !limits.authenticated {
@@ -227,12 +244,12 @@ impl Node {
         let Some(client) = self.conns.client(conn) else { return };
         let db = self.engine.core().keyspace.db(self.engine.session(client.session).db);
         for request in &batch.requests {
-            if let Some((_, hash)) = request.key {
+            if let Some((_, hash)) = request.known.key {
                 db.prefetch_group(hash);
             }
         }
         for request in &batch.requests {
-            if let Some((_, hash)) = request.key {
+            if let Some((_, hash)) = request.known.key {
                 db.prefetch_entry(hash);
             }
         }
@@ -246,14 +263,14 @@ impl Node {
                 self.forget_parsed(conn);
                 break;
             }
-            if let Ok(command) = request.command
+            if let Ok(command) = request.known.command
                 && !self.has_turn(conn, command)
             {
                 self.forget_parsed(conn);
                 break;
             }
             let args = Args::new(input, &batch.ranges[request.first..request.first + request.len]);
-            self.dispatch(now, conn, request.command, args, request.key);
+            self.dispatch(now, conn, request.known.command, args, request.known.key);
             if self.is_paused(conn) {
                 break;
             }
@@ -309,7 +326,7 @@ impl Node {
         }
     }
 
-    fn limits(&self, conn: ConnId) -> Limits {
+    pub(super) fn limits(&self, conn: ConnId) -> Limits {
         let authenticated =
             self.conns.client(conn).is_some_and(|client| self.engine.session(client.session).authenticated);
         let bulk_bytes_max = usize::try_from(self.engine.core().config.proto_max_bulk_len).unwrap_or(usize::MAX);
@@ -327,7 +344,7 @@ fn first_key(keys: &[KeySpec]) -> Option<usize> {
 
 /// Requests read ahead at once. Sixteen loads in flight are what the memory system overlaps well; more only help
 /// when the client's pipeline is longer, and cost cache.
-const BATCH_REQUESTS_MAX: usize = 32;
+pub(super) const BATCH_REQUESTS_MAX: usize = 32;
 
 /// Unread bytes of one client at the most, whatever is configured: ranges have 32-bit offsets.
 const QUERY_BYTES_CEILING: u64 = u32::MAX as u64;

@@ -1,10 +1,11 @@
 //! The node: engine, replication and cluster bus composed into one machine.
 //!
-//! [`Node`] holds the fields and takes inputs; every other file here is one concern of it: `intake` reads requests,
-//! `dispatch` is the list of gates, `drain` moves what the parts produced to where it must go, `links` feeds the
-//! bus, `primary_link` and `replicas` the two sides of replication, `snapshot` and `persistence` the files,
-//! `boot` and `shutdown` the two ends of its life, `timers` its waits. No file decides what another concern owns.
+//! [`Node`] holds the fields and takes inputs; every other file here is one concern of it: `intake` and `ahead` read
+//! requests, `dispatch` is the list of gates, `drain` moves what the parts produced to where it must go, `links` feeds
+//! the bus, `primary_link` and `replicas` the two sides of replication, `snapshot` and `persistence` the files, `boot`
+//! and `shutdown` the two ends of its life, `timers` its waits. No file decides what another concern owns.
 
+mod ahead;
 mod boot;
 mod client_info;
 mod clients;
@@ -56,12 +57,13 @@ use slotmesh_replication::persist::job::SnapshotJob;
 
 use crate::bus::{Bus, ConfigFile};
 use crate::machine::{ConnId, Effect, Endpoint, Input, LogLevel, LogLine, Machine, Peer, Reset, Signal, Timer};
+use ahead::Alone;
 use boot::Life;
 pub use boot::{CpuTime, HostInfo, HostMemory};
 use command::NodeFn;
 use conns::{Conns, Kind};
 use deaf::Deaf;
-use intake::Batch;
+use intake::{Batch, Known};
 use pause::Pauses;
 use persistence::Persistence;
 use primary_link::Following;
@@ -114,6 +116,8 @@ pub struct Node {
     functions: Vec<NodeFn>,
     /// Memory for the requests being read, kept from call to call.
     batch: Batch,
+    /// The same for requests that came alone.
+    alone: Alone,
     /// Memory for the names of sessions to flush.
     noted: Vec<SessionId>,
     effects: VecDeque<Effect>,
@@ -219,6 +223,7 @@ impl Node {
             founding: None,
             functions,
             batch: Batch::default(),
+            alone: Alone::default(),
             noted: Vec::new(),
             effects: VecDeque::new(),
             stirred: true,
@@ -331,7 +336,7 @@ impl Node {
             Input::Drained(conn) => self.on_drained(now, conn),
             Input::Listening(endpoint, result) => self.on_listening(now, endpoint, result),
             Input::Received(conn, bytes) => self.on_received(now, conn, bytes),
-            Input::Request(conn, request) => self.on_request(now, conn, request),
+            Input::Request(conn, request) => self.on_request(now, conn, request, None),
             Input::Signal(Signal::Interrupt) => self.on_signal(now, "SIGINT"),
             Input::Signal(Signal::Terminate) => self.on_signal(now, "SIGTERM"),
             Input::Timer => self.on_timer(now),
@@ -359,11 +364,11 @@ impl Node {
         }
     }
 
-    fn on_request(&mut self, now: Now, conn: ConnId, request: Framed<'_>) {
+    fn on_request(&mut self, now: Now, conn: ConnId, request: Framed<'_>, known: Option<Known>) {
         if self.conns.client(conn).is_some() {
             self.counters.net_input_bytes += request.bytes.len() as u64;
             self.counters.reads += 1;
-            self.run_request(now, conn, request);
+            self.run_request(now, conn, request, known);
         }
     }
 
@@ -400,13 +405,7 @@ impl Machine for Node {
 
     fn receive_many(&mut self, now: Now, batch: &[(ConnId, &[u8])]) {
         self.last_now = now;
-        for &(conn, bytes) in batch {
-            if self.deaf.is_deaf() {
-                self.handle_deaf(now, Input::Received(conn, bytes));
-            } else {
-                self.on_received(now, conn, bytes);
-            }
-        }
+        self.read_many(now, batch);
         self.drain(now);
     }
 

@@ -48,15 +48,21 @@ pub struct Keyspace {
 impl Keyspace {
     /// A keyspace with that many empty databases.
     pub fn new(databases: u32, partitioning: Partitioning, rng: &mut Rng) -> Self {
+        Self::with_hasher(databases, KeyHasher::new(partitioning, rng))
+    }
+
+    /// An empty keyspace in which every key has the same hash as here: hashes computed before stay right when it
+    /// takes this one's place.
+    pub fn empty_beside(&self) -> Self {
+        Self::with_hasher(self.databases(), self.shared.hasher.clone())
+    }
+
+    fn with_hasher(databases: u32, hasher: KeyHasher) -> Self {
+        let partitioning = hasher.partitioning();
         let new_db = |index| Db::new(DbIndex(index), slots::SlotCounts::new(partitioning));
         Self {
             dbs: (0..databases).map(new_db).collect(),
-            shared: db::Shared {
-                hasher: KeyHasher::new(partitioning, rng),
-                access: AccessRule::Always(0),
-                colour: 0,
-                snapshot: None,
-            },
+            shared: db::Shared { hasher, access: AccessRule::Always(0), colour: 0, snapshot: None },
             colours: 1,
             detached: VecDeque::new(),
             expire_turn: 0,

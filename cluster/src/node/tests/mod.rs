@@ -2,6 +2,7 @@
 //!
 //! Start at [`Fixture`]; one file per family of commands beside this one.
 
+mod ahead;
 mod boot;
 mod config;
 mod debug;
@@ -136,6 +137,13 @@ impl Fixture {
     /// Sends bytes in one piece.
     pub(super) fn send_bytes(&mut self, conn: ConnId, bytes: &[u8]) {
         self.node.handle(self.now, Input::Received(conn, bytes));
+        self.measure();
+        self.settle();
+    }
+
+    /// Sends bytes on several connections in one piece.
+    pub(super) fn send_many(&mut self, batch: &[(ConnId, &[u8])]) {
+        self.node.receive_many(self.now, batch);
         self.measure();
         self.settle();
     }
