@@ -32,6 +32,7 @@ pub mod stats;
 pub mod table;
 pub mod tick;
 pub mod time;
+pub mod value;
 pub mod watch;
 
 pub use engine::Engine;
