@@ -26,7 +26,10 @@ pub use slotmesh_engine::command::keys::{
 pub use slotmesh_engine::command::spec::{
     ADMIN, Categories, DENY_OOM, FAST, Flags, Group, LOADING, READ, STALE, Spec, WRITE, container, data,
 };
+pub use slotmesh_engine::command::typed::{Edited, typed};
 pub use slotmesh_engine::command::{Ctx, DataFn};
 pub use slotmesh_engine::error::ReplyError;
 pub use slotmesh_engine::keyspace::{Entry, Expiry, NewValue, ValueRef};
 pub use slotmesh_engine::resp::args::Args;
+pub use slotmesh_engine::value::set::Set;
+pub use slotmesh_engine::value::{Collection, Kind, Rules, Typed};

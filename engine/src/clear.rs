@@ -12,7 +12,7 @@ impl Engine {
         core.keyspace.slot_keys(DbIndex(0), slot, usize::MAX, |entry| keys.push(entry.key().to_vec()));
         for key in keys {
             let hash = core.keyspace.hash(&key);
-            core.keyspace.db_mut(DbIndex(0)).remove(hash, &key);
+            core.keyspace.db_mut(DbIndex(0)).discard(hash, &key);
             core.changes.begin_unit();
             core.changes.push(DbIndex(0), [&b"DEL"[..], &key].into_iter());
             core.changes.end_unit();

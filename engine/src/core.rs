@@ -14,7 +14,9 @@ use crate::pubsub::PubSub;
 use crate::rng::Rng;
 use crate::session::Origin;
 use crate::stats::Stats;
+use crate::table::hash::KeyHasher;
 use crate::time::Now;
+use crate::value::Rules;
 use crate::watch::Watch;
 
 /// The engine without its sessions: what a running command may touch.
@@ -36,6 +38,8 @@ pub struct Core {
     pub stats: Stats,
     /// The engine's share of the one seed.
     pub rng: Rng,
+    /// The hash function that values keep a copy of when they become tables.
+    pub(crate) value_hasher: KeyHasher,
     /// Whether the dataset follows a primary: expired keys are then hidden, and only the primary removes them.
     pub is_replica: bool,
     /// Whether a dataset is being loaded: nothing expires then.
@@ -89,6 +93,11 @@ pub(crate) enum Touch {
 }
 
 impl Core {
+    /// What decides the form of values.
+    pub const fn rules(&self) -> Rules<'_> {
+        Rules { config: &self.config, hasher: &self.value_hasher }
+    }
+
     /// Whether the caller meets keys whose time has come as if it had not: a load does, and the primary's stream,
     /// since only the primary says when a key is gone.
     fn sees_expired(&self, caller: Caller) -> bool {
@@ -122,17 +131,29 @@ impl Core {
 
     /// Looks a key up to change it in place: one search of the table. Counts nothing and renews the access time.
     pub(crate) fn edit<R>(&mut self, caller: Caller, at: At<'_>, edit: impl FnOnce(Option<EntryMut<'_>>) -> R) -> R {
+        self.edit_ruled(caller, at, |entry, _| edit(entry))
+    }
+
+    /// As [`Core::edit`]; `edit` gets what decides the form of values, too.
+    #[inline]
+    pub(crate) fn edit_ruled<R>(
+        &mut self,
+        caller: Caller,
+        at: At<'_>,
+        edit: impl FnOnce(Option<EntryMut<'_>>, Rules<'_>) -> R,
+    ) -> R {
         let sees_expired = self.sees_expired(caller);
+        let rules = Rules { config: &self.config, hasher: &self.value_hasher };
         match self.keyspace.db_mut(at.db).find_mut(at.hash, at.key) {
             Some(entry) if sees_expired || !is_past(&entry, caller.now) => {
                 access::renew(&entry, caller.now, &self.config, &mut self.rng);
-                return edit(Some(entry));
+                return edit(Some(entry), rules);
             }
             Some(_) => {}
-            None => return edit(None),
+            None => return edit(None, rules),
         }
         self.clear_expired(at);
-        edit(None)
+        edit(None, self.rules())
     }
 
     /// Whether a key is there for a reader: one whose time has come is removed by a primary and hidden by a replica.
@@ -152,7 +173,7 @@ impl Core {
     pub(crate) fn is_live_to_write(&mut self, caller: Caller, at: At<'_>) -> bool {
         let live = self.is_live(caller, at);
         if !live && self.is_replica {
-            self.keyspace.db_mut(at.db).remove(at.hash, at.key);
+            self.keyspace.db_mut(at.db).discard(at.hash, at.key);
         }
         live
     }
@@ -167,7 +188,7 @@ impl Core {
     /// A writer met a key whose time has come. On a writable replica it goes silently: nobody follows its writes.
     fn clear_expired(&mut self, at: At<'_>) {
         if self.is_replica {
-            self.keyspace.db_mut(at.db).remove(at.hash, at.key);
+            self.keyspace.db_mut(at.db).discard(at.hash, at.key);
         } else {
             self.expire(at.db, at.hash, at.key);
         }
@@ -175,7 +196,7 @@ impl Core {
 
     /// Removes a key whose time has come and tells everyone who must know.
     pub(crate) fn expire(&mut self, db: DbIndex, hash: KeyHash, key: &[u8]) {
-        self.keyspace.db_mut(db).remove(hash, key);
+        self.keyspace.db_mut(db).discard(hash, key);
         self.after_expiry(db, key);
     }
 
@@ -199,6 +220,13 @@ impl Core {
         if !self.keyspace.db_mut(at.db).set(at.hash, at.key, value, expiry) {
             self.notify(KeyspaceEvents::NEW, "new", at.db, at.key);
         }
+    }
+
+    /// Puts a value under a key that an edit has just not found.
+    pub(crate) fn set_new(&mut self, caller: Caller, at: At<'_>, value: NewValue<'_>) {
+        self.keyspace.set_access_rule(access::born(caller.now, &self.config));
+        self.keyspace.db_mut(at.db).set_new(at.hash, at.key, value);
+        self.notify(KeyspaceEvents::NEW, "new", at.db, at.key);
     }
 
     /// Puts an entry from elsewhere under a key that is not there.

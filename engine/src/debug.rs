@@ -4,51 +4,55 @@
 
 use std::fmt::Write;
 
-use sha1::{Digest as _, Sha1};
-
 use crate::access;
-use crate::command::{encoding_name, rdb_value};
+use crate::command::encoding_name;
 use crate::core::{At, Caller, Core};
 use crate::engine::Engine;
-use crate::keyspace::{DbIndex, Entry, Expiry, NewValue, Object, ValueRef};
+use crate::keyspace::{DbIndex, Entry, Expiry, NewValue};
 use crate::rdb::encoding::{Compress, StringWriter};
 use crate::rdb::object;
 use crate::session::Origin;
 use crate::time::Now;
+use crate::value::digest::Digest;
 
-/// A digest of 160 bits.
-type Bits = [u8; 20];
+/// A number that is equal for values with equal contents, whatever their forms and order: for tests that compare
+/// datasets.
+pub fn contents(entry: &Entry) -> [u8; 20] {
+    let mut digest = Digest::default();
+    mix_value(&mut digest, entry);
+    *digest.bytes()
+}
 
 /// The digest of all databases, as 40 hexadecimal digits (`DEBUG DIGEST`). It does not depend on any order.
 ///
 /// Walks all keys.
 pub fn digest(core: &Core) -> String {
-    let mut all = Bits::default();
+    let mut all = Digest::default();
     for index in (0..core.keyspace.databases()).map(DbIndex) {
         let db = core.keyspace.db(index);
         if db.is_empty() {
             continue;
         }
-        mix(&mut all, &index.0.to_be_bytes());
+        all.mix(&index.0.to_be_bytes());
         for entry in db.iter() {
-            let mut one = Bits::default();
-            mix(&mut one, entry.key());
+            let mut one = Digest::default();
+            one.mix(entry.key());
             mix_value(&mut one, entry);
-            combine(&mut all, &one);
+            all.combine_with(&one);
         }
     }
-    hex(&all)
+    all.to_hex()
 }
 
 /// The digest of one key's value and of whether it expires, as 40 hexadecimal digits (`DEBUG DIGEST-VALUE`).
 ///
 /// Zeros for a key that is not there.
 pub fn digest_value(core: &Core, db: DbIndex, key: &[u8]) -> String {
-    let mut bits = Bits::default();
+    let mut digest = Digest::default();
     if let Some(entry) = core.keyspace.db(db).find(core.keyspace.hash(key), key) {
-        mix_value(&mut bits, entry);
+        mix_value(&mut digest, entry);
     }
-    hex(&bits)
+    digest.to_hex()
 }
 
 /// What is known about a key's value (`DEBUG OBJECT`); nothing for a key that is not there.
@@ -58,7 +62,7 @@ pub fn object_line(core: &Core, now: Now, db: DbIndex, key: &[u8]) -> Option<Str
     let entry = core.keyspace.db(db).find(core.keyspace.hash(key), key)?;
     let compress = if core.config.rdbcompression { Compress::Yes } else { Compress::No };
     let mut saved = Vec::new();
-    object::put(&mut saved, &mut StringWriter::new(compress), rdb_value(entry.value()));
+    object::put(&mut saved, &mut StringWriter::new(compress), entry.value().into());
     let idle = if access::counts_uses(&core.config) { 0 } else { access::idle_seconds(entry.access(), now) };
     Some(format!(
         "Value at:0x0 refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{idle}",
@@ -113,41 +117,19 @@ impl Engine {
     }
 }
 
-/// Adds bytes to a digest; their order counts.
-fn mix(bits: &mut Bits, bytes: &[u8]) {
-    combine(bits, bytes);
-    *bits = Sha1::digest(*bits).into();
-}
-
-/// Adds bytes to a digest; their order does not count.
-fn combine(bits: &mut Bits, bytes: &[u8]) {
-    bits.iter_mut().zip(Sha1::digest(bytes)).for_each(|(bit, other)| *bit ^= other);
-}
-
-fn mix_value(bits: &mut Bits, entry: &Entry) {
-    mix(bits, &type_number(entry.value()).to_be_bytes());
+fn mix_value(digest: &mut Digest, entry: &Entry) {
+    let value = entry.value();
+    digest.mix(&value.kind().number().to_be_bytes());
     let mut digits = itoa::Buffer::new();
-    if let Some(bytes) = entry.value().string_bytes(&mut digits) {
-        mix(bits, bytes);
+    if let Some(bytes) = value.string_bytes(&mut digits) {
+        digest.mix(bytes);
+    }
+    if let Some(collection) = value.as_collection() {
+        collection.digest(digest);
     }
     if entry.expiry().is_some() {
-        combine(bits, b"!!expire!!");
+        digest.combine(b"!!expire!!");
     }
-}
-
-/// The number Redis has for a value's type (`OBJ_STRING` and so on).
-fn type_number(value: ValueRef<'_>) -> u32 {
-    match value {
-        ValueRef::Int(_) | ValueRef::Str(_) | ValueRef::Object(Object::String(_)) => 0,
-    }
-}
-
-fn hex(bits: &Bits) -> String {
-    bits.iter().fold(String::with_capacity(40), |mut text, byte| {
-        // Writing into a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

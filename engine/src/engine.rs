@@ -69,6 +69,7 @@ impl Engine {
         let mut registry = Registry::default();
         command::register(&mut registry);
         let core = Core {
+            value_hasher: keyspace.value_hasher(),
             registry,
             keyspace,
             config,

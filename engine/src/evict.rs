@@ -63,7 +63,7 @@ impl Core {
 
     fn evict(&mut self, db: DbIndex, key: &[u8]) {
         let hash = self.keyspace.hash(key);
-        if self.keyspace.db_mut(db).remove(hash, key).is_none() {
+        if !self.keyspace.db_mut(db).discard(hash, key) {
             return;
         }
         self.stats.evicted_keys += 1;

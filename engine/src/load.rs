@@ -4,11 +4,11 @@
 //! once. Files, sockets and progress are the host's business. Start at [`Loader::feed`].
 
 use crate::Engine;
-use crate::keyspace::{DbIndex, Expiry, Keyspace, NewValue, UnixMillis};
+use crate::keyspace::{DbIndex, Expiry, Keyspace, UnixMillis};
 use crate::rdb::RdbError;
-use crate::rdb::object::Loaded;
 use crate::rdb::reader::{Event, RdbReader};
 use crate::time::Now;
+use crate::value::OwnRules;
 
 /// A load in progress.
 #[derive(Debug)]
@@ -69,13 +69,12 @@ impl Loader {
                         self.info.keys_expired += 1;
                         continue;
                     }
+                    if entry.value.is_garbage() {
+                        continue;
+                    }
                     let hash = self.keyspace.hash(entry.key);
-                    let value = match entry.value {
-                        Loaded::Int(number) => NewValue::Int(number),
-                        Loaded::Bytes(bytes) => NewValue::Str(bytes),
-                    };
                     let expiry = expiry.map_or(Expiry::Never, Expiry::At);
-                    if self.keyspace.db_mut(self.db).set(hash, entry.key, value, expiry) {
+                    if self.keyspace.db_mut(self.db).set(hash, entry.key, entry.value.into(), expiry) {
                         return Err(RdbError::Corrupt("a key is in the file twice"));
                     }
                     self.info.keys_loaded += 1;
@@ -115,7 +114,8 @@ impl Engine {
     pub fn begin_load(&mut self, now: Now, expired: Expired) -> Loader {
         let core = self.core_mut();
         let keyspace = core.keyspace.empty_beside();
-        let (reader, info) = (RdbReader::new(), LoadInfo::default());
+        let rules = OwnRules { config: core.config.clone(), hasher: keyspace.value_hasher() };
+        let (reader, info) = (RdbReader::with_rules(rules), LoadInfo::default());
         Loader { reader, keyspace, db: DbIndex(0), info, expired, now }
     }
 

@@ -1,4 +1,4 @@
-//! A snapshot of the dataset as the bytes of an RDB file, pulled in chunks while writes go on.
+//! A snapshot of the dataset as the bytes of a file, an RDB or commands, pulled in chunks while writes go on.
 //!
 //! Lives here: the file's head and tail around what the keyspace's walk gives. Where the chunks go (a file, a
 //! replica) is the host's business. Start at [`Engine::begin_save`].
@@ -6,11 +6,12 @@
 use bytes::Bytes;
 
 use crate::Engine;
-use crate::keyspace::{ChunkQueue, DbIndex, Entry, SnapshotEncoder, SnapshotRefusal, ValueRef};
+use crate::keyspace::{ChunkQueue, DbIndex, Entry, SnapshotEncoder, SnapshotRefusal};
 use crate::rdb::encoding::Compress;
-use crate::rdb::object::RdbValue;
 use crate::rdb::writer::{Attributes, Checksum, RdbWriter};
+use crate::resp::reply::write_request;
 use crate::time::Now;
+use crate::value::rebuild::Rebuild;
 
 /// What the file tells of itself beyond its keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -19,12 +20,25 @@ pub struct SaveInfo {
     pub history: Option<([u8; 40], u64, u32)>,
     /// Whether the file is the base of an append only file.
     pub aof_base: bool,
+    /// What the file consists of.
+    pub form: SaveForm,
+}
+
+/// What a file of the dataset consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SaveForm {
+    /// Commands that build the dataset (`aof-use-rdb-preamble no`). They say nothing of the replication history.
+    Commands,
+    /// Records of the RDB format.
+    #[default]
+    Rdb,
 }
 
 /// A snapshot being pulled.
 #[derive(Debug)]
 pub(crate) struct Save {
     writer: RdbWriter,
+    form: SaveForm,
     stage: Stage,
 }
 
@@ -41,6 +55,12 @@ impl Engine {
     /// # Errors
     /// When one is running already, or too many were given up in a row.
     pub fn begin_save(&mut self, now: Now, info: SaveInfo) -> Result<(), SnapshotRefusal> {
+        if info.form == SaveForm::Commands {
+            self.core_mut().keyspace.snapshot_begin(Box::new(CommandEncoder { db: None }))?;
+            let writer = RdbWriter::new(Compress::No, Checksum::No);
+            self.save = Some(Save { writer, form: info.form, stage: Stage::Keys });
+            return Ok(());
+        }
         let core = self.core_mut();
         let compress = if core.config.rdbcompression { Compress::Yes } else { Compress::No };
         let checksum = if core.config.rdbchecksum { Checksum::Yes } else { Checksum::No };
@@ -63,7 +83,7 @@ impl Engine {
             writer.aux_int(&mut head, "repl-offset", offset as i64);
         }
         writer.aux_int(&mut head, "aof-base", i64::from(info.aof_base));
-        self.save = Some(Save { writer, stage: Stage::Head(head) });
+        self.save = Some(Save { writer, form: info.form, stage: Stage::Head(head) });
         Ok(())
     }
 
@@ -79,6 +99,7 @@ impl Engine {
             Stage::Head(head) => Bytes::from(head),
             Stage::Keys => match self.core_mut().keyspace.snapshot_pull(bytes_max) {
                 Some(chunk) => chunk,
+                None if save.form == SaveForm::Commands => return None,
                 None => {
                     let mut tail = Vec::with_capacity(16);
                     save.writer.finish(&mut tail);
@@ -102,7 +123,33 @@ impl Engine {
     }
 }
 
-/// Writes entries as the walk meets them.
+/// Writes entries as the commands that build them, as the walk meets them.
+struct CommandEncoder {
+    /// The database the file is on.
+    db: Option<DbIndex>,
+}
+
+impl SnapshotEncoder for CommandEncoder {
+    fn encode(&mut self, db: DbIndex, entry: &Entry, out: &mut ChunkQueue) {
+        out.put_with(|tail| {
+            let mut digits = itoa::Buffer::new();
+            if self.db.replace(db) != Some(db) {
+                write_request(tail, [&b"SELECT"[..], digits.format(db.0).as_bytes()].into_iter());
+            }
+            let mut rebuild = Rebuild::new(entry.key(), tail);
+            if let Some(collection) = entry.value().as_collection() {
+                collection.rebuild(&mut rebuild);
+            } else if let Some(bytes) = entry.value().string_bytes(&mut digits) {
+                rebuild.command(&[b"SET", entry.key(), bytes]);
+            }
+            if let Some(expiry) = entry.expiry() {
+                rebuild.command(&[b"PEXPIREAT", entry.key(), itoa::Buffer::new().format(expiry.0).as_bytes()]);
+            }
+        });
+    }
+}
+
+/// Writes entries as records of an RDB, as the walk meets them.
 struct Encoder {
     writer: RdbWriter,
     /// The database the file is on.
@@ -122,17 +169,41 @@ impl SnapshotEncoder for Encoder {
                 let (keys, expires) = sizes.get(db.0 as usize).copied().unwrap_or_default();
                 writer.select_db(tail, db.0, keys, expires);
             }
-            writer.entry(tail, entry.key(), attributes, rdb_value(entry.value()));
+            writer.entry(tail, entry.key(), attributes, entry.value().into());
         });
     }
 }
 
-/// A stored value as the RDB writer takes it.
-pub(crate) fn rdb_value(value: ValueRef<'_>) -> RdbValue<'_> {
-    use crate::keyspace::Object;
-    match value {
-        ValueRef::Int(number) => RdbValue::Int(number),
-        ValueRef::Str(bytes) => RdbValue::Bytes(bytes),
-        ValueRef::Object(Object::String(string)) => RdbValue::Bytes(string.bytes()),
+#[cfg(test)]
+mod tests {
+    use super::{SaveForm, SaveInfo};
+    use crate::Engine;
+    use crate::config::Config;
+    use crate::debug::digest;
+    use crate::time::Now;
+
+    #[test]
+    fn a_file_of_commands_builds_the_dataset() {
+        let mut engine = Engine::new(Config::default(), 1);
+        let session = engine.open();
+        engine.run(Now::default(), session, ["SET", "n", "12", "PXAT", "9999999999000"]);
+        engine.run(Now::default(), session, ["SELECT", "3"]);
+        engine.run(Now::default(), session, ["SET", "s", "hello"]);
+
+        engine.begin_save(Now::default(), SaveInfo { form: SaveForm::Commands, ..SaveInfo::default() }).unwrap();
+        let mut file = Vec::new();
+        while let Some(chunk) = engine.pull_save(64) {
+            file.extend_from_slice(&chunk);
+        }
+
+        assert!(!engine.is_saving());
+        let text = String::from_utf8(file).unwrap();
+        let words: Vec<&str> = text.lines().filter(|line| !line.starts_with(['*', '$'])).collect();
+        let mut copy = Engine::new(Config::default(), 2);
+        let reader = copy.open();
+        for request in words.chunk_by(|_, word| !["SELECT", "SET", "PEXPIREAT"].contains(word)) {
+            copy.run(Now::default(), reader, request);
+        }
+        assert_eq!(digest(copy.core()), digest(engine.core()));
     }
 }

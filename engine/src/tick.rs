@@ -39,6 +39,7 @@ impl Core {
         });
         for (db, entry) in gone {
             self.after_expiry(db, entry.key());
+            self.keyspace.discard(entry);
             self.changes.separate();
         }
         slice.more

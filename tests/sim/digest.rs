@@ -4,7 +4,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use slotmesh::testing::MachineId;
 use slotmesh_cluster::node::Node;
-use slotmesh_engine::keyspace::{DbIndex, Entry, ValueRef};
+use slotmesh_engine::debug::contents;
+use slotmesh_engine::keyspace::{DbIndex, Entry};
 use slotmesh_transport_mem::Sim;
 
 /// The digest of all databases of a node.
@@ -35,18 +36,17 @@ fn of_entry(entry: &Entry) -> u64 {
     let mut hasher = DefaultHasher::new();
     entry.key().hash(&mut hasher);
     entry.expiry().map(|at| at.0).hash(&mut hasher);
-    bytes(entry.value()).hash(&mut hasher);
+    contents(entry).hash(&mut hasher);
     hasher.finish()
 }
 
 fn show(entry: &Entry) -> String {
     let expiry = entry.expiry().map_or(-1, |at| at.0);
-    let mut value = bytes(entry.value());
-    value.truncate(40);
-    format!("{}={} @{expiry}", entry.key().escape_ascii(), value.escape_ascii())
-}
-
-fn bytes(value: ValueRef<'_>) -> Vec<u8> {
+    let value = entry.value();
     let mut digits = itoa::Buffer::new();
-    value.string_bytes(&mut digits).unwrap_or_default().to_vec()
+    let text = match value.string_bytes(&mut digits) {
+        Some(bytes) => bytes[..bytes.len().min(40)].escape_ascii().to_string(),
+        None => format!("{} {:x?}", value.kind().name(), &contents(entry)[..4]),
+    };
+    format!("{}={text} @{expiry}", entry.key().escape_ascii())
 }

@@ -4,11 +4,13 @@
 //! sinks. A chunk is pulled only while the sink has room, a few per turn, so that neither memory nor other clients
 //! suffer from a slow disk or replica.
 
-use slotmesh_engine::save::SaveInfo;
+use slotmesh_engine::save::{SaveForm, SaveInfo};
 use slotmesh_engine::time::Now;
 use slotmesh_replication::disk::Lane;
 use slotmesh_replication::feed::SyncForm;
+use slotmesh_replication::persist::aof::Aof;
 use slotmesh_replication::persist::job::{Purpose, SnapshotJob};
+use slotmesh_replication::persist::manifest::BaseForm;
 
 use super::Node;
 use super::boot::Life;
@@ -104,7 +106,12 @@ impl Node {
 
     /// Begins a walk to a file.
     pub(super) fn begin_file_job(&mut self, now: Now, purpose: Purpose, path: String) -> bool {
-        if !self.begin_walk(now, SaveInfo { aof_base: purpose == Purpose::AofBase, ..SaveInfo::default() }) {
+        let aof_base = purpose == Purpose::AofBase;
+        let form = match self.persistence.aof.as_ref().map(Aof::base_form) {
+            Some(BaseForm::Commands) if aof_base => SaveForm::Commands,
+            Some(BaseForm::Commands | BaseForm::Rdb) | None => SaveForm::Rdb,
+        };
+        if !self.begin_walk(now, SaveInfo { aof_base, form, ..SaveInfo::default() }) {
             return false;
         }
         let at = self.replication.log.end();

@@ -99,7 +99,7 @@ impl<'e> Ctx<'e> {
         }
     }
 
-    fn caller(&self) -> Caller {
+    pub(super) fn caller(&self) -> Caller {
         Caller { now: self.now, origin: self.session.origin }
     }
 
@@ -107,7 +107,7 @@ impl<'e> Ctx<'e> {
         At { db, hash: self.hash(key), key }
     }
 
-    fn here<'k>(&self, key: &'k [u8]) -> At<'k> {
+    pub(super) fn here<'k>(&self, key: &'k [u8]) -> At<'k> {
         self.at(self.session.db, key)
     }
 
@@ -200,6 +200,19 @@ impl<'e> Ctx<'e> {
         self.changed_in(db, key);
     }
 
+    /// Removes a key whose place another value takes. Watchers hear of it; no change is counted.
+    pub fn discard(&mut self, key: &[u8]) {
+        self.discard_in(self.session.db, key);
+    }
+
+    /// As [`Ctx::discard`], in any database.
+    pub fn discard_in(&mut self, db: DbIndex, key: &[u8]) {
+        let hash = self.hash(key);
+        if self.core.keyspace.db_mut(db).discard(hash, key) {
+            self.core.watch.touch(db, key);
+        }
+    }
+
     /// Takes an entry out of a database, to put it elsewhere. Watchers hear of it; no change is counted.
     pub fn take_in(&mut self, db: DbIndex, key: &[u8]) -> Option<Entry> {
         let hash = self.hash(key);
@@ -223,7 +236,7 @@ impl<'e> Ctx<'e> {
     /// As [`Ctx::remove`], in any database.
     pub fn remove_in(&mut self, db: DbIndex, key: &[u8]) -> bool {
         let hash = self.hash(key);
-        let removed = self.core.keyspace.db_mut(db).remove(hash, key).is_some();
+        let removed = self.core.keyspace.db_mut(db).discard(hash, key);
         if removed {
             self.changed_in(db, key);
         }

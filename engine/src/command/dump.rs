@@ -7,10 +7,9 @@ use super::words::integer;
 use crate::access;
 use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::error::ReplyError;
-use crate::keyspace::{Expiry, NewValue, Object, UnixMillis, ValueRef};
+use crate::keyspace::{Expiry, UnixMillis};
 use crate::rdb::dump::{RestoreError, put_dump, restore as read_payload};
 use crate::rdb::encoding::{Compress, StringWriter};
-use crate::rdb::object::{Loaded, RdbValue};
 use crate::resp::args::Args;
 
 pub(super) fn dump(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
@@ -19,20 +18,11 @@ pub(super) fn dump(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> 
         None => reply.null(),
         Some(entry) => {
             let mut payload = Vec::new();
-            put_dump(&mut payload, &mut StringWriter::new(compress), rdb_value(entry.value()));
+            put_dump(&mut payload, &mut StringWriter::new(compress), entry.value().into());
             reply.bulk_shared(Bytes::from(payload));
         }
     });
     Ok(())
-}
-
-/// A value in the terms of the file format.
-pub(crate) fn rdb_value(value: ValueRef<'_>) -> RdbValue<'_> {
-    match value {
-        ValueRef::Int(number) => RdbValue::Int(number),
-        ValueRef::Str(bytes) => RdbValue::Bytes(bytes),
-        ValueRef::Object(Object::String(string)) => RdbValue::Bytes(string.bytes()),
-    }
 }
 
 /// What RESTORE takes behind the payload.
@@ -85,17 +75,14 @@ pub(super) fn restore(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyErro
     }
     let mut scratch = Vec::new();
     let longest = ctx.core.config.proto_max_bulk_len;
-    let value = match read_payload(payload, longest, &mut scratch).map_err(refusal)? {
-        Loaded::Int(number) => NewValue::Int(number),
-        Loaded::Bytes(bytes) => NewValue::Str(bytes),
-    };
+    let value = read_payload(payload, longest, &mut scratch, ctx.core.rules()).map_err(refusal)?.into();
     let now = if options.is_absolute { 0 } else { ctx.now.unix.millis() };
     let expiry = (ttl > 0).then(|| UnixMillis(ttl.saturating_add(now)));
     if expiry.is_some_and(|at| ctx.is_gone_at(at)) {
         return restore_nothing(ctx, key, options);
     }
     if options.replace {
-        ctx.take_in(ctx.db(), key);
+        ctx.discard(key);
     }
     ctx.set(key, value, expiry.map_or(Expiry::Never, Expiry::At));
     use_options(ctx, key, options);

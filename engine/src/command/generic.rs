@@ -12,7 +12,7 @@ use super::words::database;
 use super::{Ctx, DataFn};
 use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::error::ReplyError;
-use crate::keyspace::{DbIndex, Expiry, NewValue, Object, StringEncoding, ValueRef};
+use crate::keyspace::{DbIndex, Expiry, NewValue, StringEncoding, ValueRef};
 use crate::resp::args::Args;
 
 pub(super) const ROWS: &[Spec<DataFn>] = &[
@@ -74,15 +74,8 @@ fn touch(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
 }
 
 fn type_of(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
-    ctx.inspect(&args[1], |entry, reply| reply.simple(entry.map_or("none", |entry| type_name(entry.value()))));
+    ctx.inspect(&args[1], |entry, reply| reply.simple(entry.map_or("none", |entry| entry.value().kind().name())));
     Ok(())
-}
-
-/// The name of a value's type.
-pub(super) fn type_name(value: ValueRef<'_>) -> &'static str {
-    match value {
-        ValueRef::Int(_) | ValueRef::Str(_) | ValueRef::Object(Object::String(_)) => "string",
-    }
 }
 
 fn rename(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
@@ -115,7 +108,7 @@ fn rename_to(ctx: &mut Ctx<'_>, source: &[u8], target: &[u8], occupied: Occupied
         if occupied == Occupied::Leave {
             return Ok(false);
         }
-        ctx.take_in(ctx.db(), target);
+        ctx.discard(target);
     }
     let Some(entry) = ctx.take_in(ctx.db(), source) else { return Err(ReplyError::NoSuchKey) };
     ctx.put_in(ctx.db(), target, entry);
@@ -172,7 +165,7 @@ fn copy(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
             ctx.reply.int(0);
             return Ok(());
         }
-        ctx.take_in(db, target);
+        ctx.discard_in(db, target);
     }
     ctx.set_in(db, target, value, expiry);
     if encoding == Some(StringEncoding::Raw) {

@@ -10,6 +10,7 @@ pub mod help;
 pub mod keys;
 pub mod registry;
 pub mod spec;
+pub mod typed;
 pub mod words;
 
 mod connection;
@@ -31,7 +32,6 @@ mod transaction;
 pub use ctx::Ctx;
 pub use registry::{Command, CommandId, Registry, Resolved};
 
-pub(crate) use dump::rdb_value;
 pub(crate) use object::encoding_name;
 pub(crate) use pubsub::allowed_while_subscribed;
 

@@ -1,6 +1,5 @@
 //! OBJECT: how a value is stored and used.
 
-use super::generic::type_name;
 use super::keys::{Access, KeySpec, NO_KEYS};
 use super::spec::{Categories, LOADING, READ, STALE, Spec, data};
 use super::{Ctx, DataFn};
@@ -9,6 +8,7 @@ use crate::config::choices::MaxmemoryPolicy;
 use crate::error::ReplyError;
 use crate::keyspace::{Entry, StringEncoding, ValueRef};
 use crate::resp::args::Args;
+use crate::value::Collection;
 
 const KEY: &[KeySpec] = &[KeySpec::one(2, Access::RO)];
 const CHANGING: &[&str] = &["nondeterministic_output"];
@@ -35,7 +35,7 @@ pub(crate) fn encoding_name(entry: &Entry) -> &'static str {
         Some(StringEncoding::Embedded) => "embstr",
         Some(StringEncoding::Int) => "int",
         Some(StringEncoding::Raw) => "raw",
-        None => type_name(entry.value()),
+        None => entry.value().as_collection().map_or("raw", Collection::encoding),
     }
 }
 

@@ -1,7 +1,6 @@
 //! Going through all keys: SCAN, KEYS, RANDOMKEY.
 
 use super::Ctx;
-use super::generic::type_name;
 use super::words::integer;
 use crate::error::ReplyError;
 use crate::glob;
@@ -38,7 +37,7 @@ impl<'a> Options<'a> {
 
     fn wants(&self, entry: &Entry) -> bool {
         self.pattern.is_none_or(|pattern| glob::matches(pattern, entry.key(), false))
-            && self.kind.is_none_or(|kind| type_name(entry.value()).as_bytes().eq_ignore_ascii_case(kind))
+            && self.kind.is_none_or(|kind| entry.value().kind().name().as_bytes().eq_ignore_ascii_case(kind))
     }
 }
 

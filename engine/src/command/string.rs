@@ -64,13 +64,14 @@ fn get(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     ctx.view(&args[1], reply_string)
 }
 
-/// Replies with the string of an entry, or with null.
+/// Replies with the string of an entry, or with null. The wrong type is an error.
 pub(super) fn reply_string(entry: Option<&Entry>, reply: &mut Reply<'_>) -> Result<(), ReplyError> {
     match entry.map(Entry::value) {
         None => reply.null(),
         Some(ValueRef::Int(number)) => reply.bulk_int(number),
         Some(ValueRef::Str(bytes)) => reply.bulk(bytes),
         Some(ValueRef::Object(Object::String(string))) => reply.bulk_shared(string.bytes().clone()),
+        Some(ValueRef::Object(_)) => return Err(ReplyError::WrongType),
     }
     Ok(())
 }

@@ -344,11 +344,11 @@ options! {
     list_compress_depth: u32 = 0_u32, "list-compress-depth",
         int(0, I32_MAX), [], Accepted("lists are not compressed in memory");
     /// Members up to which a set of integers is compact.
-    set_max_intset_entries: u64 = 512_u64, "set-max-intset-entries", COUNT, [], Accepted("sets are not there yet");
+    set_max_intset_entries: u64 = 512_u64, "set-max-intset-entries", COUNT, [], Effective;
     /// Members up to which a set is compact.
-    set_max_listpack_entries: u64 = 128_u64, "set-max-listpack-entries", COUNT, [], Accepted("sets are not there yet");
+    set_max_listpack_entries: u64 = 128_u64, "set-max-listpack-entries", COUNT, [], Effective;
     /// Bytes of a member up to which a set is compact.
-    set_max_listpack_value: u64 = 64_u64, "set-max-listpack-value", LONG_MEMORY, [], Accepted("sets are not there yet");
+    set_max_listpack_value: u64 = 64_u64, "set-max-listpack-value", LONG_MEMORY, [], Effective;
     /// Members up to which a sorted set is compact.
     zset_max_listpack_entries: u64 = 128_u64, "zset-max-listpack-entries" / "zset-max-ziplist-entries",
         COUNT, [], Accepted("sorted sets are not there yet");

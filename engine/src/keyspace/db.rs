@@ -13,6 +13,7 @@ use super::expire::{Due, Expiry, UnixMillis, Volatile};
 use super::object::{NewValue, Object};
 use super::slots::SlotCounts;
 use super::snapshot::Snapshot;
+use super::trash::Trash;
 use crate::table::hash::{KeyHash, KeyHasher};
 use crate::table::scan::Walk;
 use crate::table::{Place, Spot, Table, TableStats};
@@ -39,6 +40,8 @@ pub(super) struct Shared {
     /// The snapshot colour new entries are born with; all others have still to be saved.
     pub(super) colour: u8,
     pub(super) snapshot: Option<Box<Snapshot>>,
+    /// Large values that were removed.
+    pub(super) trash: Trash,
 }
 
 /// Which access bits a written key gets.
@@ -182,6 +185,15 @@ impl<'a> DbMut<'a> {
         true
     }
 
+    /// Stores a value under a key that is not in the database; the table is not searched.
+    ///
+    /// # Panics
+    /// In debug builds, when the key is there.
+    pub fn set_new(&mut self, hash: KeyHash, key: &[u8], value: NewValue<'_>) {
+        debug_assert!(self.find(hash, key).is_none(), "the caller looked for the key");
+        self.add(hash, Entry::new(key, value, self.birth()));
+    }
+
     /// Stores a value under a key and returns the entry that was there.
     pub fn exchange(&mut self, hash: KeyHash, key: &[u8], value: NewValue<'_>, expiry: Expiry) -> Option<Entry> {
         let before = self.remove(hash, key);
@@ -198,7 +210,14 @@ impl<'a> DbMut<'a> {
         before
     }
 
-    /// Takes the entry of a key out of the database.
+    /// Removes a key; what would take long to free is freed later, in pieces. Returns whether it was there.
+    pub fn discard(&mut self, hash: KeyHash, key: &[u8]) -> bool {
+        let Some(entry) = self.remove(hash, key) else { return false };
+        self.shared.trash.take(entry);
+        true
+    }
+
+    /// Takes the entry of a key out of the database. Whoever drops it frees all of it: see [`Self::discard`].
     pub fn remove(&mut self, hash: KeyHash, key: &[u8]) -> Option<Entry> {
         let spot = self.db.spot(hash, key)?;
         let entry = self.take_spot(spot)?;
@@ -258,6 +277,10 @@ impl<'a> DbMut<'a> {
             Expiry::Never => None,
         };
         let access = if let AccessRule::Always(access) = self.shared.access { access } else { edit.access() };
+        let mut edit = edit;
+        if let Some(object) = edit.object_mut() {
+            self.shared.trash.take_object(object);
+        }
         edit.entry.replace(value, Birth { expiry, access, ..birth });
     }
 

@@ -23,6 +23,7 @@ use super::expire::UnixMillis;
 use super::object::{
     EMBEDDED_BYTES_MAX, INLINE_BYTES_MAX, INLINE_EDIT_BYTES_MAX, LongString, NewValue, Object, StringEncoding, ValueRef,
 };
+use crate::value::memory::allocated_bytes;
 
 /// A key, its value, its expiry and its access bits.
 ///
@@ -86,6 +87,16 @@ impl Entry {
         }
     }
 
+    /// An entry that belongs to no database but to a value: a field of a hash, a member of a set.
+    pub(crate) fn free(field: &[u8], value: NewValue<'_>, expiry: Option<UnixMillis>) -> Self {
+        Self::new(field, value, Birth { expiry, ..Birth::default() })
+    }
+
+    /// Stores another value and expiry in an entry that belongs to a value.
+    pub(crate) fn store(&mut self, value: NewValue<'_>, expiry: Option<UnixMillis>) {
+        self.replace(value, Birth { expiry, ..self.birth() });
+    }
+
     /// The key.
     #[inline]
     pub fn key(&self) -> &[u8] {
@@ -124,6 +135,7 @@ impl Entry {
                 Some(StringEncoding::Embedded)
             }
             ValueRef::Str(_) | ValueRef::Object(Object::String(_)) => Some(StringEncoding::Raw),
+            ValueRef::Object(_) => None,
         }
     }
 
@@ -253,7 +265,7 @@ impl Entry {
         let old_len = match self.value() {
             ValueRef::Str(bytes) => bytes.len(),
             ValueRef::Object(Object::String(string)) => return Some(string.bytes().len()),
-            ValueRef::Int(_) => return None,
+            ValueRef::Int(_) | ValueRef::Object(_) => return None,
         };
         let new_len = match growth {
             EditGrowth::Append => old_len + len,
@@ -514,12 +526,10 @@ pub(super) fn prefetch(address: usize) {
     let _ = address;
 }
 
-/// Bytes the allocator takes for a request, following mimalloc's size classes: steps of 16 up to 128 bytes, then
-/// four steps for each doubling.
-pub(super) const fn allocated_bytes(size: usize) -> usize {
-    let step = if size <= 128 { 16 } else { size.next_power_of_two() / 8 };
-    // A power of two: `next_multiple_of` would divide, 20 ns on each write.
-    (size + step - 1) & !(step - 1)
+/// Asks the processor to load an entry.
+#[inline]
+pub(crate) fn prefetch_entry(entry: &Entry) {
+    prefetch(entry.address());
 }
 
 const fn fixed_size(kind: u8) -> usize {
@@ -544,7 +554,7 @@ const KEY_AT: [u8; 16] = {
 };
 
 const _: () = assert!(size_of::<Header>() == 8 && size_of::<Entry>() == 6 && align_of::<Object>() <= ALIGN);
-const _: () = assert!(size_of::<Object>().is_multiple_of(8) && size_of::<Object>() <= 64 && size_of::<usize>() <= 8);
+const _: () = assert!(size_of::<Object>().is_multiple_of(8) && size_of::<Object>() <= 40 && size_of::<usize>() <= 8);
 const _: () = assert!(INLINE_BYTES_MAX <= u16::MAX as usize);
 
 const ALIGN: usize = 8;

@@ -9,6 +9,7 @@ use super::entry::Entry;
 use super::expire::Volatile;
 use super::slots::SlotCounts;
 use super::snapshot::STEP_BUCKETS;
+use super::trash::Trash;
 use super::{DbIndex, Keyspace};
 use crate::table::Table;
 
@@ -26,7 +27,8 @@ pub struct KeyspaceMemory {
     pub entries: usize,
     /// The tables that find them.
     pub tables: usize,
-    /// Flushed tables that a snapshot still reads or that are not freed yet.
+    /// Flushed tables that a snapshot still reads or that are not freed yet, and removed values of which the same
+    /// is true.
     pub detached: usize,
     /// Output of a running snapshot that waits to be pulled.
     pub snapshot: usize,
@@ -46,7 +48,8 @@ impl Keyspace {
         KeyspaceMemory {
             entries: self.dbs.iter().map(|db| db.entry_bytes).sum(),
             tables: self.dbs.iter().map(|db| db.items.bytes()).sum(),
-            detached: self.detached.iter().chain(custody).map(Detached::bytes).sum(),
+            detached: self.detached.iter().chain(custody).map(Detached::bytes).sum::<usize>()
+                + self.shared.trash.bytes(),
             snapshot: self.snapshot_ahead(),
         }
     }
@@ -81,17 +84,22 @@ impl Keyspace {
         debug_assert!(!self.snapshot_running(), "the picture of the old data was given up first");
         self.flush_all();
         let mut detached = std::mem::take(&mut self.detached);
+        let mut trash = std::mem::take(&mut self.shared.trash);
         *self = other;
         self.detached.append(&mut detached);
+        self.shared.trash.append(&mut trash);
     }
 
-    /// Does a bounded part of the work that was put off: frees flushed tables and cleans up after abandoned
-    /// snapshots. Returns whether some is left.
+    /// Does a bounded part of the work that was put off: frees flushed tables and large values, and cleans up
+    /// after abandoned snapshots. Returns whether some is left.
     ///
     /// Looks at about `entries_max` entries (see [`MAINTAIN_ENTRIES_MAX`]), and at one group's more.
     pub fn maintain(&mut self, entries_max: usize) -> bool {
-        free_slice(&mut self.detached, entries_max);
-        self.repaint(entries_max / STEP_BUCKETS as usize + 1) || !self.detached.is_empty()
+        let freed = self.shared.trash.free_some(entries_max);
+        free_slice(&mut self.detached, &mut self.shared.trash, entries_max.saturating_sub(freed));
+        self.repaint(entries_max / STEP_BUCKETS as usize + 1)
+            || !self.detached.is_empty()
+            || !self.shared.trash.is_empty()
     }
 }
 
@@ -101,7 +109,7 @@ impl Detached {
     }
 }
 
-fn free_slice(tables: &mut VecDeque<Detached>, entries_max: usize) {
+fn free_slice(tables: &mut VecDeque<Detached>, trash: &mut Trash, entries_max: usize) {
     let mut freed = 0;
     while freed < entries_max
         && let Some(table) = tables.front_mut()
@@ -109,6 +117,7 @@ fn free_slice(tables: &mut VecDeque<Detached>, entries_max: usize) {
         let entry_bytes = &mut table.entry_bytes;
         let more = table.items.dismantle(entries_max - freed, |entry| {
             *entry_bytes -= entry.memory_usage();
+            trash.take(entry);
             freed += 1;
         });
         if !more {

@@ -13,11 +13,13 @@ mod object;
 mod sample;
 mod slots;
 mod snapshot;
+mod trash;
 
 use std::collections::VecDeque;
 
 pub use db::{AccessRule, Db, DbMut, EntryMut};
 pub use entry::Entry;
+pub(crate) use entry::prefetch_entry;
 pub use expire::{EXPIRE_SLICE_KEYS_MAX, ExpireSlice, Expiry, UnixMillis};
 pub use memory::{KeyspaceMemory, MAINTAIN_ENTRIES_MAX};
 pub use object::{INLINE_BYTES_MAX, LongString, NewValue, Object, StringEncoding, ValueRef};
@@ -62,7 +64,13 @@ impl Keyspace {
         let new_db = |index| Db::new(DbIndex(index), slots::SlotCounts::new(partitioning));
         Self {
             dbs: (0..databases).map(new_db).collect(),
-            shared: db::Shared { hasher, access: AccessRule::Always(0), colour: 0, snapshot: None },
+            shared: db::Shared {
+                hasher,
+                access: AccessRule::Always(0),
+                colour: 0,
+                snapshot: None,
+                trash: trash::Trash::default(),
+            },
             colours: 1,
             detached: VecDeque::new(),
             expire_turn: 0,
@@ -73,6 +81,11 @@ impl Keyspace {
     #[inline]
     pub fn hash(&self, key: &[u8]) -> KeyHash {
         self.shared.hasher.hash(key)
+    }
+
+    /// The hash function for tables inside values.
+    pub fn value_hasher(&self) -> KeyHasher {
+        self.shared.hasher.for_values()
     }
 
     /// How keys are spread over the tables.
@@ -109,6 +122,12 @@ impl Keyspace {
     /// When there is no database with one of the numbers.
     pub fn swap(&mut self, a: DbIndex, b: DbIndex) {
         self.dbs.swap(a.0 as usize, b.0 as usize);
+    }
+
+    /// Drops an entry that was removed; what would take long to free is freed in pieces by
+    /// [`Keyspace::maintain`].
+    pub fn discard(&mut self, entry: Entry) {
+        self.shared.trash.take(entry);
     }
 
     /// Sets which access bits written keys get from now on.

@@ -5,6 +5,11 @@
 
 use bytes::{Bytes, BytesMut};
 
+use crate::value::digest::Digest;
+use crate::value::memory::allocated_bytes;
+use crate::value::set::Set;
+use crate::value::{Collection, Kind};
+
 /// A value to store.
 #[derive(Debug, Clone)]
 pub enum NewValue<'a> {
@@ -43,19 +48,53 @@ pub enum StringEncoding {
 
 /// A value kept outside its entry.
 ///
-/// Further types join as variants; each must know its own size without walking itself.
+/// Small: it lies in the entry, so that a small collection costs two allocations, entry and contents.
 #[derive(Debug, Clone)]
 pub enum Object {
+    /// A set.
+    Set(Set),
     /// A long string, or one that is being edited.
     String(LongString),
 }
 
 impl Object {
-    /// Bytes of memory the value holds on to, beside this enum.
+    /// The collection, whatever its type; nothing for a string.
+    pub fn as_collection(&self) -> Option<&dyn Collection> {
+        match self {
+            Self::Set(set) => Some(set),
+            Self::String(_) => None,
+        }
+    }
+
+    fn as_collection_mut(&mut self) -> Option<&mut dyn Collection> {
+        match self {
+            Self::Set(set) => Some(set),
+            Self::String(_) => None,
+        }
+    }
+
+    /// The type.
+    pub fn kind(&self) -> Kind {
+        self.as_collection().map_or(Kind::String, Collection::kind)
+    }
+
+    /// Bytes of memory the value holds on to, beside this enum. Never walks.
+    #[inline]
     pub fn memory_usage(&self) -> usize {
         match self {
-            Self::String(string) => string.allocated,
+            Self::Set(set) => set.memory_usage(),
+            Self::String(string) => string.memory_usage(),
         }
+    }
+
+    /// Allocations that freeing it takes, roughly.
+    pub(super) fn free_cost(&self) -> usize {
+        self.as_collection().map_or(1, Collection::free_cost)
+    }
+
+    /// Frees about `elements_max` elements; returns how many. At 0 the rest costs little to drop.
+    pub(super) fn free_some(&mut self, elements_max: usize) -> usize {
+        self.as_collection_mut().map_or(0, |collection| collection.free_some(elements_max))
     }
 }
 
@@ -66,9 +105,37 @@ impl Default for Object {
     }
 }
 
+impl PartialEq for Object {
+    /// Equal types and contents, in whatever form. Reads all of both.
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::String(one), Self::String(other)) => one.bytes() == other.bytes(),
+            _ => match (self.as_collection(), other.as_collection()) {
+                (Some(one), Some(other)) => {
+                    one.kind() == other.kind() && one.len() == other.len() && digest_of(one) == digest_of(other)
+                }
+                _ => false,
+            },
+        }
+    }
+}
+
+impl Eq for Object {}
+
+fn digest_of(collection: &dyn Collection) -> Digest {
+    let mut digest = Digest::default();
+    collection.digest(&mut digest);
+    digest
+}
+
 /// A string outside its entry: shared with replies without a copy, edited in place while nobody else holds it.
+///
+/// Its parts lie in an allocation of their own, to keep [`Object`] small; the empty string has none.
 #[derive(Debug, Clone, Default)]
-pub struct LongString {
+pub struct LongString(Option<Box<Parts>>);
+
+#[derive(Debug, Clone, Default)]
+struct Parts {
     bytes: Bytes,
     /// Capacity of the buffer, as far as it is known here.
     allocated: usize,
@@ -76,8 +143,14 @@ pub struct LongString {
 
 impl LongString {
     /// The string's bytes; cloning them copies nothing.
-    pub const fn bytes(&self) -> &Bytes {
-        &self.bytes
+    pub fn bytes(&self) -> &Bytes {
+        static EMPTY: Bytes = Bytes::new();
+        self.0.as_ref().map_or(&EMPTY, |parts| &parts.bytes)
+    }
+
+    /// Bytes of memory it holds on to.
+    fn memory_usage(&self) -> usize {
+        self.0.as_ref().map_or(0, |parts| PARTS_ALLOCATED + parts.allocated)
     }
 
     /// A string with room to grow to `capacity` bytes.
@@ -107,33 +180,53 @@ impl LongString {
 
     fn edit<R>(&mut self, edit: impl FnOnce(&mut BytesMut) -> R) -> R {
         // A reply or a snapshot that still holds the bytes keeps the old ones: copy on write.
-        let mut buffer = match std::mem::take(&mut self.bytes).try_into_mut() {
+        let parts = self.0.get_or_insert_default();
+        let mut buffer = match std::mem::take(&mut parts.bytes).try_into_mut() {
             Ok(buffer) => buffer,
             Err(shared) => BytesMut::from(&shared[..]),
         };
         let result = edit(&mut buffer);
-        self.allocated = buffer.capacity();
-        self.bytes = buffer.freeze();
+        parts.allocated = buffer.capacity();
+        parts.bytes = buffer.freeze();
         result
     }
 }
 
 impl From<Bytes> for LongString {
     fn from(bytes: Bytes) -> Self {
-        Self { allocated: bytes.len(), bytes }
+        Self(Some(Box::new(Parts { allocated: bytes.len(), bytes })))
     }
 }
 
 impl<'a> ValueRef<'a> {
+    /// The type.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Int(_) | Self::Str(_) => Kind::String,
+            Self::Object(object) => object.kind(),
+        }
+    }
+
+    /// The collection, whatever its type; nothing for a string.
+    pub fn as_collection(self) -> Option<&'a dyn Collection> {
+        match self {
+            Self::Int(_) | Self::Str(_) => None,
+            Self::Object(object) => object.as_collection(),
+        }
+    }
+
     /// The bytes of a string; an integer is written into `digits`. Nothing for other types.
     pub fn string_bytes(self, digits: &'a mut itoa::Buffer) -> Option<&'a [u8]> {
         match self {
             Self::Int(number) => Some(digits.format(number).as_bytes()),
             Self::Str(bytes) => Some(bytes),
             Self::Object(Object::String(string)) => Some(string.bytes()),
+            Self::Object(_) => None,
         }
     }
 }
+
+const PARTS_ALLOCATED: usize = allocated_bytes(size_of::<Parts>());
 
 /// Longest string, in bytes, that lives inside its entry.
 ///

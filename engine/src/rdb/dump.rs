@@ -5,6 +5,7 @@ use std::fmt;
 use super::encoding::{Cursor, StringWriter};
 use super::object::{self, Loaded, RdbValue};
 use super::{VERSION_READ_MAX, VERSION_VALKEY, VERSION_WRITTEN, crc64};
+use crate::value::Rules;
 
 /// Appends the payload DUMP replies with.
 pub fn put_dump(out: &mut Vec<u8>, strings: &mut StringWriter, value: RdbValue<'_>) {
@@ -43,12 +44,13 @@ pub fn restore<'s, 'a: 's>(
     payload: &'a [u8],
     string_bytes_max: u64,
     scratch: &'s mut Vec<u8>,
+    rules: Rules<'_>,
 ) -> Result<Loaded<'s>, RestoreError> {
     let body = check_footer(payload)?;
     let mut cursor = Cursor::new(body).with_strings_up_to(string_bytes_max);
     let kind = cursor.byte().map_err(|_| RestoreError::Value)?;
-    let value = object::read(kind, &mut cursor, scratch).map_err(|_| RestoreError::Value)?;
-    if cursor.is_at_end() { Ok(value) } else { Err(RestoreError::Value) }
+    let value = object::read(kind, &mut cursor, scratch, rules).map_err(|_| RestoreError::Value)?;
+    if cursor.is_at_end() && !value.is_garbage() { Ok(value) } else { Err(RestoreError::Value) }
 }
 
 /// Why RESTORE refuses a payload. The message is the error reply, without the leading `-`.
@@ -76,20 +78,21 @@ mod tests {
     use super::{RestoreError, put_dump};
     use crate::rdb::encoding::{Compress, StringWriter};
     use crate::rdb::object::{Loaded, RdbValue};
+    use crate::value::OwnRules;
 
     fn restore<'s, 'a: 's>(payload: &'a [u8], scratch: &'s mut Vec<u8>) -> Result<Loaded<'s>, RestoreError> {
-        super::restore(payload, 1 << 20, scratch)
+        super::restore(payload, 1 << 20, scratch, OwnRules::default().rules())
     }
 
     #[test]
     fn a_string_that_grows_past_the_bound_is_bad_data() {
         let payload = dumped(RdbValue::Bytes(&[b'x'; 5000]));
-        let mut scratch = Vec::new();
+        let (mut scratch, own) = (Vec::new(), OwnRules::default());
 
         assert!(payload.len() < 500);
-        assert_eq!(super::restore(&payload, 4999, &mut scratch), Err(RestoreError::Value));
+        assert_eq!(super::restore(&payload, 4999, &mut scratch, own.rules()), Err(RestoreError::Value));
         assert_eq!(scratch.capacity(), 0);
-        assert!(super::restore(&payload, 5000, &mut scratch).is_ok());
+        assert!(super::restore(&payload, 5000, &mut scratch, own.rules()).is_ok());
     }
 
     fn dumped(value: RdbValue<'_>) -> Vec<u8> {

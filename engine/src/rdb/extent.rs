@@ -11,10 +11,14 @@ use super::{RdbError, object, opcode};
 pub(super) enum Step {
     /// This many bytes.
     Bytes(u64),
+    /// A length, and so many times these steps.
+    Elements(&'static [Self]),
     /// A length.
     Length,
     /// Module data: opcodes up to the one that ends them.
     Module,
+    /// So many times these steps.
+    Repeat(u64, &'static [Self]),
     /// A string.
     String,
 }
@@ -47,6 +51,9 @@ impl Extent {
             self.walked = cursor.position();
             self.steps.pop();
             self.steps.extend(follow.into_iter().flatten());
+            if let Step::Repeat(1.., steps) = step {
+                self.steps.extend(steps.iter().rev());
+            }
             assert!(self.steps.len() <= STEPS_MAX, "records nest a known number of steps");
         }
         self.steps.clear();
@@ -77,13 +84,15 @@ impl Extent {
     }
 }
 
-/// Walks one step; returns the steps that take its place, next one last.
+/// Walks one step; returns the steps that take its place, next one last. Those of [`Step::Repeat`] come on top.
 fn advance(step: Step, cursor: &mut Cursor<'_>) -> Result<[Option<Step>; 2], Fault> {
     match step {
         Step::Bytes(count) => {
             cursor.take(count)?;
             Ok([None, None])
         }
+        Step::Elements(steps) => Ok([Some(Step::Repeat(cursor.length()?, steps)), None]),
+        Step::Repeat(left, steps) => Ok([left.checked_sub(1).map(|left| Step::Repeat(left, steps)), None]),
         Step::Length => {
             cursor.length()?;
             Ok([None, None])
@@ -140,6 +149,19 @@ mod tests {
             };
 
             assert_eq!(len, MODULE_AUX.len());
+        }
+    }
+
+    #[test]
+    fn elements_are_walked_one_by_one() {
+        let set = b"\x02\x01k\x03\x01a\xc0\x05\x02bc";
+        for step in 1..set.len() {
+            let mut extent = Extent::default();
+            for here in (step..set.len()).step_by(step) {
+                assert_eq!(extent.walk(&set[..here]), Ok(None));
+            }
+
+            assert_eq!(extent.walk(set), Ok(Some(set.len())));
         }
     }
 

@@ -15,6 +15,7 @@ mod extent;
 pub mod lzf;
 pub mod object;
 pub mod reader;
+pub mod set;
 pub mod writer;
 
 use std::fmt;
@@ -127,7 +128,7 @@ mod tests {
                 RdbError::Checksum { expected: 0xab, actual: 0x1 },
                 "Wrong RDB checksum expected: (ab) but got (1). Aborting now.",
             ),
-            (RdbError::UnsupportedType(18), "Unknown RDB encoding type 18 (list quicklist2)"),
+            (RdbError::UnsupportedType(6), "Unknown RDB encoding type 6 (module)"),
         ];
 
         for (error, text) in texts {

@@ -1,10 +1,12 @@
-//! The value types: one place that says how each is written, walked over and read.
+//! The value types: one place that says which file has the bytes of each.
 //!
-//! A new type adds its arm to [`type_byte`], [`put`], `extent` and [`read`].
+//! A new type has a file of its own beside this one, and an arm in [`type_byte`], [`put`], `extent` and [`read`].
 
-use super::RdbError;
 use super::encoding::{Cursor, Fault, StringWriter, Text, put_int};
 use super::extent::Step;
+use super::{RdbError, set};
+use crate::keyspace::{NewValue, Object, ValueRef};
+use crate::value::{Rules, Typed};
 
 /// A value on its way into a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,21 +15,60 @@ pub enum RdbValue<'a> {
     Int(i64),
     /// A string.
     Bytes(&'a [u8]),
+    /// A value of any type.
+    Object(&'a Object),
 }
 
-/// A value as a file has it; bytes are borrowed from the reader.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+impl<'a> From<ValueRef<'a>> for RdbValue<'a> {
+    fn from(value: ValueRef<'a>) -> Self {
+        match value {
+            ValueRef::Int(number) => Self::Int(number),
+            ValueRef::Object(object) => Self::Object(object),
+            ValueRef::Str(bytes) => Self::Bytes(bytes),
+        }
+    }
+}
+
+/// A value as a file has it; the bytes of strings are borrowed from the reader.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Loaded<'a> {
     /// A string that is the canonical decimal of this number.
     Int(i64),
     /// A string.
     Bytes(&'a [u8]),
+    /// A collection, in the form that the options ask for.
+    Object(Object),
+}
+
+impl Loaded<'_> {
+    /// Whether it is a collection without elements, which no key may have. Redis leaves such keys out as it loads a
+    /// file, and refuses them in RESTORE.
+    pub fn is_garbage(&self) -> bool {
+        match self {
+            Self::Int(_) | Self::Bytes(_) => false,
+            Self::Object(object) => object.as_collection().is_some_and(crate::value::Collection::is_garbage),
+        }
+    }
+}
+
+impl<'a> From<Loaded<'a>> for NewValue<'a> {
+    fn from(value: Loaded<'a>) -> Self {
+        match value {
+            Loaded::Int(number) => Self::Int(number),
+            Loaded::Bytes(bytes) => Self::Str(bytes),
+            Loaded::Object(object) => Self::Object(object),
+        }
+    }
 }
 
 /// The byte that names a value's type.
 pub fn type_byte(value: RdbValue<'_>) -> u8 {
     match value {
         RdbValue::Int(_) | RdbValue::Bytes(_) => TYPE_STRING,
+        RdbValue::Object(object) => match object {
+            Object::Set(set) => set::type_byte(set),
+            Object::String(_) => TYPE_STRING,
+        },
     }
 }
 
@@ -36,6 +77,10 @@ pub fn put(out: &mut Vec<u8>, strings: &mut StringWriter, value: RdbValue<'_>) {
     match value {
         RdbValue::Int(number) => put_int(out, number),
         RdbValue::Bytes(bytes) => strings.put(out, bytes),
+        RdbValue::Object(object) => match object {
+            Object::Set(set) => set::put(out, strings, set),
+            Object::String(string) => strings.put(out, string.bytes()),
+        },
     }
 }
 
@@ -43,19 +88,35 @@ pub fn put(out: &mut Vec<u8>, strings: &mut StringWriter, value: RdbValue<'_>) {
 pub(super) fn extent(kind: u8) -> Result<&'static [Step], RdbError> {
     match kind {
         TYPE_STRING => Ok(&[Step::String]),
+        set::TYPE_SET => Ok(set::SET),
+        set::TYPE_SET_INTSET | set::TYPE_SET_LISTPACK => Ok(set::SET_PACKED),
         kind => Err(RdbError::UnsupportedType(kind)),
     }
 }
 
 /// Reads a value of a type; `scratch` receives what is not in the file as it is.
-pub fn read<'s, 'a: 's>(kind: u8, cursor: &mut Cursor<'a>, scratch: &'s mut Vec<u8>) -> Result<Loaded<'s>, Fault> {
+///
+/// Everything is validated: whatever the bytes are, the result is a sound value or an error.
+pub fn read<'s, 'a: 's>(
+    kind: u8,
+    cursor: &mut Cursor<'a>,
+    scratch: &'s mut Vec<u8>,
+    rules: Rules<'_>,
+) -> Result<Loaded<'s>, Fault> {
     match kind {
         TYPE_STRING => Ok(match cursor.string(scratch)? {
             Text::Int(number) => Loaded::Int(number),
             Text::Bytes(bytes) => Loaded::Bytes(bytes),
         }),
+        set::TYPE_SET => loaded(set::read_set(cursor, scratch, rules)?),
+        set::TYPE_SET_INTSET => loaded(set::read_intset(cursor, scratch, rules)?),
+        set::TYPE_SET_LISTPACK => loaded(set::read_listpack(cursor, scratch, rules)?),
         kind => Err(Fault::Bad(RdbError::UnsupportedType(kind))),
     }
+}
+
+fn loaded(value: impl Typed) -> Result<Loaded<'static>, Fault> {
+    Ok(Loaded::Object(value.into_object()))
 }
 
 /// The name of a value type, for messages about files we cannot load.

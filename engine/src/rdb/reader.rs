@@ -9,6 +9,7 @@ use super::extent::Extent;
 use super::object::{self, Loaded};
 use super::writer::Attributes;
 use super::{MAGIC, MAGIC_VALKEY, RdbError, VERSION_READ_MAX, VERSION_VALKEY, crc64, opcode};
+use crate::value::OwnRules;
 
 /// Reads one file.
 #[derive(Debug, Default)]
@@ -26,6 +27,8 @@ pub struct RdbReader {
     attributes: Attributes,
     key_scratch: Vec<u8>,
     value_scratch: Vec<u8>,
+    /// What decides the form of values.
+    own: OwnRules,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,7 +41,7 @@ enum Phase {
 }
 
 /// One record of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event<'a> {
     /// A field about the file.
     Aux {
@@ -79,7 +82,7 @@ pub enum Event<'a> {
 }
 
 /// A key with its value and what was said about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry<'a> {
     /// The key.
     pub key: &'a [u8],
@@ -101,9 +104,14 @@ pub enum Verdict {
 }
 
 impl RdbReader {
-    /// A reader for one file.
+    /// A reader for one file; values come in the form that default options give them.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A reader for one file; values come in the form that `own` gives them.
+    pub fn with_rules(own: OwnRules) -> Self {
+        Self { own, ..Self::default() }
     }
 
     /// Takes bytes that follow those fed before.
@@ -228,7 +236,7 @@ impl RdbReader {
     }
 
     fn event(&mut self, record: std::ops::Range<usize>) -> Result<Event<'_>, RdbError> {
-        let Self { buffer, key_scratch, value_scratch, attributes, .. } = self;
+        let Self { buffer, key_scratch, value_scratch, attributes, own, .. } = self;
         let mut cursor = Cursor::new(&buffer[record]);
         let kind = cursor.byte().map_err(complete)?;
         let mut length = || cursor.length().map_err(complete);
@@ -244,7 +252,7 @@ impl RdbReader {
             opcode::SLOT_INFO => Event::SlotInfo { slot: length()?, keys: length()?, expires: length()? },
             kind => Event::Entry(Entry {
                 key: cursor.bytes(key_scratch).map_err(complete)?,
-                value: object::read(kind, &mut cursor, value_scratch).map_err(complete)?,
+                value: object::read(kind, &mut cursor, value_scratch, own.rules()).map_err(complete)?,
                 attributes: std::mem::take(attributes),
             }),
         })

@@ -84,6 +84,11 @@ impl KeyHasher {
         Self { secrets: std::array::from_fn(|_| rng.next_u64()), partitioning }
     }
 
+    /// The same hash function for tables inside values, which are never divided by slot.
+    pub fn for_values(&self) -> Self {
+        Self { partitioning: Partitioning::ByHash, ..self.clone() }
+    }
+
     /// How keys are spread.
     pub const fn partitioning(&self) -> Partitioning {
         self.partitioning

@@ -10,6 +10,7 @@ mod directory;
 mod family;
 mod grow;
 pub mod hash;
+pub(crate) mod pick;
 pub mod scan;
 
 use directory::Directory;
@@ -240,10 +241,10 @@ impl<T, S: Summary<T>> Table<T, S> {
         .flatten()
     }
 
-    /// Frees the last groups of a table that nobody reads any more, calling `gone` for each item.
+    /// Frees the last groups of a table that nobody reads any more, handing each item to `gone`.
     ///
     /// Returns whether anything is left.
-    pub(crate) fn dismantle(&mut self, items_max: usize, mut gone: impl FnMut(&T)) -> bool {
+    pub(crate) fn dismantle(&mut self, items_max: usize, mut gone: impl FnMut(T)) -> bool {
         let mut items = 0;
         while items < items_max {
             let Some(chunk) = self.chunks.last_mut() else {
@@ -262,7 +263,7 @@ impl<T, S: Summary<T>> Table<T, S> {
             let taken: Vec<T> = std::mem::take(&mut group.items).into_iter().collect();
             items += taken.len();
             self.len -= taken.len();
-            for_each_ahead::<T, S>(taken, |item| gone(&item));
+            for_each_ahead::<T, S>(taken, &mut gone);
         }
         true
     }

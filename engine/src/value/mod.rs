@@ -1,8 +1,160 @@
-//! Data structures behind the values: no reply, no session, no key.
+//! The types of values beyond strings: pure data structures, without replies, sessions or files.
 //!
-//! Lives here: what a list, hash, set or sorted set is made of, in a compact form for few elements and a large form
-//! that grows and is freed in bounded steps. What does not: commands, expiry, the way from a key to its value. Start
-//! at [`listpack`], the compact form of most types.
+//! Lives here: what every collection offers ([`Collection`], [`Typed`]), the structures they are made of, their
+//! digests and the commands that rebuild them. What does not: commands (`command/<type>.rs`), the bytes of files
+//! (`rdb/<type>.rs`), expiry of keys. To add a type, follow the list in ARCHITECTURE.md ("Values"); [`set`] is the
+//! example to read.
 
+pub mod digest;
+pub mod entries;
+pub mod intset;
 pub mod listpack;
-mod memory;
+pub(crate) mod memory;
+pub mod rebuild;
+pub mod set;
+
+use std::fmt::Debug;
+
+use crate::config::Config;
+use crate::keyspace::Object;
+use crate::table::hash::{KeyHasher, Partitioning};
+use digest::Digest;
+use rebuild::Rebuild;
+
+/// The type of a value, as clients see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Fields with values.
+    Hash,
+    /// A sequence.
+    List,
+    /// Members without order.
+    Set,
+    /// Members ordered by score.
+    SortedSet,
+    /// Entries by time, with consumer groups.
+    Stream,
+    /// Bytes.
+    String,
+}
+
+impl Kind {
+    /// The name `TYPE` replies with.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hash => "hash",
+            Self::List => "list",
+            Self::Set => "set",
+            Self::SortedSet => "zset",
+            Self::Stream => "stream",
+            Self::String => "string",
+        }
+    }
+
+    /// The number Redis has for the type (`OBJ_STRING` and so on), which its digests contain.
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::String => 0,
+            Self::List => 1,
+            Self::Set => 2,
+            Self::SortedSet => 3,
+            Self::Hash => 4,
+            Self::Stream => 6,
+        }
+    }
+}
+
+/// What every collection can do, whatever its type.
+///
+/// All but [`digest`](Self::digest), [`rebuild`](Self::rebuild) and cloning cost the same for any number of elements.
+pub trait Collection: Debug + Send {
+    /// The type.
+    fn kind(&self) -> Kind;
+
+    /// The form it is stored in, in the words of `OBJECT ENCODING`.
+    fn encoding(&self) -> &'static str;
+
+    /// Number of elements: members, fields, list elements, stream entries.
+    fn len(&self) -> usize;
+
+    /// Whether there is no element. A stream may be empty and still be kept: see [`is_garbage`](Self::is_garbage).
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether a key with this value is to be deleted.
+    fn is_garbage(&self) -> bool {
+        self.is_empty()
+    }
+
+    /// Bytes of memory it holds on to, as the allocator rounds them, beside the value itself. Never walks.
+    fn memory_usage(&self) -> usize;
+
+    /// Adds the contents to a digest, as `DEBUG DIGEST` of Redis does: equal contents, equal digests, whatever the
+    /// encoding.
+    fn digest(&self, digest: &mut Digest);
+
+    /// Says the commands that make an equal value, for an append only file of commands.
+    fn rebuild(&self, rebuild: &mut Rebuild<'_>);
+
+    /// Allocations that freeing it takes, roughly: 1 for compact forms.
+    fn free_cost(&self) -> usize;
+
+    /// Frees about `elements_max` elements of a value nobody reads any more. Returns how many; once it returns 0,
+    /// dropping the rest costs little.
+    ///
+    /// The default is for forms that are one allocation.
+    fn free_some(&mut self, _elements_max: usize) -> usize {
+        0
+    }
+}
+
+/// A collection whose type is known where it is used.
+pub trait Typed: Collection + Clone + Default + Sized {
+    /// The collection in an object of this type.
+    fn of(object: &Object) -> Option<&Self>;
+
+    /// The collection in an object of this type, to change.
+    fn of_mut(object: &mut Object) -> Option<&mut Self>;
+
+    /// The object that holds it.
+    fn into_object(self) -> Object;
+}
+
+/// What decides the form of values: the thresholds of the configuration, and the hash function of new tables.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules<'a> {
+    /// The options (`set-max-listpack-entries` and the like).
+    pub config: &'a Config,
+    /// The hash function that a value keeps a copy of when it becomes a table.
+    pub hasher: &'a KeyHasher,
+}
+
+/// An option that counts, as a length; none is longer than memory.
+pub(crate) fn limit(option: u64) -> usize {
+    usize::try_from(option).unwrap_or(usize::MAX)
+}
+
+/// Rules that own what they refer to, for whoever has no engine at hand.
+#[derive(Debug, Clone)]
+pub struct OwnRules {
+    /// The options.
+    pub config: Config,
+    /// The hash function.
+    pub hasher: KeyHasher,
+}
+
+impl OwnRules {
+    /// The rules.
+    pub const fn rules(&self) -> Rules<'_> {
+        Rules { config: &self.config, hasher: &self.hasher }
+    }
+}
+
+impl Default for OwnRules {
+    /// The thresholds of the default configuration and a hash function that everybody knows: for tools and tests.
+    fn default() -> Self {
+        let hasher = KeyHasher::new(Partitioning::ByHash, &mut crate::rng::Rng::new(0));
+        Self { config: Config::default(), hasher }
+    }
+}
