@@ -42,6 +42,31 @@ impl<T, S: Summary<T>> Table<T, S> {
         }
     }
 
+    /// Makes a single family of many that are nearly empty, so that random picks find something. The step is bounded
+    /// by [`SPARSE_FAMILY_ITEMS`] for each family.
+    ///
+    /// Not for a table whose places somebody remembers.
+    pub(crate) fn gather_sparse(&mut self, hash_of: impl Fn(&T) -> KeyHash) {
+        let families = self.families();
+        if families < 2 || self.len >= families * SPARSE_FAMILY_ITEMS {
+            return;
+        }
+        let (mut items, mut generation) = (Vec::with_capacity(self.len), 0);
+        for family in self.chunks.iter_mut().flatten() {
+            for group in &mut family.groups {
+                // Cursors that were given out must not take the new group for the one they know.
+                generation = generation.max(group.generation);
+                items.extend(std::mem::take(&mut group.items));
+            }
+        }
+        *self = Self::new();
+        self.directory = Directory::whole();
+        self.add_family(generation.wrapping_add(1));
+        for item in items {
+            self.insert(hash_of(&item), item, &hash_of);
+        }
+    }
+
     fn rebuild(&mut self, place: Place, buckets: usize, hash_of: &impl Fn(&T) -> KeyHash) {
         let group = self.group_mut(place);
         let before = group.items.allocation_size();
@@ -181,6 +206,9 @@ const ROOMY_ITEMS: usize = capacity_of(GROUP_BUCKETS_MAX) / 8 * 7;
 
 /// Families that are forgotten in one step when the last item leaves: a matter of microseconds.
 const RESET_FAMILIES_MAX: usize = 4096;
+
+/// Items for each family below which all are gathered in one.
+const SPARSE_FAMILY_ITEMS: usize = 8;
 
 /// Buckets of the smallest table hashbrown makes.
 const BUCKETS_MIN: usize = 4;

@@ -91,6 +91,7 @@ impl Entries {
         let spot = self.items.find_spot(self.hash(field), |entry| entry.key() == field)?;
         let hasher = &self.hasher;
         let entry = self.items.remove(spot, |entry| hasher.hash(entry.key()))?;
+        self.items.gather_sparse(|entry| hasher.hash(entry.key()));
         self.entry_bytes -= entry.memory_usage();
         Some(entry)
     }
@@ -204,6 +205,44 @@ mod tests {
 
         // A fair pick deviates from 1,000 by 32; six times that is out of reach.
         assert!(counts.iter().all(|count| (800..1200).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn random_picks_stay_fair_when_most_entries_have_gone() {
+        for left in [2000, 100, 3] {
+            let (mut entries, mut rng) = (entries(50_000), Rng::new(5));
+            while entries.len() > left {
+                let key = entries.random(&mut rng).unwrap().key().to_vec();
+                assert!(entries.remove(&key).is_some());
+            }
+
+            let mut counts: std::collections::BTreeMap<&[u8], u32> = std::collections::BTreeMap::new();
+            (0..left * 100).for_each(|_| *counts.entry(entries.random(&mut rng).unwrap().key()).or_default() += 1);
+
+            assert_eq!(counts.len(), left);
+            assert!(counts.values().all(|count| (40..160).contains(count)), "{left} left");
+        }
+    }
+
+    #[test]
+    fn a_scan_misses_nothing_while_most_entries_go() {
+        let mut entries = entries(20_000);
+        let mut seen = std::collections::BTreeSet::new();
+        let (mut cursor, mut next) = (0, 10);
+        loop {
+            cursor = entries.scan(cursor, 50, |entry| {
+                seen.insert(entry.key().to_vec());
+            });
+            for number in next..(next + 150).min(20_000) {
+                entries.remove(number.to_string().as_bytes());
+            }
+            next += 150;
+            if cursor == 0 {
+                break;
+            }
+        }
+
+        assert!((0..10).all(|number: u8| seen.contains(number.to_string().as_bytes())));
     }
 
     #[test]
