@@ -23,6 +23,9 @@ mod object;
 mod pubsub;
 mod scan;
 mod server;
+mod set;
+mod set_algebra;
+mod set_random;
 mod string;
 mod string_count;
 mod string_lcs;
@@ -61,12 +64,13 @@ pub fn unknown_form(container: &str, word: &[u8]) -> ReplyError {
 
 /// Adds every family of the engine to `registry`.
 pub(crate) fn register(registry: &mut Registry) {
-    let families: [(Group, &'static [Spec<DataFn>]); 7] = [
+    let families: [(Group, &'static [Spec<DataFn>]); 8] = [
         (Group::Connection, connection::ROWS),
         (Group::Generic, expire::ROWS),
         (Group::Generic, generic::ROWS),
         (Group::PubSub, pubsub::ROWS),
         (Group::Server, server::ROWS),
+        (Group::Set, set::ROWS),
         (Group::String, string::ROWS),
         (Group::Transactions, transaction::ROWS),
     ];

@@ -1,4 +1,4 @@
-//! Going through all keys: SCAN, KEYS, RANDOMKEY.
+//! Going through all keys: SCAN, KEYS, RANDOMKEY; and through a value, for SSCAN and the like ([`scan_within`]).
 
 use super::Ctx;
 use super::words::integer;
@@ -7,6 +7,8 @@ use crate::glob;
 use crate::keyspace::{Entry, UnixMillis};
 use crate::number::parse_u64;
 use crate::resp::args::Args;
+use crate::value::Typed;
+use crate::value::listpack::Element;
 
 /// What SCAN takes behind the cursor.
 #[derive(Debug, Clone, Copy)]
@@ -17,16 +19,17 @@ struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    fn parse(args: Args<'a>) -> Result<Self, ReplyError> {
+    /// The options from word `first` on.
+    fn parse(args: Args<'a>, first: usize) -> Result<Self, ReplyError> {
         let mut options = Self { count: COUNT_DEFAULT, pattern: None, kind: None };
-        for index in (2..args.len()).step_by(2) {
+        for index in (first..args.len()).step_by(2) {
             let value = args.get(index + 1).ok_or(ReplyError::Syntax)?;
             if args.is(index, "COUNT") {
                 let count = integer(value)?;
                 options.count = usize::try_from(count).ok().filter(|&count| count > 0).ok_or(ReplyError::Syntax)?;
             } else if args.is(index, "MATCH") {
                 options.pattern = Some(value).filter(|pattern| pattern != b"*");
-            } else if args.is(index, "TYPE") {
+            } else if args.is(index, "TYPE") && first == SCAN_OPTIONS_AT {
                 options.kind = Some(known_type(value)?);
             } else {
                 return Err(ReplyError::Syntax);
@@ -57,8 +60,8 @@ fn cursor(text: &[u8]) -> Option<u64> {
 }
 
 pub(super) fn scan(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
-    let cursor = cursor(&args[1]).ok_or(ReplyError::Fixed("ERR invalid cursor"))?;
-    let options = Options::parse(args)?;
+    let cursor = cursor(&args[1]).ok_or(INVALID_CURSOR)?;
+    let options = Options::parse(args, SCAN_OPTIONS_AT)?;
     let (db, now) = (ctx.db(), UnixMillis::from(ctx.now.unix));
     let mut past: Vec<Box<[u8]>> = Vec::new();
     let mut found: Vec<u8> = Vec::new();
@@ -93,6 +96,61 @@ pub(super) fn scan(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> 
     Ok(())
 }
 
+/// What one call of SSCAN and the like has found.
+pub(super) struct Page<'a> {
+    options: Options<'a>,
+    found: Vec<u8>,
+    len: usize,
+}
+
+impl Page<'_> {
+    /// About how many elements the client wants.
+    pub(super) const fn count(&self) -> usize {
+        self.options.count
+    }
+
+    /// Adds an element, if it fits the client's pattern.
+    pub(super) fn push(&mut self, element: Element<'_>) {
+        let mut digits = itoa::Buffer::new();
+        let text = element.text(&mut digits);
+        if self.options.pattern.is_none_or(|pattern| glob::matches(pattern, text, false)) {
+            self.add(text);
+        }
+    }
+
+    fn add(&mut self, text: &[u8]) {
+        crate::resp::reply::header(&mut self.found, b'$', text.len() as i64);
+        self.found.extend_from_slice(text);
+        self.found.extend_from_slice(b"\r\n");
+        self.len += 1;
+    }
+}
+
+/// Goes through the value of the key at word 1: `<command> key cursor [options]`. `scan` visits elements from the
+/// cursor on and returns the next one.
+pub(super) fn scan_within<T: Typed>(
+    ctx: &mut Ctx<'_>,
+    args: Args<'_>,
+    scan: impl FnOnce(&T, u64, &mut Page<'_>) -> u64,
+) -> Result<(), ReplyError> {
+    let cursor = cursor(&args[2]).ok_or(INVALID_CURSOR)?;
+    ctx.view_typed(&args[1], |value: Option<&T>, reply| {
+        let (mut next, mut found, mut len) = (0, Vec::new(), 0);
+        // Options of a key that is not there are not looked at.
+        if let Some(value) = value {
+            let options = Options::parse(args, SCAN_OPTIONS_AT + 1)?;
+            let mut page = Page { options, found, len };
+            next = scan(value, cursor, &mut page);
+            (found, len) = (page.found, page.len);
+        }
+        reply.array(2);
+        reply.bulk(itoa::Buffer::new().format(next).as_bytes());
+        reply.array(len);
+        reply.raw(&found);
+        Ok(())
+    })?
+}
+
 pub(super) fn keys(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     let pattern = &args[1];
     let now = UnixMillis::from(ctx.now.unix);
@@ -125,6 +183,11 @@ pub(super) fn randomkey(ctx: &mut Ctx<'_>, _: Args<'_>) -> Result<(), ReplyError
     ctx.reply.null();
     Ok(())
 }
+
+const INVALID_CURSOR: ReplyError = ReplyError::Fixed("ERR invalid cursor");
+
+/// The word at which options of SCAN begin; those of the others are one further.
+const SCAN_OPTIONS_AT: usize = 2;
 
 /// Keys one SCAN call looks at unless COUNT says otherwise.
 const COUNT_DEFAULT: usize = 10;

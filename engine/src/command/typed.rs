@@ -120,8 +120,10 @@ impl Ctx<'_> {
 }
 
 impl Core {
-    /// A collection that a command has looked up before: no expiry, no statistics, so that several can be held at
-    /// once. Nothing for a key of another type.
+    /// A collection that a command has looked up before and found: no expiry, no statistics, so that several can be
+    /// held at once. Nothing for a key of another type.
+    ///
+    /// A key whose time has come is still there on a replica: only the look-up knows that it is hidden.
     pub fn held<T: Typed>(&self, db: DbIndex, key: &[u8]) -> Option<&T> {
         let entry = self.keyspace.db(db).find(self.keyspace.hash(key), key)?;
         typed(entry).ok()

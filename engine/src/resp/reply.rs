@@ -222,6 +222,14 @@ impl<'a> Reply<'a> {
         self.out.insert(begin, &head);
     }
 
+    /// Puts the head of a set of `len` elements at a marked place.
+    pub fn end_set(&mut self, begin: Position, len: usize) {
+        let mark = if self.protocol == Protocol::Resp2 { b'*' } else { b'~' };
+        let mut head = Vec::with_capacity(HEADER_BYTES);
+        header(&mut head, mark, len as i64);
+        self.out.insert(begin, &head);
+    }
+
     /// Puts the head of a map of `len` pairs at a marked place.
     pub fn end_map(&mut self, begin: Position, len: usize) {
         let mut head = Vec::with_capacity(HEADER_BYTES);

@@ -12,6 +12,8 @@ pub mod listpack;
 pub(crate) mod memory;
 pub mod rebuild;
 pub mod set;
+pub mod set_algebra;
+pub mod set_random;
 
 use std::fmt::Debug;
 

@@ -121,6 +121,14 @@ impl Set {
         }
     }
 
+    /// Whether a member of another set is there.
+    pub fn contains_element(&self, member: Element<'_>) -> bool {
+        match (&self.form, member) {
+            (Form::Integers(integers), Element::Int(number)) => integers.contains(number),
+            _ => self.contains(member.text(&mut itoa::Buffer::new())),
+        }
+    }
+
     /// All members. Integers ascend, a listpack has its own order, that of a table depends only on the seed and on
     /// the writes so far.
     pub fn iter(&self) -> Box<dyn Iterator<Item = Element<'_>> + '_> {
@@ -138,6 +146,16 @@ impl Set {
             Form::Compact(listpack) => listpack.at(rng.index(listpack.len())).map(|position| listpack.get(position)),
             Form::Table(members) => members.random(rng).map(|entry| Element::Bytes(entry.key())),
         }
+    }
+
+    /// Makes a table that has lost most of its members compact again, if the options allow it.
+    pub fn compact(&mut self, rules: Rules<'_>) {
+        let Form::Table(members) = &self.form else { return };
+        let mut compact = Self { form: Form::Compact(Listpack::new()) };
+        for entry in members.iter() {
+            compact.insert(entry.key(), rules);
+        }
+        *self = compact;
     }
 
     /// The integers, while that is the form.

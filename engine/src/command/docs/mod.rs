@@ -9,12 +9,21 @@ mod expire;
 mod generic;
 mod pubsub;
 mod server;
+mod set;
 mod string;
 mod transaction;
 
 /// The tables of the engine's own commands.
-pub(super) const TABLES: [&[Doc]; 7] =
-    [connection::DOCS, expire::DOCS, generic::DOCS, pubsub::DOCS, server::DOCS, string::DOCS, transaction::DOCS];
+pub(super) const TABLES: [&[Doc]; 8] = [
+    connection::DOCS,
+    expire::DOCS,
+    generic::DOCS,
+    pubsub::DOCS,
+    server::DOCS,
+    set::DOCS,
+    string::DOCS,
+    transaction::DOCS,
+];
 
 /// The documentation of one command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
