@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::thread;
 
-use slotmesh_test_support::data::{Contents, fill, pipeline};
+use slotmesh_test_support::data::{Contents, fill, fill_collections, pipeline};
 use slotmesh_test_support::replication::info_number;
 use slotmesh_test_support::{Peer, Reply, Server, cli, require_peer};
 
@@ -132,6 +132,7 @@ fn a_folder_is_loaded(writer: &Path, reader: &Path, preamble: &str) {
     let mut server = launch_in(writer).start().unwrap();
     let mut client = server.client();
     fill(&mut client, "before", 1000).unwrap();
+    fill_collections(&mut client, "before").unwrap();
     client.call(["BGREWRITEAOF"]).unwrap();
     wait_info(&mut client, "aof_rewrite_in_progress", "0");
     wait_info(&mut client, "aof_last_bgrewrite_status", "ok");
@@ -150,6 +151,7 @@ fn a_folder_is_loaded(writer: &Path, reader: &Path, preamble: &str) {
 fn write_all_kinds(server: &Server) {
     let mut client = server.client();
     fill(&mut client, "after", 500).unwrap();
+    fill_collections(&mut client, "after").unwrap();
     let lines = [
         "INCR n",
         "INCRBYFLOAT x 1.5",
@@ -164,6 +166,13 @@ fn write_all_kinds(server: &Server) {
         "DEL after:1",
         "RENAME after:2 renamed",
         "SET past v PXAT 1",
+        "SPOP after:set:many",
+        "SPOP after:set:many 2000",
+        "SPOP after:set:few 100",
+        "SMOVE after:set:mixed moved m0",
+        "SREM after:set:narrow 0 1 2 3 4",
+        "SUNIONSTORE union after:set:narrow after:set:mixed",
+        "SINTERSTORE after:set:few nosuch",
     ];
     let words = |line: &str| line.split(' ').map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>();
     pipeline(&mut client, lines.map(words)).unwrap();

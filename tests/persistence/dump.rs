@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::thread;
 
-use slotmesh_test_support::data::{Contents, fill, pipeline};
+use slotmesh_test_support::data::{Contents, fill, fill_collections, pipeline};
 use slotmesh_test_support::replication::info_number;
 use slotmesh_test_support::{Peer, Reply, cli, require_peer};
 
@@ -43,6 +43,7 @@ fn the_checker_of_redis_finds_no_fault_in_our_dump() {
     let dir = tempfile::tempdir().unwrap();
     let server = launch(&ours(), dir.path()).start().unwrap();
     fill(&mut server.client(), "k", 3000).unwrap();
+    fill_collections(&mut server.client(), "c").unwrap();
     assert_eq!(server.client().call(["SAVE"]).unwrap(), Reply::Simple(b"OK".to_vec()));
 
     let output = cli::run(&checker, [dir.path().join("dump.rdb")], "").unwrap();
@@ -141,6 +142,7 @@ fn a_dump_is_loaded(writer: &Path, reader: &Path, compression: &str) {
     client.call([b"SET".as_slice(), b"binary\r\n\0\xff", b"\0\r\n\xff"]).unwrap();
     client.call(["SET", "least", "-9223372036854775808"]).unwrap();
     client.call(["SET", "zeros", "007"]).unwrap();
+    fill_collections(&mut client, "c").unwrap();
     client.call(["SELECT", "15"]).unwrap();
     fill(&mut client, "last", 10).unwrap();
     let before = contents(&server);

@@ -1,7 +1,7 @@
 //! Data sets: filling a server with one, and comparing what two servers hold.
 //!
-//! Comparison reads every key (SCAN, GET, PEXPIRETIME) instead of asking the servers for a digest: it needs nothing
-//! but commands that both must have, and it can say what differs. String values only.
+//! Comparison reads every key (SCAN, TYPE, PEXPIRETIME and what reads all of a type) instead of asking the servers for a
+//! digest: it needs nothing but commands that both must have, and it can say what differs.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,7 +16,7 @@ pub struct Contents(pub BTreeMap<Vec<u8>, Held>);
 /// A value and its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
-    /// The string.
+    /// The string, or the type and all elements as text; those without an order are sorted.
     pub value: Vec<u8>,
     /// Unix milliseconds at which it expires; -1 for never.
     pub expires_at_ms: i64,
@@ -79,6 +79,40 @@ pub fn fill(client: &mut Client, prefix: &str, keys: usize) -> io::Result<()> {
     pipeline(client, commands)
 }
 
+/// Makes collections of every type and form, some of them with an expiry far away: 11 keys.
+///
+/// # Errors
+/// As [`Client::call`]; `InvalidData` when a command is refused.
+pub fn fill_collections(client: &mut Client, prefix: &str) -> io::Result<()> {
+    let named = |name: &str| format!("{prefix}:{name}").into_bytes();
+    let grow = |name: &str, count: usize, member: fn(usize) -> Vec<u8>| {
+        let members = (0..count).map(member).collect::<Vec<_>>();
+        let key = named(name);
+        members
+            .chunks(100)
+            .map(|some| [vec![b"SADD".to_vec(), key.clone()], some.to_vec()].concat())
+            .collect::<Vec<_>>()
+    };
+    let sets = [
+        grow("set:narrow", 5, |number| number.to_string().into_bytes()),
+        grow("set:wide", 500, |number| (number as i64 * 40_000_000_000 - 7).to_string().into_bytes()),
+        grow("set:integers", 2000, |number| number.to_string().into_bytes()),
+        grow("set:few", 20, |number| format!("member-{number}").into_bytes()),
+        grow("set:mixed", 30, |number| {
+            if number % 3 == 0 { format!("m{number}") } else { number.to_string() }.into_bytes()
+        }),
+        grow("set:many", 3000, |number| format!("member-{number}").into_bytes()),
+        grow("set:long", 40, value),
+        grow("set:binary", 1, |_| b"\0\r\n\xff".to_vec()),
+        grow("set:empty-member", 1, |_| Vec::new()),
+        grow("set:few:expiring", 3, value),
+        grow("set:many:expiring", 300, value),
+    ];
+    pipeline(client, sets.into_iter().flatten())?;
+    let expire = |name: &str| vec![b"PEXPIRE".to_vec(), named(name), EXPIRY_MS.to_string().into_bytes()];
+    pipeline(client, ["set:few:expiring", "set:many:expiring"].map(expire))
+}
+
 /// Sends commands in batches and checks that none is refused.
 ///
 /// # Errors
@@ -117,22 +151,68 @@ pub fn value(number: usize) -> Vec<u8> {
 }
 
 fn read_keys(client: &mut Client, keys: &[Vec<u8>], held: &mut BTreeMap<Vec<u8>, Held>) -> io::Result<()> {
-    let mut bytes = Vec::new();
-    for key in keys {
-        bytes.extend(request([b"GET".as_slice(), key]));
-        bytes.extend(request([b"PEXPIRETIME".as_slice(), key]));
-    }
-    client.send_raw(&bytes)?;
-    for key in keys {
-        let (value, expiry) = (client.read()?, client.read()?);
+    let kinds = ask(client, keys.iter().map(|key| vec![b"TYPE".to_vec(), key.clone()]))?;
+    let kinds: Vec<&[u8]> = kinds.iter().map(|kind| kind.text().unwrap_or_default()).collect();
+    let reads = ask(client, keys.iter().zip(&kinds).map(|(key, kind)| reading(kind, key)))?;
+    let expiries = ask(client, keys.iter().map(|key| vec![b"PEXPIRETIME".to_vec(), key.clone()]))?;
+    for (((key, kind), reply), expiry) in keys.iter().zip(kinds).zip(reads).zip(expiries) {
         let expires_at_ms = expiry.integer().ok_or_else(|| unexpected(&expiry))?;
-        if let Reply::Bulk(value) = value {
+        // -2: it has expired in between.
+        if kind != b"none" && reply != Reply::NullBulk && expires_at_ms != -2 {
+            let value = canonical(kind, &reply).ok_or_else(|| unexpected(&reply))?;
             held.insert(key.clone(), Held { value, expires_at_ms });
-        } else if value != Reply::NullBulk {
-            return Err(unexpected(&value));
         }
     }
     Ok(())
+}
+
+/// The command that reads all of a value of this type.
+fn reading(kind: &[u8], key: &[u8]) -> Vec<Vec<u8>> {
+    let (verb, options): (&str, &[&str]) = match kind {
+        b"hash" => ("HGETALL", &[]),
+        b"list" => ("LRANGE", &["0", "-1"]),
+        b"set" => ("SMEMBERS", &[]),
+        b"stream" => ("XRANGE", &["-", "+"]),
+        b"zset" => ("ZRANGE", &["0", "-1", "WITHSCORES"]),
+        _ => ("GET", &[]),
+    };
+    let options = options.iter().map(|option| option.as_bytes().to_vec());
+    [verb.as_bytes().to_vec(), key.to_vec()].into_iter().chain(options).collect()
+}
+
+/// The same bytes for equal values.
+fn canonical(kind: &[u8], reply: &Reply) -> Option<Vec<u8>> {
+    if let Reply::Bulk(value) = reply {
+        return Some(value.clone());
+    }
+    let show = |reply: &Reply| match reply.text() {
+        Some(text) => text.escape_ascii().to_string(),
+        None => format!("{reply:?}"),
+    };
+    let mut elements: Vec<String> = reply.elements()?.iter().map(show).collect();
+    match kind {
+        b"set" => elements.sort(),
+        b"hash" => {
+            let mut pairs: Vec<String> = elements.chunks(2).map(|pair| pair.join("=")).collect();
+            pairs.sort();
+            elements = pairs;
+        }
+        _ => {}
+    }
+    Some(format!("{} {}", kind.escape_ascii(), elements.join(" ")).into_bytes())
+}
+
+/// The replies to many commands, sent together.
+fn ask(client: &mut Client, commands: impl Iterator<Item = Vec<Vec<u8>>>) -> io::Result<Vec<Reply>> {
+    let commands: Vec<Vec<Vec<u8>>> = commands.collect();
+    let mut replies = Vec::with_capacity(commands.len());
+    for batch in commands.chunks(BATCH_COMMANDS) {
+        client.send_raw(&batch.iter().flat_map(request).collect::<Vec<u8>>())?;
+        for _ in batch {
+            replies.push(client.read()?);
+        }
+    }
+    Ok(replies)
 }
 
 fn scan_page(reply: &Reply) -> Option<(Vec<u8>, Vec<Vec<u8>>)> {
