@@ -14,6 +14,7 @@ pub mod rebuild;
 pub mod set;
 pub mod set_algebra;
 pub mod set_random;
+pub mod sorted;
 
 use std::fmt::Debug;
 

@@ -136,6 +136,14 @@ impl Listpack {
         Iter::new(&self.bytes, position.0, self.end())
     }
 
+    /// The elements of a range of indices, cut to what there is.
+    pub fn range(&self, indices: std::ops::Range<usize>) -> Iter<'_> {
+        let offset = |index| self.at(index).map_or(self.end(), |position| position.0);
+        let front = offset(indices.start);
+        let back = if indices.end > indices.start { offset(indices.end) } else { front };
+        Iter::new(&self.bytes, front, back)
+    }
+
     /// The first element whose text is `needle`, of every `skip + 1`-th from the first on.
     ///
     /// With `skip` 1 it looks at the first of each pair.

@@ -1,0 +1,204 @@
+//! Speed and memory of the values' own structures.
+//!
+//! `cargo bench -p slotmesh-engine --bench values [-- listpack|sorted]` prints nanoseconds of CPU time for each
+//! operation and counted and resident bytes for each element.
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock and its own memory figures")]
+#![expect(clippy::print_stdout, reason = "that is what a benchmark is for")]
+
+use std::hint::black_box;
+use std::ops::Bound;
+use std::time::Duration;
+
+use mimalloc::MiMalloc;
+use rustix::time::{ClockId, clock_gettime};
+use slotmesh_engine::keyspace::Partitioning;
+use slotmesh_engine::rng::Rng;
+use slotmesh_engine::table::hash::KeyHasher;
+use slotmesh_engine::value::listpack::Listpack;
+use slotmesh_engine::value::sorted::{Score, SortedSet, SortedSetRules};
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+/// The thread's CPU clock: what other programs do on the machine does not count, page faults do.
+#[derive(Clone, Copy)]
+struct Cpu(Duration);
+
+impl Cpu {
+    fn now() -> Self {
+        let time = clock_gettime(ClockId::ThreadCPUTime);
+        Self(Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32))
+    }
+
+    fn elapsed(self) -> Duration {
+        Self::now().0 - self.0
+    }
+}
+
+const MEMBERS: u64 = 200_000;
+
+fn main() {
+    let chosen: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|choice| choice == name);
+    if wanted("listpack") {
+        listpack();
+    }
+    if wanted("sorted") {
+        sorted_small();
+        sorted("in order", |number| number as f64);
+        let mut rng = Rng::new(2);
+        sorted("at random", move |_| rng.below(1 << 40) as f64);
+        sorted("of one score", |_| 0.0);
+    }
+}
+
+fn measure<R>(name: &str, operations: u64, run: impl FnOnce() -> R) -> R {
+    let start = Cpu::now();
+    let result = run();
+    println!("{name:<48} {:8.1} ns/op", start.elapsed().as_nanos() as f64 / operations as f64);
+    result
+}
+
+fn resident() -> usize {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    text.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).unwrap_or(0) * 4096
+}
+
+/// A member of 16 bytes.
+fn member(number: u64) -> [u8; 16] {
+    let mut name = *b"mem:000000000000";
+    let mut digits = itoa(number);
+    digits.reverse();
+    for (place, digit) in digits.into_iter().enumerate() {
+        name[15 - place] = digit;
+    }
+    name
+}
+
+fn itoa(number: u64) -> Vec<u8> {
+    number.to_string().into_bytes()
+}
+
+fn listpack() {
+    let fields: Vec<[u8; 16]> = (0..64).map(member).collect();
+    let mut pack = Listpack::new();
+    for field in &fields {
+        pack.push_pair(field, b"value");
+    }
+    measure("listpack find among 64 pairs", 640_000, || {
+        for _ in 0..10_000 {
+            for field in &fields {
+                black_box(pack.find(black_box(field), 1));
+            }
+        }
+    });
+    measure("listpack walk, each of 128 elements", 1_280_000, || {
+        for _ in 0..10_000 {
+            for element in &pack {
+                black_box(element);
+            }
+        }
+    });
+    measure("listpack push_back of 16 B, 100 elements", 1_000_000, || {
+        for _ in 0..10_000 {
+            let mut pack = Listpack::new();
+            for _ in 0..100 {
+                pack.push_back(black_box(&fields[0]));
+            }
+            black_box(&pack);
+        }
+    });
+    measure("listpack replace with the same length", 1_000_000, || {
+        let at = pack.at(65).expect("there are 128");
+        for _ in 0..1_000_000 {
+            pack.replace(at, black_box(b"other"));
+        }
+    });
+}
+
+fn rules(hasher: &KeyHasher) -> SortedSetRules<'_> {
+    SortedSetRules { entries_max: 128, value_bytes_max: 64, hasher }
+}
+
+fn hasher() -> KeyHasher {
+    KeyHasher::new(Partitioning::ByHash, &mut Rng::new(1))
+}
+
+fn sorted_small() {
+    let hasher = hasher();
+    let names: Vec<[u8; 16]> = (0..10).map(member).collect();
+    let mut sets: Vec<SortedSet> = Vec::new();
+    measure("sorted set of 10, insert", 1_000_000, || {
+        for _ in 0..100_000 {
+            let mut set = SortedSet::new();
+            for (number, name) in names.iter().enumerate() {
+                set.insert(name, Score::new((number * 7 % 10) as f64).expect("no NaN"), rules(&hasher));
+            }
+            sets.push(set);
+        }
+    });
+    println!("sorted set of 10: {} bytes beside {} for itself", sets[0].memory_usage(), size_of::<SortedSet>());
+    measure("sorted set of 10, rank", 1_000_000, || {
+        for set in &sets {
+            for name in &names {
+                black_box(set.rank(name));
+            }
+        }
+    });
+}
+
+fn sorted(name: &str, mut score: impl FnMut(u64) -> f64) {
+    let hasher = hasher();
+    let mut names: Vec<[u8; 16]> = (0..MEMBERS).map(member).collect();
+    let scores: Vec<Score> = (0..MEMBERS).map(|number| Score::new(score(number)).expect("no NaN")).collect();
+    let before = resident();
+    let mut set = SortedSet::new();
+    measure(&format!("sorted set, insert {name}"), MEMBERS, || {
+        for (name, &score) in names.iter().zip(&scores) {
+            set.insert(name, score, rules(&hasher));
+        }
+    });
+    println!(
+        "sorted set {name}: {:.1} bytes each counted, {:.1} resident",
+        set.memory_usage() as f64 / MEMBERS as f64,
+        (resident() - before) as f64 / MEMBERS as f64
+    );
+    let mut rng = Rng::new(3);
+    for place in (1..names.len()).rev() {
+        names.swap(place, rng.index(place + 1));
+    }
+    measure(&format!("sorted set, score {name}"), MEMBERS, || {
+        names.iter().for_each(|name| _ = black_box(set.score(name)));
+    });
+    measure(&format!("sorted set, rank {name}"), MEMBERS, || {
+        names.iter().for_each(|name| _ = black_box(set.rank(name)));
+    });
+    measure(&format!("sorted set, count of a range {name}"), MEMBERS, || {
+        for &score in &scores {
+            black_box(set.ranks_by_score(Bound::Included(score.number()), Bound::Unbounded));
+        }
+    });
+    measure(&format!("sorted set, each of a range of 100 {name}"), MEMBERS, || {
+        for start in 0..MEMBERS as usize / 100 {
+            set.range(start * 100..start * 100 + 100).for_each(|item| _ = black_box(item));
+        }
+    });
+    measure(&format!("sorted set, add 0.5 to a score {name}"), MEMBERS, || {
+        for name in &names {
+            set.update(name, |old| Score::new(old? + 0.5), rules(&hasher));
+        }
+    });
+    measure(&format!("sorted set, move to a random score {name}"), MEMBERS, || {
+        for name in &names {
+            set.update(name, |_| Score::new(rng.below(1 << 40) as f64), rules(&hasher));
+        }
+    });
+    measure(&format!("sorted set, pop the lowest {name}"), MEMBERS / 2, || {
+        for _ in 0..MEMBERS / 2 {
+            set.remove_ranks(0..1);
+        }
+    });
+    measure(&format!("sorted set, remove {name}"), MEMBERS, || {
+        names.iter().for_each(|name| _ = black_box(set.remove(name)));
+    });
+}

@@ -1,0 +1,155 @@
+//! The order of a large sorted set: a B+ tree that counts.
+//!
+//! Lives here: (score, member number) in order, with the number of members below each child, so that ranks are found
+//! and resolved in a few steps. What does not: members, which the tree compares through [`Members`] when scores are
+//! equal. Every node takes one kilobyte; the height is below 8 for 2^32 members, so recursion is bounded. Start at
+//! [`Tree::insert`]; `node.rs` has what happens inside a node.
+
+mod change;
+mod node;
+
+use node::{Leaf, Node};
+
+use super::members::Members;
+
+/// The tree; an empty one allocates nothing.
+#[derive(Debug, Default)]
+pub(super) struct Tree {
+    root: Option<Box<Node>>,
+    /// Nodes of the whole tree.
+    nodes: usize,
+}
+
+/// Where a member belongs: by score, then by its text.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Key<'a> {
+    pub(super) score: f64,
+    pub(super) name: &'a [u8],
+}
+
+/// A place in a leaf.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Spot<'a> {
+    leaf: &'a Leaf,
+    place: usize,
+}
+
+impl Tree {
+    /// Number of members.
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.root.as_deref().map_or(0, Node::count)
+    }
+
+    /// Number of members that come before `key`: its rank, if it is there.
+    pub(super) fn rank(&self, key: Key<'_>, members: &Members) -> usize {
+        self.count_while(|scores, ids| key.position(scores, ids, members))
+    }
+
+    /// Number of members from the lowest on for which `holds`, which must fail for all after the first failure.
+    pub(super) fn count_by(&self, mut holds: impl FnMut(f64, u32) -> bool) -> usize {
+        self.count_while(|scores, ids| partition(scores.len(), |at| holds(scores[at], ids[at])))
+    }
+
+    /// Number of members with a score for which `holds`, which must fail for all after the first failure.
+    pub(super) fn count_by_score(&self, mut holds: impl FnMut(f64) -> bool) -> usize {
+        self.count_while(|scores, _| scores.partition_point(|&score| holds(score)))
+    }
+
+    /// The place of the member with a rank; nothing past the last.
+    pub(super) fn select(&self, mut rank: usize) -> Option<Spot<'_>> {
+        let mut node = self.root.as_deref()?;
+        loop {
+            match node {
+                Node::Inner(inner) => {
+                    let (child, before) = inner.child_at_rank(rank)?;
+                    rank -= before;
+                    node = inner.child(child);
+                }
+                Node::Leaf(leaf) => return (rank < leaf.len()).then_some(Spot { leaf, place: rank }),
+            }
+        }
+    }
+
+    /// Bytes of memory all nodes hold on to.
+    pub(super) const fn memory_usage(&self) -> usize {
+        self.nodes * NODE_BYTES
+    }
+
+    /// Sums up how many entries of each node on the way down are before the place searched for.
+    fn count_while(&self, mut position: impl FnMut(&[f64], &[u32]) -> usize) -> usize {
+        let mut below = 0;
+        let mut node = self.root.as_deref();
+        while let Some(current) = node {
+            node = match current {
+                Node::Inner(inner) => match position(inner.scores(), inner.ids()) {
+                    0 => None,
+                    place => {
+                        below += inner.count_before(place - 1);
+                        Some(inner.child(place - 1))
+                    }
+                },
+                Node::Leaf(leaf) => {
+                    below += position(leaf.scores(), leaf.ids());
+                    None
+                }
+            };
+        }
+        below
+    }
+}
+
+impl Key<'_> {
+    /// How many of the entries come before the key.
+    #[inline]
+    pub(super) fn position(&self, scores: &[f64], ids: &[u32], members: &Members) -> usize {
+        let first = scores.partition_point(|&score| score < self.score);
+        let equal = match scores.get(first) {
+            Some(&score) if score == self.score => scores[first..].partition_point(|&score| score <= self.score),
+            _ => return first,
+        };
+        first + ids[first..first + equal].partition_point(|&id| members.name(id) < self.name)
+    }
+}
+
+impl<'a> Spot<'a> {
+    /// The score and the number of the member.
+    #[inline]
+    pub(super) fn get(self) -> (f64, u32) {
+        (self.leaf.scores()[self.place], self.leaf.ids()[self.place])
+    }
+
+    /// The next place, if it is in the same leaf.
+    #[inline]
+    pub(super) fn next(self) -> Option<Self> {
+        (self.place + 1 < self.leaf.len()).then_some(Self { place: self.place + 1, ..self })
+    }
+
+    /// The place before, if it is in the same leaf.
+    #[inline]
+    pub(super) fn previous(self) -> Option<Self> {
+        (self.place > 0).then(|| Self { place: self.place - 1, ..self })
+    }
+}
+
+/// The first index for which `holds` fails.
+fn partition(len: usize, mut holds: impl FnMut(usize) -> bool) -> usize {
+    let (mut low, mut high) = (0, len);
+    while low < high {
+        let middle = usize::midpoint(low, high);
+        if holds(middle) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    low
+}
+
+/// Bytes of a node: leaves and inner nodes are cut to one size class of the allocator.
+const NODE_BYTES: usize = 1024;
+
+const _: () = assert!(size_of::<Node>() <= NODE_BYTES && size_of::<Node>() > NODE_BYTES - 16);
+
+#[cfg(test)]
+mod tests;
