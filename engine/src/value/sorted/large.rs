@@ -73,8 +73,9 @@ impl Large {
     }
 
     pub(super) fn rank(&self, name: &[u8]) -> Option<(usize, f64)> {
-        let score = self.score(name)?;
-        Some((self.tree.rank(Key { score, name }, &self.members), score))
+        let id = self.find(name)?;
+        let score = self.members.score(id);
+        Some((self.tree.rank(Key { score, name }, id, &self.members)?, score))
     }
 
     pub(super) fn count_by_score(&self, holds: impl FnMut(f64) -> bool) -> usize {

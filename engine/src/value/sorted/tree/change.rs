@@ -59,13 +59,12 @@ impl Tree {
         while let Some(current) = node {
             node = match current {
                 Node::Inner(inner) => {
-                    let place = child_of(inner, key, id, members);
+                    let place = key.child(inner, id, members);
                     Some(inner.child_mut(place))
                 }
                 Node::Leaf(leaf) => {
-                    let place = key.position(leaf.scores(), leaf.ids(), members);
+                    let Some(place) = leaf.find(id) else { return false };
                     let stays = place > 0
-                        && leaf.ids().get(place) == Some(&id)
                         && leaf.scores()[place - 1] < score
                         && leaf.scores().get(place + 1).is_some_and(|&next| score < next);
                     if stays {
@@ -178,7 +177,7 @@ fn insert_child(inner: &mut Inner, place: usize, child: Box<Node>, nodes: &mut u
 fn remove(node: &mut Node, key: Key<'_>, id: u32, members: &Members, nodes: &mut usize) -> bool {
     match node {
         Node::Inner(inner) => {
-            let place = child_of(inner, key, id, members);
+            let place = key.child(inner, id, members);
             let removed = remove(inner.child_mut(place), key, id, members, nodes);
             if removed {
                 after_removal(inner, place, nodes);
@@ -186,12 +185,8 @@ fn remove(node: &mut Node, key: Key<'_>, id: u32, members: &Members, nodes: &mut
             removed
         }
         Node::Leaf(leaf) => {
-            let place = key.position(leaf.scores(), leaf.ids(), members);
-            let found = leaf.ids().get(place) == Some(&id);
-            if found {
-                leaf.remove(place);
-            }
-            found
+            let place = leaf.find(id);
+            place.map(|place| leaf.remove(place)).is_some()
         }
     }
 }
@@ -219,13 +214,12 @@ fn after_removal(inner: &mut Inner, place: usize, nodes: &mut usize) {
 fn renumber(node: &mut Node, key: Key<'_>, id: u32, target: u32, members: &Members) {
     match node {
         Node::Inner(inner) => {
-            let place = child_of(inner, key, id, members);
+            let place = key.child(inner, id, members);
             renumber(inner.child_mut(place), key, id, target, members);
             inner.refresh_first(place);
         }
         Node::Leaf(leaf) => {
-            let place = key.position(leaf.scores(), leaf.ids(), members);
-            if leaf.ids().get(place) == Some(&id) {
+            if let Some(place) = leaf.find(id) {
                 leaf.set_id(place, target);
             }
         }
@@ -245,11 +239,4 @@ fn drop_leaf(node: &mut Node, nodes: &mut usize) -> usize {
         }
         Node::Leaf(leaf) => leaf.clear(),
     }
-}
-
-/// The child below which a member of the tree is.
-#[inline]
-fn child_of(inner: &Inner, key: Key<'_>, id: u32, members: &Members) -> usize {
-    let place = key.position(inner.scores(), inner.ids(), members);
-    if inner.ids().get(place) == Some(&id) { place } else { place.saturating_sub(1) }
 }

@@ -8,7 +8,7 @@
 mod change;
 mod node;
 
-use node::{Leaf, Node};
+use node::{Inner, Leaf, Node};
 
 use super::members::Members;
 
@@ -41,9 +41,20 @@ impl Tree {
         self.root.as_deref().map_or(0, Node::count)
     }
 
-    /// Number of members that come before `key`: its rank, if it is there.
-    pub(super) fn rank(&self, key: Key<'_>, members: &Members) -> usize {
-        self.count_while(|scores, ids| key.position(scores, ids, members))
+    /// The rank of a member; nothing if it is not in the tree.
+    pub(super) fn rank(&self, key: Key<'_>, id: u32, members: &Members) -> Option<usize> {
+        let mut before = 0;
+        let mut node = self.root.as_deref()?;
+        loop {
+            match node {
+                Node::Inner(inner) => {
+                    let place = key.child(inner, id, members);
+                    before += inner.count_before(place);
+                    node = inner.child(place);
+                }
+                Node::Leaf(leaf) => return Some(before + leaf.find(id)?),
+            }
+        }
     }
 
     /// Number of members from the lowest on for which `holds`, which must fail for all after the first failure.
@@ -104,11 +115,21 @@ impl Key<'_> {
     #[inline]
     pub(super) fn position(&self, scores: &[f64], ids: &[u32], members: &Members) -> usize {
         let first = scores.partition_point(|&score| score < self.score);
-        let equal = match scores.get(first) {
-            Some(&score) if score == self.score => scores[first..].partition_point(|&score| score <= self.score),
-            _ => return first,
+        let equal = match scores[first..] {
+            [score, ..] if score != self.score => return first,
+            [_, next, ..] if next == self.score => scores[first..].partition_point(|&score| score <= self.score),
+            [] => return first,
+            _ => 1,
         };
         first + ids[first..first + equal].partition_point(|&id| members.name(id) < self.name)
+    }
+
+    /// The child below which the member with this key and number is.
+    #[inline]
+    fn child(&self, inner: &Inner, id: u32, members: &Members) -> usize {
+        let (scores, ids) = (inner.scores(), inner.ids());
+        let place = self.position(scores, ids, members);
+        if ids.get(place) == Some(&id) { place } else { place.saturating_sub(1) }
     }
 }
 

@@ -83,7 +83,11 @@ fn random_changes_agree_with_a_sorted_map() {
             }
         }
         for (rank, ((score, name), &id)) in pair.model.iter().enumerate() {
-            assert_eq!(pair.tree.rank(Key { score: *score as f64, name }, &pair.members), rank, "seed {seed}");
+            assert_eq!(
+                pair.tree.rank(Key { score: *score as f64, name }, id, &pair.members),
+                Some(rank),
+                "seed {seed}"
+            );
             assert_eq!(pair.tree.select(rank).unwrap().get(), (*score as f64, id), "seed {seed}");
         }
         assert!(pair.tree.select(pair.model.len()).is_none());
