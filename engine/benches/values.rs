@@ -1,6 +1,6 @@
 //! Speed and memory of the values' own structures.
 //!
-//! `cargo bench -p slotmesh-engine --bench values [-- listpack|sorted]` prints nanoseconds of CPU time for each
+//! `cargo bench -p slotmesh-engine --bench values [-- listpack|list|sorted]` prints nanoseconds of CPU time for each
 //! operation and counted and resident bytes for each element.
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads its case and its own memory figures")]
 #![expect(clippy::print_stdout, reason = "that is what a benchmark is for")]
@@ -14,6 +14,7 @@ use rustix::time::{ClockId, clock_gettime};
 use slotmesh_engine::keyspace::Partitioning;
 use slotmesh_engine::rng::Rng;
 use slotmesh_engine::table::hash::KeyHasher;
+use slotmesh_engine::value::list::{End, List, ListRules};
 use slotmesh_engine::value::listpack::Listpack;
 use slotmesh_engine::value::sorted::{Score, SortedSet, SortedSetRules};
 
@@ -36,6 +37,7 @@ impl Cpu {
 }
 
 const MEMBERS: u64 = 200_000;
+const ELEMENTS: u64 = 1_000_000;
 
 /// Environment variable that names the case of a child process.
 const CASE: &str = "VALUES_BENCH_CASE";
@@ -45,6 +47,9 @@ fn main() {
     let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|choice| choice == name);
     if wanted("listpack") {
         listpack();
+    }
+    if wanted("list") {
+        list();
     }
     if wanted("sorted") {
         if std::env::var(CASE).is_err() {
@@ -116,6 +121,52 @@ fn listpack() {
             pack.replace(at, black_box(b"other"));
         }
     });
+}
+
+fn list() {
+    let rules = ListRules::default();
+    let element = |number: u64| member(number);
+    let before = resident();
+    let mut list = List::new();
+    measure("list, push 16 B at the back", ELEMENTS, || {
+        for number in 0..ELEMENTS {
+            list.push(End::Back, std::iter::once(&element(number)[..]), rules);
+        }
+    });
+    println!(
+        "list: {:.1} bytes each counted, {:.1} resident",
+        list.memory_usage() as f64 / ELEMENTS as f64,
+        (resident() - before) as f64 / ELEMENTS as f64
+    );
+    measure("list, each of a range of 100 from the front", 10_000_000, || {
+        for _ in 0..100_000 {
+            list.range(0..100).for_each(|element| _ = black_box(element));
+        }
+    });
+    let mut rng = Rng::new(4);
+    measure("list, element at a random index", 10_000, || {
+        for _ in 0..10_000 {
+            black_box(list.get(rng.index(ELEMENTS as usize)));
+        }
+    });
+    measure("list, pop from the front", ELEMENTS / 2, || {
+        for _ in 0..ELEMENTS / 2 {
+            list.pop(End::Front, rules, |element| _ = black_box(element));
+        }
+    });
+    measure("list, push 16 B at the front", ELEMENTS / 2, || {
+        for number in 0..ELEMENTS / 2 {
+            list.push(End::Front, std::iter::once(&element(number)[..]), rules);
+        }
+    });
+    measure("list, pop from the back", ELEMENTS / 2, || {
+        for _ in 0..ELEMENTS / 2 {
+            list.pop(End::Back, rules, |element| _ = black_box(element));
+        }
+    });
+    let mut small = List::new();
+    (0..10).for_each(|number| small.push(End::Back, std::iter::once(&element(number)[..]), rules));
+    println!("list of 10: {} bytes beside {} for itself", small.memory_usage(), size_of::<List>());
 }
 
 fn rules(hasher: &KeyHasher) -> SortedSetRules<'_> {

@@ -8,6 +8,7 @@
 pub mod digest;
 pub mod entries;
 pub mod intset;
+pub mod list;
 pub mod listpack;
 pub(crate) mod memory;
 pub mod rebuild;

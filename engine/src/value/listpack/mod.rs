@@ -176,6 +176,15 @@ impl Listpack {
         None
     }
 
+    /// How many elements are before the first whose text is `needle`.
+    pub fn index_of(&self, needle: &[u8]) -> Option<usize> {
+        let number = integer_of(needle);
+        self.iter().position(|element| match element {
+            Element::Bytes(text) => text == needle,
+            Element::Int(value) => number == Some(value),
+        })
+    }
+
     /// Number of elements as far as the header says.
     #[inline]
     fn known_len(&self) -> Option<usize> {
