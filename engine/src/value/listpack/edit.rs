@@ -1,6 +1,6 @@
 //! Changing a listpack: all of it is one splice of bytes.
 
-use super::encoding::{Encoded, OVERHEAD_BYTES_MAX, next_of};
+use super::encoding::{END, Encoded, OVERHEAD_BYTES_MAX, next_of};
 use super::{COUNT_UNKNOWN, Element, HEADER_BYTES, Listpack, Position};
 use crate::value::memory::allocated_bytes;
 
@@ -17,7 +17,12 @@ impl Listpack {
     /// Adds an element at the end.
     #[inline]
     pub fn push_back<'a>(&mut self, element: impl Into<Element<'a>>) {
-        self.splice(self.end(), Cut::NOTHING, [element.into()]);
+        let encoded = Encoded::of(element.into());
+        self.reserve(self.bytes.len() + encoded.len());
+        self.bytes.truncate(self.end());
+        encoded.append_to(&mut self.bytes);
+        self.bytes.push(END);
+        self.finish(0, 1);
     }
 
     /// Adds an element at the front.
@@ -155,17 +160,23 @@ impl Listpack {
     fn open(&mut self, at: usize, removed: usize, added: usize) {
         let old_len = self.bytes.len();
         let new_len = old_len - removed + added;
-        assert!(u32::try_from(new_len).is_ok(), "callers ask has_room_for first");
         if new_len > old_len {
-            if new_len > self.bytes.capacity() {
-                self.bytes.reserve_exact(allocated_bytes(new_len) - old_len);
-            }
+            self.reserve(new_len);
             self.bytes.resize(new_len, 0);
         }
         self.bytes.copy_within(at + removed..old_len, at + added);
         self.bytes.truncate(new_len);
         if new_len < self.bytes.capacity() / 2 {
             self.shrink_to_fit();
+        }
+    }
+
+    /// Makes room for a listpack of so many bytes.
+    #[inline]
+    pub(in crate::value) fn reserve(&mut self, len: usize) {
+        if len > self.bytes.capacity() {
+            assert!(u32::try_from(len).is_ok(), "callers ask has_room_for first");
+            self.bytes.reserve_exact(allocated_bytes(len) - self.bytes.len());
         }
     }
 

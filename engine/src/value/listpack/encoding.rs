@@ -79,6 +79,21 @@ impl<'a> Encoded<'a> {
         inner + back_len_size(inner)
     }
 
+    /// Adds the element to the end of `out`.
+    #[inline]
+    pub(super) fn append_to(&self, out: &mut Vec<u8>) {
+        let inner = self.inner_len();
+        if self.head_len == 1 && inner <= 127 {
+            out.push(self.head[0]);
+            out.extend_from_slice(self.body);
+            out.push(inner as u8);
+            return;
+        }
+        let len = out.len();
+        out.resize(len + self.len(), 0);
+        self.write(&mut out[len..]);
+    }
+
     /// Writes the element over the first [`Encoded::len`] bytes of `out`.
     #[inline]
     pub(super) fn write(&self, out: &mut [u8]) {
@@ -131,11 +146,50 @@ fn inner_len_at(bytes: &[u8], at: usize) -> usize {
     }
 }
 
+/// The element that begins at `at`, and where the next begins.
+#[inline]
+pub(super) fn decode_next(bytes: &[u8], at: usize) -> (Element<'_>, usize) {
+    let byte = bytes[at];
+    if byte & 0xc0 == STRING_6 {
+        let end = at + 1 + usize::from(byte & 0x3f);
+        return (Element::Bytes(&bytes[at + 1..end]), end + 1);
+    }
+    (decode(bytes, at), next_of(bytes, at))
+}
+
 /// Where the element after the one at `at` begins.
 #[inline]
 pub(super) fn next_of(bytes: &[u8], at: usize) -> usize {
+    let byte = bytes[at];
+    if byte & 0xc0 == STRING_6 {
+        // A branch that is guessed right does not wait for the table, and the next step not for this one.
+        return at + usize::from(byte & 0x3f) + 2;
+    }
+    match SIZE_BY_FIRST_BYTE[usize::from(byte)] {
+        0 => next_of_sized(bytes, at),
+        size => at + usize::from(size),
+    }
+}
+
+#[cold]
+fn next_of_sized(bytes: &[u8], at: usize) -> usize {
     let inner = inner_len_at(bytes, at);
     at + inner + back_len_size(inner)
+}
+
+/// Whether the element at `at` is `text`, a string of 1 to 63 bytes, in the encoding such strings have.
+#[inline]
+pub(super) fn is_short_string(bytes: &[u8], at: usize, text: &[u8]) -> bool {
+    // Fields of one value often begin alike: their ends tell them apart.
+    bytes[at] == STRING_6 | text.len() as u8
+        && text.last() == Some(&bytes[at + text.len()])
+        && bytes[at + 1..at + 1 + text.len()] == *text
+}
+
+/// Whether the element at `at` has the encoding of strings past 63 bytes; shorter ones may have it from outside.
+#[inline]
+pub(super) fn is_long_string(bytes: &[u8], at: usize) -> bool {
+    (STRING_12..=STRING_32).contains(&bytes[at])
 }
 
 /// Where the element before the one at `at` begins; there must be one.
@@ -207,6 +261,26 @@ fn write_back_len(inner: usize, out: &mut [u8]) -> usize {
     }
     size
 }
+
+/// Bytes of a whole element as far as its first byte tells; 0 for strings whose length follows.
+const SIZE_BY_FIRST_BYTE: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = match byte as u8 {
+            0..=0x7f => 2,
+            short @ 0x80..=0xbf => (short & 0x3f) + 2,
+            0xc0..=0xdf => 3,
+            INT_16 => 4,
+            INT_24 => 5,
+            INT_32 => 6,
+            INT_64 => 10,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    table
+};
 
 /// Bytes an element takes at most beside the text it is made of.
 pub(super) const OVERHEAD_BYTES_MAX: usize = 5 + BACK_LEN_BYTES_MAX;

@@ -4,7 +4,7 @@ use std::iter::FusedIterator;
 
 use super::Position;
 use super::element::Element;
-use super::encoding::{decode, next_of, previous_of};
+use super::encoding::{decode, decode_next, previous_of};
 
 /// The elements of a listpack, or of a part of it.
 #[derive(Debug, Clone)]
@@ -24,22 +24,13 @@ impl<'a> Iter<'a> {
     pub fn positions(mut self) -> impl Iterator<Item = Position> + use<'a> {
         std::iter::from_fn(move || {
             let at = self.front;
-            self.step().then_some(Position(at))
+            self.next().map(|_| Position(at))
         })
     }
 
     /// Elements in pairs, such as field and value; an odd one at the end is left out.
     pub fn pairs(mut self) -> impl Iterator<Item = (Element<'a>, Element<'a>)> + use<'a> {
         std::iter::from_fn(move || Some((self.next()?, self.next()?)))
-    }
-
-    #[inline]
-    fn step(&mut self) -> bool {
-        let more = self.front < self.back;
-        if more {
-            self.front = next_of(self.bytes, self.front);
-        }
-        more
     }
 }
 
@@ -48,8 +39,12 @@ impl<'a> Iterator for Iter<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Element<'a>> {
-        let at = self.front;
-        self.step().then(|| decode(self.bytes, at))
+        if self.front >= self.back {
+            return None;
+        }
+        let (element, next) = decode_next(self.bytes, self.front);
+        self.front = next;
+        Some(element)
     }
 }
 

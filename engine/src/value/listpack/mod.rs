@@ -14,7 +14,7 @@ mod validate;
 pub use edit::LISTPACK_BYTES_MAX;
 pub use element::Element;
 use element::integer_of;
-use encoding::{END, decode, next_of, previous_of};
+use encoding::{END, decode, is_long_string, is_short_string, next_of, previous_of};
 pub use iter::Iter;
 pub use validate::ListpackError;
 
@@ -74,6 +74,12 @@ impl Listpack {
     #[inline]
     pub const fn memory_usage(&self) -> usize {
         allocated_bytes(self.bytes.capacity())
+    }
+
+    /// Bytes the buffer has room for.
+    #[inline]
+    pub(super) const fn capacity(&self) -> usize {
+        self.bytes.capacity()
     }
 
     /// The first element.
@@ -155,25 +161,16 @@ impl Listpack {
     /// As [`Listpack::find`], from `position` on.
     pub fn find_from(&self, position: Position, needle: &[u8], skip: usize) -> Option<Position> {
         let bytes = &self.bytes[..self.end()];
-        let number = integer_of(needle);
-        let mut at = position.0;
-        while at < bytes.len() {
-            let found = match decode(bytes, at) {
-                Element::Bytes(text) => text == needle,
-                Element::Int(value) => number == Some(value),
-            };
-            if found {
-                return Some(Position(at));
-            }
-            at = next_of(bytes, at);
-            for _ in 0..skip {
-                if at >= bytes.len() {
-                    return None;
-                }
-                at = next_of(bytes, at);
-            }
+        if integer_of(needle).is_none() && matches!(needle.len(), 1..64) {
+            return walk(bytes, position.0, skip, |at| {
+                is_short_string(bytes, at, needle) || is_long_string(bytes, at) && decode(bytes, at).is(needle)
+            });
         }
-        None
+        let number = integer_of(needle);
+        walk(bytes, position.0, skip, |at| match decode(bytes, at) {
+            Element::Bytes(text) => text == needle,
+            Element::Int(value) => number == Some(value),
+        })
     }
 
     /// How many elements are before the first whose text is `needle`.
@@ -197,6 +194,24 @@ impl Listpack {
     const fn end(&self) -> usize {
         self.bytes.len() - 1
     }
+}
+
+/// The first element from `at` on, of every `skip + 1`-th, for which `found`.
+#[inline]
+fn walk(bytes: &[u8], mut at: usize, skip: usize, found: impl Fn(usize) -> bool) -> Option<Position> {
+    while at < bytes.len() {
+        if found(at) {
+            return Some(Position(at));
+        }
+        at = next_of(bytes, at);
+        for _ in 0..skip {
+            if at >= bytes.len() {
+                return None;
+            }
+            at = next_of(bytes, at);
+        }
+    }
+    None
 }
 
 impl Default for Listpack {
