@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use slotmesh_test_support::client::Client;
-use slotmesh_test_support::data::{assert_same, fill, pipeline};
+use slotmesh_test_support::data::{assert_same, fill, fill_collections, pipeline};
 use slotmesh_test_support::replication::{FOLLOW_LIMIT, Role, follow, role, wait_caught_up, wait_connected};
 use slotmesh_test_support::wait::poll_until;
 use slotmesh_test_support::{Reply, Server};
@@ -23,6 +23,7 @@ crate::pairs! {
 fn a_replica_gets_the_whole_data_set_and_then_the_stream(primary: &Path, replica: &Path) {
     let (primary, replica) = (start(primary), start(replica));
     fill(&mut primary.client(), "before", 2000).unwrap();
+    fill_collections(&mut primary.client(), "before").unwrap();
     let mut third = primary.client();
     third.call(["SELECT", "3"]).unwrap();
     fill(&mut third, "third", 100).unwrap();

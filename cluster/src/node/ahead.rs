@@ -8,6 +8,7 @@ use std::ops::Range;
 use slotmesh_engine::resp::args::{ArgRange, Args, Framed};
 use slotmesh_engine::resp::request::{Parsed, RequestParser};
 use slotmesh_engine::time::Now;
+use slotmesh_engine::value::PrefetchStage;
 
 use super::Node;
 use super::conns::Client;
@@ -80,14 +81,26 @@ impl Node {
     }
 
     fn look_ahead_across(&self, arrivals: &[(ConnId, &[u8])], alone: &Alone) {
-        let keys = || {
-            arrivals.iter().zip(&alone.requests).filter_map(|(&(conn, _), request)| {
-                let (_, hash) = request.as_ref()?.known.key?;
+        let known = || {
+            arrivals.iter().zip(&alone.requests).filter_map(|(&(conn, bytes), request)| {
+                let Request { words, known } = request.as_ref()?;
                 let session = self.conns.client(conn)?.session;
-                Some((self.engine.core().keyspace.db(self.engine.session(session).db), hash))
+                let db = self.engine.core().keyspace.db(self.engine.session(session).db);
+                Some((db, known, Args::new(bytes, &alone.ranges[words.clone()])))
             })
         };
+        let keys = || known().filter_map(|(db, known, _)| Some((db, known.key?.1)));
         keys().for_each(|(db, hash)| db.prefetch_group(hash));
         keys().for_each(|(db, hash)| db.prefetch_entry(hash));
+        if !alone.requests.iter().flatten().any(|request| request.known.names_element()) {
+            return;
+        }
+        for stage in PrefetchStage::ALL {
+            for (db, known, args) in known() {
+                if let Some((hash, element)) = known.element(args) {
+                    db.prefetch_element(hash, element, stage);
+                }
+            }
+        }
     }
 }

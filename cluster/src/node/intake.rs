@@ -13,6 +13,7 @@ use slotmesh_engine::keyspace::KeyHash;
 use slotmesh_engine::resp::args::{ArgRange, Args, ArgsBuf, Framed};
 use slotmesh_engine::resp::request::{Limits, Parsed, ProtocolError, RequestParser};
 use slotmesh_engine::time::Now;
+use slotmesh_engine::value::PrefetchStage;
 
 use super::Node;
 use super::conns::Waiting;
@@ -48,6 +49,12 @@ pub(super) struct Known {
     pub(super) key: Option<(usize, KeyHash)>,
 }
 
+impl Request {
+    fn args<'a>(&self, input: &'a [u8], ranges: &'a [ArgRange]) -> Args<'a> {
+        Args::new(input, &ranges[self.first..self.first + self.len])
+    }
+}
+
 /// Why a batch holds no more requests.
 enum Stop {
     /// It is full.
@@ -69,6 +76,17 @@ impl Known {
             Some((index, engine.core().keyspace.hash(args.get(index)?)))
         });
         Self { command, key }
+    }
+
+    /// Whether the word behind the key may name an element of a collection.
+    pub(super) fn names_element(&self) -> bool {
+        self.command.as_ref().is_ok_and(Resolved::names_element)
+    }
+
+    /// The key's hash and the word behind it, which may name an element of a collection.
+    pub(super) fn element<'a>(&self, args: Args<'a>) -> Option<(KeyHash, &'a [u8])> {
+        let (index, hash) = self.key.filter(|_| self.names_element())?;
+        Some((hash, args.get(index + 1)?))
     }
 }
 
@@ -159,7 +177,7 @@ impl Node {
         let mut at = 0;
         while self.may_run(conn) {
             let stop = self.fill(conn, input, at, &mut batch);
-            self.look_ahead(conn, &batch);
+            self.look_ahead(conn, input, &batch);
             at = self.run_batch(now, conn, input, &mut batch);
             // Nothing leaves before the whole input has run, so the limit is looked at in between: a few bytes of
             // requests can ask for gigabytes of replies.
@@ -237,7 +255,7 @@ impl Node {
     }
 
     /// Overlaps the memory loads that the batch's lookups will need.
-    fn look_ahead(&self, conn: ConnId, batch: &Batch) {
+    fn look_ahead(&self, conn: ConnId, input: &[u8], batch: &Batch) {
         if batch.requests.len() < 2 {
             return;
         }
@@ -251,6 +269,16 @@ impl Node {
         for request in &batch.requests {
             if let Some((_, hash)) = request.known.key {
                 db.prefetch_entry(hash);
+            }
+        }
+        if !batch.requests.iter().any(|request| request.known.names_element()) {
+            return;
+        }
+        for stage in PrefetchStage::ALL {
+            for request in &batch.requests {
+                if let Some((hash, element)) = request.known.element(request.args(input, &batch.ranges)) {
+                    db.prefetch_element(hash, element, stage);
+                }
             }
         }
     }
@@ -269,7 +297,7 @@ impl Node {
                 self.forget_parsed(conn);
                 break;
             }
-            let args = Args::new(input, &batch.ranges[request.first..request.first + request.len]);
+            let args = request.args(input, &batch.ranges);
             self.dispatch(now, conn, request.known.command, args, request.known.key);
             if self.is_paused(conn) {
                 break;

@@ -63,6 +63,15 @@ pub struct Resolved {
     pub keys: &'static [KeySpec],
     /// Who runs it and how.
     pub action: Action,
+    /// The family.
+    pub group: Group,
+}
+
+impl Resolved {
+    /// Whether the word behind the key may name an element of a collection: worth a look ahead.
+    pub fn names_element(&self) -> bool {
+        matches!(self.group, Group::Hash | Group::Set | Group::SortedSet)
+    }
 }
 
 /// The table of commands.
@@ -257,7 +266,7 @@ impl Registry {
             return Err(ReplyError::arity(&command.full_name));
         }
         match command.action {
-            Some(action) => Ok(Resolved { id, flags: command.flags, keys: command.keys, action }),
+            Some(action) => Ok(Resolved { id, flags: command.flags, keys: command.keys, action, group: command.group }),
             None => Err(ReplyError::arity(&command.full_name)),
         }
     }

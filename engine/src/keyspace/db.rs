@@ -10,13 +10,14 @@ use std::ops::Deref;
 use super::DbIndex;
 use super::entry::{Birth, Entry, prefetch};
 use super::expire::{Due, Expiry, UnixMillis, Volatile};
-use super::object::{NewValue, Object};
+use super::object::{NewValue, Object, ValueRef};
 use super::slots::SlotCounts;
 use super::snapshot::Snapshot;
 use super::trash::Trash;
 use crate::table::hash::{KeyHash, KeyHasher};
 use crate::table::scan::Walk;
 use crate::table::{Place, Spot, Table, TableStats};
+use crate::value::PrefetchStage;
 
 /// One database, for reading.
 #[derive(Debug)]
@@ -90,6 +91,17 @@ impl Db {
         if let Some(entry) = self.items.first_candidate(hash) {
             prefetch(entry.address());
             prefetch(entry.address() + CACHE_LINE_BYTES);
+        }
+    }
+
+    /// Third stage of a batch of lookups, for commands on collections: asks for the memory in which the collection
+    /// of the key finds an element.
+    #[inline]
+    pub fn prefetch_element(&self, hash: KeyHash, element: &[u8], stage: PrefetchStage) {
+        if let Some(ValueRef::Object(object)) = self.items.first_candidate(hash).map(Entry::value)
+            && let Some(collection) = object.as_collection()
+        {
+            collection.prefetch(element, stage);
         }
     }
 

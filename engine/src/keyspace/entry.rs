@@ -515,7 +515,7 @@ fn address_of(pointer: *mut u8) -> [u8; 6] {
 
 /// Asks the processor to load the cache line at an address. The address need not be valid.
 #[inline]
-pub(super) fn prefetch(address: usize) {
+pub(crate) fn prefetch(address: usize) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};

@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 
 pub use db::{AccessRule, Db, DbMut, EntryMut};
 pub use entry::Entry;
-pub(crate) use entry::prefetch_entry;
+pub(crate) use entry::{prefetch as prefetch_address, prefetch_entry};
 pub use expire::{EXPIRE_SLICE_KEYS_MAX, ExpireSlice, Expiry, UnixMillis};
 pub use memory::{KeyspaceMemory, MAINTAIN_ENTRIES_MAX};
 pub use object::{INLINE_BYTES_MAX, LongString, NewValue, Object, StringEncoding, ValueRef};

@@ -4,7 +4,8 @@
 //! field has its value in the same allocation, and its expiry as the entry's. Grows, is scanned and freed in bounded
 //! pieces, as the keyspace is. Start at [`Entries::find`] and [`Entries::set`].
 
-use crate::keyspace::{Entry, NewValue, UnixMillis, prefetch_entry};
+use super::PrefetchStage;
+use crate::keyspace::{Entry, NewValue, UnixMillis, prefetch_address, prefetch_entry};
 use crate::rng::Rng;
 use crate::table::hash::{KeyHash, KeyHasher};
 use crate::table::{Summary, Table};
@@ -49,6 +50,17 @@ impl Entries {
     /// The entry of a field.
     pub fn find(&self, field: &[u8]) -> Option<&Entry> {
         self.items.find(self.hash(field), |entry| entry.key() == field)
+    }
+
+    /// Asks the processor for the memory in which a field will be looked for.
+    pub fn prefetch(&self, field: &[u8], stage: PrefetchStage) {
+        let hash = self.hash(field);
+        match stage {
+            PrefetchStage::Begin => {
+                self.items.probe_addresses(hash).into_iter().flatten().for_each(prefetch_address);
+            }
+            PrefetchStage::Entry => self.items.first_candidate(hash).into_iter().for_each(prefetch_entry),
+        }
     }
 
     /// Adds a member that may be there. Returns whether it was added.

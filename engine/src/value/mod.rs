@@ -20,7 +20,7 @@ pub mod sorted;
 use std::fmt::Debug;
 
 use crate::config::Config;
-use crate::keyspace::Object;
+use crate::keyspace::{Object, prefetch_address};
 use crate::table::hash::{KeyHasher, Partitioning};
 use digest::Digest;
 use rebuild::Rebuild;
@@ -101,6 +101,9 @@ pub trait Collection: Debug + Send {
     /// Says the commands that make an equal value, for an append only file of commands.
     fn rebuild(&self, rebuild: &mut Rebuild<'_>);
 
+    /// Asks the processor for the memory in which an element will be looked for. An element that is none does no harm.
+    fn prefetch(&self, _element: &[u8], _stage: PrefetchStage) {}
+
     /// Allocations that freeing it takes, roughly: 1 for compact forms.
     fn free_cost(&self) -> usize;
 
@@ -111,6 +114,20 @@ pub trait Collection: Debug + Send {
     fn free_some(&mut self, _elements_max: usize) -> usize {
         0
     }
+}
+
+/// How far a look-up ahead has come: each stage needs what the one before has loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PrefetchStage {
+    /// Where the search begins: a bucket, or the compact form.
+    Begin,
+    /// The entry that is most likely the one.
+    Entry,
+}
+
+impl PrefetchStage {
+    /// All stages in their order.
+    pub const ALL: [Self; 2] = [Self::Begin, Self::Entry];
 }
 
 /// A collection whose type is known where it is used.
@@ -138,6 +155,15 @@ pub struct Rules<'a> {
 pub(crate) fn limit(option: u64) -> usize {
     usize::try_from(option).unwrap_or(usize::MAX)
 }
+
+/// Asks the processor for the beginning of a compact form; it reads on by itself.
+pub(crate) fn prefetch_bytes(bytes: &[u8]) {
+    prefetch_address(bytes.as_ptr().addr());
+    prefetch_address(bytes.as_ptr().addr() + CACHE_LINE_BYTES);
+}
+
+/// Bytes the processor loads at once.
+const CACHE_LINE_BYTES: usize = 64;
 
 /// Rules that own what they refer to, for whoever has no engine at hand.
 #[derive(Debug, Clone)]

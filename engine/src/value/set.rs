@@ -9,7 +9,7 @@ use super::intset::Intset;
 use super::listpack::{Element, Listpack};
 use super::memory::allocated_bytes;
 use super::rebuild::Rebuild;
-use super::{Collection, Kind, Rules, Typed, limit};
+use super::{Collection, Kind, PrefetchStage, Rules, Typed, limit, prefetch_bytes};
 use crate::keyspace::Object;
 use crate::number::parse_i64;
 use crate::rng::Rng;
@@ -248,6 +248,15 @@ impl Collection for Set {
 
     fn rebuild(&self, rebuild: &mut Rebuild<'_>) {
         rebuild.items("SADD", self.iter().map(|member| [member.to_vec()]));
+    }
+
+    fn prefetch(&self, element: &[u8], stage: PrefetchStage) {
+        match &self.form {
+            Form::Table(members) => members.prefetch(element, stage),
+            Form::Integers(integers) if stage == PrefetchStage::Begin => prefetch_bytes(integers.as_bytes()),
+            Form::Compact(listpack) if stage == PrefetchStage::Begin => prefetch_bytes(listpack.as_bytes()),
+            Form::Integers(_) | Form::Compact(_) => {}
+        }
     }
 
     fn free_cost(&self) -> usize {

@@ -139,3 +139,44 @@ fn one_effect_of_a_transaction_is_repeated_without_it() {
     store.run("INCR a");
     assert_eq!(store.repeated_by("EXEC"), ["MULTI", "SET a 1 PXAT 1000000010000", "INCR a", "EXEC"]);
 }
+
+#[test]
+fn what_changed_no_set_is_not_repeated() {
+    let before = ["SADD k a b", "SADD m a"];
+    let commands = [
+        "SADD k a b",
+        "SREM k c",
+        "SREM nosuch a",
+        "SMOVE k m c",
+        "SMOVE k k a",
+        "SPOP nosuch",
+        "SPOP k 0",
+        "SRANDMEMBER k 1",
+        "SINTERSTORE nosuch k other",
+        "SUNIONSTORE nosuch other",
+        "SDIFFSTORE nosuch k k",
+    ];
+
+    for command in commands {
+        check(&before, command, &[]);
+    }
+}
+
+#[test]
+fn random_pops_are_repeated_as_what_they_took() {
+    check(&["SADD k a"], "SPOP k", &["SREM k a"]);
+    check(&["SADD k a b"], "SPOP k 2", &["DEL k"]);
+    check(&["SADD k a b"], "SPOP k 10", &["DEL k"]);
+    check(&["SADD k a b"], "SREM k b a", &["SREM k b a"]);
+    check(&["SADD k a"], "SMOVE k m a", &["SMOVE k m a"]);
+    check(&["SADD k a", "SADD d b"], "SINTERSTORE d k nosuch", &["SINTERSTORE d k nosuch"]);
+
+    let mut store = Store::new();
+    store.run("SADD k a b c");
+    let repeated = store.repeated_by("SPOP k 2");
+    let [one] = &repeated[..] else { panic!("{repeated:?}") };
+    let words: Vec<&str> = one.split(' ').collect();
+    assert_eq!((words[0], words[1], words.len()), ("SREM", "k", 4));
+    assert_eq!(store.run("SCARD k"), ":1");
+    assert_eq!(store.run(&format!("SMISMEMBER k {} {}", words[2], words[3])), "*2 :0 :0");
+}
