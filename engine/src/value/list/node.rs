@@ -144,11 +144,10 @@ impl Node {
         self.count += 1;
     }
 
-    /// Puts another element in the place of the one at an index, if it can be of the same kind. Returns whether it
-    /// did.
+    /// Puts another element in the place of the one at an index, if the node can hold it. Returns whether it did.
     pub(super) fn replace(&mut self, index: usize, element: &[u8], rules: ListRules) -> bool {
         match &mut self.body {
-            Body::Packed(pack) if !rules.is_plain(element.len()) => {
+            Body::Packed(pack) if !rules.is_plain(element.len()) && pack.has_room_for(element.len(), 1) => {
                 let Some(position) = pack.at(index) else { return false };
                 pack.replace(position, element);
                 true
