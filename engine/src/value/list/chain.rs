@@ -6,9 +6,9 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use super::End;
 use super::node::{Node, NodeIter};
 use super::rules::ListRules;
+use super::{End, Side};
 use crate::value::listpack::{Element, Listpack};
 
 /// A list in its large form.
@@ -90,38 +90,44 @@ impl Chain {
         self.nodes[node].element(index)
     }
 
-    /// How many elements are before the first whose text is `needle`.
-    pub(super) fn index_of(&self, needle: &[u8]) -> Option<usize> {
-        let mut before = 0;
-        for node in &self.nodes {
-            if let Some(index) = node.index_of(needle) {
-                return Some(before + index);
-            }
-            before += node.len();
-        }
-        None
+    /// The node of the first element whose text is `needle`, and the index in it.
+    pub(super) fn find(&self, needle: &[u8]) -> Option<(usize, usize)> {
+        self.nodes.iter().enumerate().find_map(|(place, node)| Some((place, node.index_of(needle)?)))
     }
 
-    /// Adds an element before the one at an index, or at the end.
-    pub(super) fn insert(&mut self, index: usize, element: &[u8], rules: ListRules) {
-        let Some((node, index)) = self.locate(index) else {
-            self.push(End::Back, element, rules);
-            return;
-        };
+    /// Adds an element beside the one that [`Chain::find`] found.
+    pub(super) fn insert(&mut self, (node, index): (usize, usize), side: Side, element: &[u8], rules: ListRules) {
+        let after = usize::from(side == Side::After);
+        let at_edge = index + after == if side == Side::After { self.nodes[node].len() } else { 0 };
         if self.nodes[node].has_room_for(element, rules) {
-            self.change(node, |node| node.insert(index, element));
-        } else if index > 0 {
-            self.split(node, index);
-            if self.nodes[node].has_room_for(element, rules) {
-                self.change(node, |node| node.push_back(element));
-            } else {
-                self.put_node(node + 1, Node::of(element, rules));
-            }
-            self.join_around(node, rules);
-        } else if node > 0 && self.nodes[node - 1].has_room_for(element, rules) {
-            self.change(node - 1, |node| node.push_back(element));
+            self.change(node, |node| node.insert(index + after, element));
+        } else if at_edge {
+            self.insert_between(node + after, side, element, rules);
         } else {
-            self.put_node(node, Node::of(element, rules));
+            self.split(node, index + after);
+            if rules.is_plain(element.len()) {
+                self.put_node(node + 1, Node::plain(element));
+            } else if side == Side::After {
+                self.change(node + 1, |node| node.push_front(element));
+                self.join_around(node, rules);
+            } else {
+                self.change(node, |node| node.push_back(element));
+                self.join_around(node + 1, rules);
+            }
+        }
+    }
+
+    /// Adds an element before the node `place`, beside whose neighbour on `side` it was to go: there if that has
+    /// room, in a node of its own otherwise.
+    fn insert_between(&mut self, place: usize, side: Side, element: &[u8], rules: ListRules) {
+        let neighbour = if side == Side::After { Some(place) } else { place.checked_sub(1) };
+        let has_room = |node: &Node| node.has_room_for(element, rules);
+        match neighbour {
+            Some(index) if self.nodes.get(index).is_some_and(has_room) => self.change(index, |node| match side {
+                Side::After => node.push_front(element),
+                Side::Before => node.push_back(element),
+            }),
+            _ => self.put_node(place, Node::of(element, rules)),
         }
     }
 
@@ -131,16 +137,19 @@ impl Chain {
         if self.change(node, |node| node.replace(index, element, rules)) {
             return true;
         }
+        if self.nodes[node].len() == 1 {
+            self.insert_between(node + 1, Side::After, element, rules);
+            self.take_node(node);
+            return true;
+        }
+        if index + 1 < self.nodes[node].len() {
+            self.split(node, index + 1);
+        }
+        self.put_node(node + 1, Node::of(element, rules));
+        self.cut(node, index, 1);
         if index > 0 {
-            self.split(node, index);
+            self.join_around(node, rules);
         }
-        let place = node + usize::from(index > 0);
-        self.change(place, |node| node.delete_range(0, 1));
-        if self.nodes[place].len() == 0 {
-            self.take_node(place);
-        }
-        self.put_node(place, Node::of(element, rules));
-        self.join_around(place, rules);
         true
     }
 
@@ -293,12 +302,18 @@ impl Chain {
         self.put_node(node + 1, tail);
     }
 
-    /// Joins a node that was just cut with its neighbours, where two make no more than one.
-    fn join_around(&mut self, node: usize, rules: ListRules) {
-        let joined = node > 0 && self.join_with_next(node - 1, rules);
-        let node = node - usize::from(joined);
-        self.join_with_next(node, rules);
+    /// Joins the nodes around one that was just cut, where two make no more than one.
+    ///
+    /// Which pairs are tried in which order is the reference's (`_quicklistMergeNodes`, `quicklist.c` of 7.0).
+    fn join_around(&mut self, mut node: usize, rules: ListRules) {
+        if node >= 2 && self.join_with_next(node - 2, rules) {
+            node -= 1;
+        }
         self.join_with_next(node + 1, rules);
+        if node >= 1 && self.join_with_next(node - 1, rules) {
+            node -= 1;
+        }
+        self.join_with_next(node, rules);
     }
 
     /// Joins two neighbours if they make no more than one node. Returns whether they did.

@@ -38,6 +38,15 @@ pub enum End {
     Front,
 }
 
+/// Where an element goes that is inserted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Behind the pivot.
+    After,
+    /// In front of the pivot.
+    Before,
+}
+
 impl List {
     /// An empty list in its compact form.
     pub fn new() -> Self {
@@ -148,42 +157,38 @@ impl List {
         }
     }
 
-    /// How many elements are before the first whose text is `needle`.
-    pub fn index_of(&self, needle: &[u8]) -> Option<usize> {
-        match &self.form {
-            Form::Large(chain) => chain.index_of(needle),
-            Form::Small(pack) => pack.index_of(needle),
-        }
-    }
-
-    /// Adds an element before the one at an index; at the end if there is none.
-    pub fn insert(&mut self, index: usize, element: &[u8], rules: ListRules) {
+    /// Adds an element beside the first whose text is `pivot`. Returns whether there is one.
+    pub fn insert(&mut self, side: Side, pivot: &[u8], element: &[u8], rules: ListRules) -> bool {
+        // As in Redis, the list may change its form even if it does not change otherwise.
         self.make_room(element.len(), 1, rules);
         match &mut self.form {
-            Form::Large(chain) => chain.insert(index, element, rules),
-            Form::Small(pack) => match pack.at(index) {
-                Some(position) => pack.insert_before(position, element),
-                None => pack.push_back(element),
-            },
+            Form::Large(chain) => {
+                let Some(found) = chain.find(pivot) else { return false };
+                chain.insert(found, side, element, rules);
+            }
+            Form::Small(pack) => {
+                let Some(position) = pack.find(pivot, 0) else { return false };
+                match side {
+                    Side::After => _ = pack.insert_after(position, element),
+                    Side::Before => pack.insert_before(position, element),
+                }
+            }
         }
+        true
     }
 
     /// Puts another element in the place of the one at an index. Returns whether there was one.
     pub fn set(&mut self, index: usize, element: &[u8], rules: ListRules) -> bool {
-        if index >= self.len() {
-            return false;
-        }
+        // As in Redis, the list may change its form even if there is no such element.
         self.make_room(element.len(), 1, rules);
-        match &mut self.form {
-            Form::Large(chain) => _ = chain.set(index, element, rules),
-            Form::Small(pack) => {
-                if let Some(position) = pack.at(index) {
-                    pack.replace(position, element);
-                }
-            }
+        let done = match &mut self.form {
+            Form::Large(chain) => chain.set(index, element, rules),
+            Form::Small(pack) => pack.at(index).map(|position| pack.replace(position, element)).is_some(),
+        };
+        if done {
+            self.shrink(rules);
         }
-        self.shrink(rules);
-        true
+        done
     }
 
     /// Removes everything outside a range of indices, which is cut to what there is.
@@ -205,7 +210,9 @@ impl List {
             Form::Large(chain) => chain.remove(needle, max, from),
             Form::Small(pack) => node::remove_from_pack(pack, needle, max, from == End::Back),
         };
-        self.shrink(rules);
+        if removed > 0 {
+            self.shrink(rules);
+        }
         removed
     }
 

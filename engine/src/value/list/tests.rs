@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 
-use super::{End, List, ListNode, ListRules, NodeRef};
+use super::{End, List, ListNode, ListRules, NodeRef, Side};
 use crate::rng::Rng;
 use crate::value::listpack::{Element, Listpack};
 
@@ -75,8 +75,11 @@ fn change(rng: &mut Rng, list: &mut List, model: &mut VecDeque<Vec<u8>>, rules: 
                 model.push_front(new);
             }
             3 => {
-                list.insert(index, &new, rules);
-                model.insert(index, new);
+                let pivot = if rng.chance(90) { model.get(index).cloned().unwrap_or_default() } else { element(rng) };
+                let (side, shift) = if rng.chance(50) { (Side::After, 1) } else { (Side::Before, 0) };
+                let place = model.iter().position(|element| *element == pivot);
+                assert_eq!(list.insert(side, &pivot, &new, rules), place.is_some());
+                place.into_iter().for_each(|place| model.insert(place + shift, new.clone()));
             }
             _ => {
                 assert_eq!(list.set(index, &new, rules), index < model.len());
@@ -133,8 +136,6 @@ fn check(list: &List, model: &VecDeque<Vec<u8>>, rng: &mut Rng, context: &str) {
     for index in [0, start, end, model.len().saturating_sub(1), model.len()] {
         assert_eq!(list.get(index).map(Element::to_vec).as_ref(), model.get(index), "{context}");
     }
-    let needle = element(rng);
-    assert_eq!(list.index_of(&needle), model.iter().position(|element| *element == needle), "{context}");
     assert!(list.nodes().all(|node| !matches!(node, NodeRef::Packed(pack) if pack.is_empty() && !model.is_empty())));
     let outside: usize = list
         .nodes()
@@ -182,12 +183,23 @@ fn nodes_are_cut_where_the_reference_cuts_them() {
 #[test]
 fn an_insertion_into_a_full_node_splits_it() {
     let numbers: Vec<_> = (0..9).map(|number| number.to_string().into_bytes()).collect();
-    let mut list = build(&numbers, counted(3));
+    let insert = |side| {
+        let mut list = build(&numbers, counted(3));
+        assert!(list.insert(side, b"4", b"new", counted(3)));
+        (String::from_utf8(texts(&list).concat()).unwrap(), shape(&list))
+    };
 
-    list.insert(4, b"new", counted(3));
+    assert_eq!(insert(Side::Before), ("0123new45678".to_string(), vec![3, 2, 2, 3]));
+    assert_eq!(insert(Side::After), ("01234new5678".to_string(), vec![3, 2, 2, 3]));
+}
 
-    assert_eq!(texts(&list).concat(), b"0123new45678");
-    assert_eq!(shape(&list), [3, 2, 2, 3]);
+#[test]
+fn a_list_makes_room_for_what_is_not_inserted_in_the_end() {
+    let mut list = build(&[b"a".to_vec(), b"b".to_vec()], counted(2));
+
+    assert!(!list.insert(Side::After, b"no pivot", b"c", counted(2)));
+
+    assert_eq!(list.encoding(), "quicklist");
 }
 
 #[test]
