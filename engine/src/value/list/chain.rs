@@ -148,7 +148,7 @@ impl Chain {
         self.put_node(node + 1, Node::of(element, rules));
         self.cut(node, index, 1);
         if index > 0 {
-            self.join_around(node, rules);
+            self.join_around(node + 1, rules);
         }
         true
     }
