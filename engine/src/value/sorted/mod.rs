@@ -8,12 +8,14 @@
 mod large;
 mod members;
 mod small;
+mod text;
 mod tree;
 
 use std::ops::{Bound, Range};
 
 use large::{Large, LargeIter};
 use small::{Small, SmallIter};
+pub use text::score_text;
 
 use super::listpack::{Element, Listpack};
 use crate::table::hash::KeyHasher;

@@ -7,8 +7,9 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
+use super::text::{as_integer, score_text};
 use super::{Change, Score, SortedSetError};
-use crate::number::{DOUBLE_BYTES_MAX, format_double, parse_f64};
+use crate::number::{DOUBLE_BYTES_MAX, parse_f64};
 use crate::value::listpack::{Element, Iter, Listpack, Position};
 
 /// A sorted set in its compact form.
@@ -219,13 +220,9 @@ fn checked_score(element: Element<'_>) -> Option<f64> {
 }
 
 fn score_element(score: f64, buffer: &mut [u8; DOUBLE_BYTES_MAX]) -> Element<'_> {
-    // 7.0.15 stores -0 as 0, and 4e18 but not 5e18 as an integer (`double2ll` of util.c: half of what i64 holds).
-    if score.fract() == 0.0 && score.abs() <= INTEGRAL_MAX {
-        Element::Int(score as i64)
-    } else {
-        Element::Bytes(format_double(score, buffer))
+    // Which makes -0 a 0, as 7.0.15 does.
+    match as_integer(score) {
+        Some(number) => Element::Int(number),
+        None => Element::Bytes(score_text(score, buffer)),
     }
 }
-
-/// The largest magnitude of scores that are stored as integers: 2^62.
-const INTEGRAL_MAX: f64 = 4_611_686_018_427_387_904.0;

@@ -1,0 +1,143 @@
+//! Scores as text, as Redis 7.2 and later write them.
+
+use crate::number::DOUBLE_BYTES_MAX;
+
+/// Writes a score as Redis 7.2 and later do, in listpacks and in replies: `3`, `0.1`, `1e+22`, `8.1e-7`, `inf`.
+///
+/// Whole numbers up to 2^62 are written like integers; the layout of others is that of `fpconv_dtoa`, which uses an
+/// exponent only where that is shorter by some digits (observed on valkey-server 9.1).
+pub fn score_text(score: f64, buffer: &mut [u8; DOUBLE_BYTES_MAX]) -> &[u8] {
+    let mut writer = Writer { buffer, len: 0 };
+    if score.is_infinite() {
+        writer.put(if score > 0.0 { b"inf" } else { b"-inf" });
+    } else if score == 0.0 {
+        writer.put(if score.is_sign_negative() { b"-0" } else { b"0" });
+    } else if let Some(number) = as_integer(score) {
+        writer.put(itoa::Buffer::new().format(number).as_bytes());
+    } else if score.is_nan() {
+        writer.put(b"nan");
+    } else {
+        writer.number(score);
+    }
+    let len = writer.len;
+    &buffer[..len]
+}
+
+/// The integer that a score is stored and written as, if it is whole and within half of what 64 bits hold
+/// (`double2ll`, `util.c` of 7.0).
+#[inline]
+pub(super) fn as_integer(score: f64) -> Option<i64> {
+    (score.fract() == 0.0 && score.abs() <= INTEGER_MAX).then_some(score as i64)
+}
+
+struct Writer<'b> {
+    buffer: &'b mut [u8; DOUBLE_BYTES_MAX],
+    len: usize,
+}
+
+impl Writer<'_> {
+    fn number(&mut self, score: f64) {
+        let mut ryu = ryu::Buffer::new();
+        let text = ryu.format_finite(score.abs());
+        let (mantissa, exponent) = text.split_once('e').map_or((text, 0), |(m, e)| (m, e.parse::<i32>().unwrap_or(0)));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let mut digits = [0; DIGITS_MAX];
+        let mut len = 0;
+        for byte in whole.bytes().chain(fraction.bytes()) {
+            digits[len] = byte;
+            len += 1;
+        }
+        let leading = digits[..len].iter().take_while(|&&digit| digit == b'0').count();
+        let trailing = digits[leading..len].iter().rev().take_while(|&&digit| digit == b'0').count();
+        if score < 0.0 {
+            self.put(b"-");
+        }
+        let last_place = exponent - fraction.len() as i32 + trailing as i32;
+        self.digits(&digits[leading..len - trailing], last_place);
+    }
+
+    /// Lays out digits, the last of which stands for that power of ten.
+    fn digits(&mut self, digits: &[u8], last_place: i32) {
+        let count = digits.len() as i32;
+        let exponent = last_place + count - 1;
+        if last_place >= 0 && exponent < count + 7 {
+            self.put(digits);
+            (0..last_place).for_each(|_| self.put(b"0"));
+        } else if last_place < 0 && (last_place > -7 || exponent.abs() < 4) {
+            let whole = usize::try_from(count + last_place).unwrap_or(0);
+            self.put(if whole == 0 { b"0" } else { &digits[..whole] });
+            self.put(b".");
+            (count + last_place..0).for_each(|_| self.put(b"0"));
+            self.put(&digits[whole..]);
+        } else {
+            self.put(&digits[..1]);
+            if digits.len() > 1 {
+                self.put(b".");
+                self.put(&digits[1..]);
+            }
+            self.put(if exponent < 0 { b"e-" } else { b"e+" });
+            self.put(itoa::Buffer::new().format(exponent.unsigned_abs()).as_bytes());
+        }
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        self.buffer[self.len..self.len + bytes.len()].copy_from_slice(bytes);
+        self.len += bytes.len();
+    }
+}
+
+/// Digits of a double before and after the point, as the shortest text has them at most.
+const DIGITS_MAX: usize = 32;
+
+/// The largest magnitude of scores that are stored as integers: 2^62.
+const INTEGER_MAX: f64 = 4_611_686_018_427_387_904.0;
+
+#[cfg(test)]
+mod tests {
+    use super::score_text;
+    use crate::number::{DOUBLE_BYTES_MAX, parse_f64};
+    use crate::rng::Rng;
+
+    #[test]
+    fn scores_are_written_as_the_reference_writes_them() {
+        // Replies and listpacks of valkey-server 9.1.
+        let cases = [
+            (1e17, "100000000000000000"),
+            (4_611_686_018_427_387_904.0, "4611686018427387904"),
+            (5e18, "5e+18"),
+            (1e22, "1e+22"),
+            (4.756547054278131e22, "47565470542781310000000"),
+            (-7.670338151869533e19, "-76703381518695330000"),
+            (31_842_962.723_964_896, "3.1842962723964896e+7"),
+            (473_764.836_711_941_6, "4.737648367119416e+5"),
+            (8_483.952_388_555_814, "8483.952388555814"),
+            (22.5, "22.5"),
+            (0.1, "0.1"),
+            (0.034_328_584_780_819_86, "0.03432858478081986"),
+            (0.000_815_500_220_358_593_9, "8.155002203585939e-4"),
+            (1e-5, "0.00001"),
+            (1e-7, "1e-7"),
+            (5e-324, "5e-324"),
+            (1e300, "1e+300"),
+            (-1.718_656_765_450_963e28, "-1.718656765450963e+28"),
+            (-0.0, "-0"),
+            (f64::NEG_INFINITY, "-inf"),
+        ];
+
+        for (score, text) in cases {
+            assert_eq!(std::str::from_utf8(score_text(score, &mut [0; DOUBLE_BYTES_MAX])).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn any_score_reads_back() {
+        let mut rng = Rng::new(1);
+
+        for _ in 0..100_000 {
+            let score = f64::from_bits(rng.next_u64());
+            if score.is_finite() {
+                assert_eq!(parse_f64(score_text(score, &mut [0; DOUBLE_BYTES_MAX])), Some(score));
+            }
+        }
+    }
+}
