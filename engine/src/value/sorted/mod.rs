@@ -5,6 +5,7 @@
 //! rank) becomes a range of ranks first ([`SortedSet::ranks_by_score`], [`SortedSet::ranks_by_name`]); what to do
 //! with it is the same then: [`SortedSet::range`], [`SortedSet::remove_ranks`], or its length.
 
+mod grisu;
 mod large;
 mod members;
 mod small;

@@ -1,5 +1,6 @@
 //! Scores as text, as Redis 7.2 and later write them.
 
+use super::grisu::{DIGITS_MAX, digits_of};
 use crate::number::DOUBLE_BYTES_MAX;
 
 /// Writes a score as Redis 7.2 and later do, in listpacks and in replies: `3`, `0.1`, `1e+22`, `8.1e-7`, `inf`.
@@ -37,23 +38,12 @@ struct Writer<'b> {
 
 impl Writer<'_> {
     fn number(&mut self, score: f64) {
-        let mut ryu = ryu::Buffer::new();
-        let text = ryu.format_finite(score.abs());
-        let (mantissa, exponent) = text.split_once('e').map_or((text, 0), |(m, e)| (m, e.parse::<i32>().unwrap_or(0)));
-        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let mut digits = [0; DIGITS_MAX];
-        let mut len = 0;
-        for byte in whole.bytes().chain(fraction.bytes()) {
-            digits[len] = byte;
-            len += 1;
-        }
-        let leading = digits[..len].iter().take_while(|&&digit| digit == b'0').count();
-        let trailing = digits[leading..len].iter().rev().take_while(|&&digit| digit == b'0').count();
+        let (len, last_place) = digits_of(score.abs(), &mut digits);
         if score < 0.0 {
             self.put(b"-");
         }
-        let last_place = exponent - fraction.len() as i32 + trailing as i32;
-        self.digits(&digits[leading..len - trailing], last_place);
+        self.digits(&digits[..len], last_place);
     }
 
     /// Lays out digits, the last of which stands for that power of ten.
@@ -86,9 +76,6 @@ impl Writer<'_> {
     }
 }
 
-/// Digits of a double before and after the point, as the shortest text has them at most.
-const DIGITS_MAX: usize = 32;
-
 /// The largest magnitude of scores that are stored as integers: 2^62.
 const INTEGER_MAX: f64 = 4_611_686_018_427_387_904.0;
 
@@ -112,6 +99,11 @@ mod tests {
             (473_764.836_711_941_6, "4.737648367119416e+5"),
             (8_483.952_388_555_814, "8483.952388555814"),
             (22.5, "22.5"),
+            (0.277_659_517_082_487_9, "0.27765951708248793"),
+            (-825_995_148_746_507.8, "-825995148746507.7"),
+            (1_295_530_439_769_210.2, "1295530439769210.3"),
+            (-8.263_174_943_597_74e-20, "-8.263174943597741e-20"),
+            (0.395_731_655_210_228_6, "0.39573165521022857"),
             (0.1, "0.1"),
             (0.034_328_584_780_819_86, "0.03432858478081986"),
             (0.000_815_500_220_358_593_9, "8.155002203585939e-4"),
