@@ -7,6 +7,7 @@ use crate::changes::Changes;
 use crate::command::Registry;
 use crate::config::Config;
 use crate::config::special::keyspace_events::KeyspaceEvents;
+use crate::debug::Switches;
 use crate::evict::Pool;
 use crate::keyspace::{DbIndex, Entry, EntryMut, Expiry, KeyHash, Keyspace, NewValue};
 use crate::notify::{self, Event};
@@ -46,6 +47,8 @@ pub struct Core {
     pub is_loading: bool,
     /// Whether active expiry runs (`DEBUG SET-ACTIVE-EXPIRE`).
     pub active_expire: bool,
+    /// What else DEBUG has switched.
+    pub debug: Switches,
     /// Messages for the cluster's other nodes.
     pub broadcasts: Vec<Broadcast>,
     /// Keys that eviction would remove next.

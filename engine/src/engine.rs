@@ -11,6 +11,7 @@ use crate::command::spec::{DENY_OOM, Group, NO_AUTH, NO_MULTI, Spec};
 use crate::command::{self, Action, Ctx, DataFn, Registry, Resolved};
 use crate::config::Config;
 use crate::core::{Broadcast, Core, is_past};
+use crate::debug::Switches;
 use crate::error::ReplyError;
 use crate::keyspace::{KeyHash, Keyspace, Partitioning};
 use crate::pubsub::{Delivery, Kind, PubSub};
@@ -81,6 +82,7 @@ impl Engine {
             is_replica: false,
             is_loading: false,
             active_expire: true,
+            debug: Switches::default(),
             broadcasts: Vec::new(),
             evict_pool: crate::evict::Pool::default(),
         };

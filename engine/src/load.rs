@@ -6,7 +6,8 @@
 use crate::Engine;
 use crate::keyspace::{DbIndex, Expiry, Keyspace, UnixMillis};
 use crate::rdb::RdbError;
-use crate::rdb::reader::{Event, RdbReader};
+use crate::rdb::reader::{Event, RdbReader, Verdict};
+use crate::rdb::writer::Checksum;
 use crate::time::Now;
 use crate::value::OwnRules;
 
@@ -50,6 +51,8 @@ pub struct LoadInfo {
     pub keys_loaded: u64,
     /// Keys left out because their time had come.
     pub keys_expired: u64,
+    /// What is known of the file's integrity, once its end was read.
+    pub verdict: Option<Verdict>,
 }
 
 impl Loader {
@@ -83,7 +86,10 @@ impl Loader {
                     let number = u32::try_from(number).ok().filter(|&number| number < self.keyspace.databases());
                     self.db = DbIndex(number.ok_or(RdbError::Corrupt("database number out of range"))?);
                 }
-                Event::End(_) => return Ok(()),
+                Event::End(verdict) => {
+                    self.info.verdict = Some(verdict);
+                    return Ok(());
+                }
                 Event::FunctionLibrary(_) => {
                     return Err(RdbError::Corrupt("function libraries are not supported"));
                 }
@@ -115,7 +121,11 @@ impl Engine {
         let core = self.core_mut();
         let keyspace = core.keyspace.empty_beside();
         let rules = OwnRules { config: core.config.clone(), hasher: keyspace.value_hasher() };
-        let (reader, info) = (RdbReader::with_rules(rules), LoadInfo::default());
+        // As in Redis, who writes no checksums does not look at those of others.
+        let looks = core.config.rdbchecksum && !core.debug.skip_checksum_validation;
+        let checksum = if looks { Checksum::Yes } else { Checksum::No };
+        let reader = RdbReader::with_rules(rules).with_checksum(checksum);
+        let info = LoadInfo::default();
         Loader { reader, keyspace, db: DbIndex(0), info, expired, now }
     }
 

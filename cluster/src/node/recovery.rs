@@ -1,6 +1,7 @@
 //! Reading back the dataset at start: what replication's [`Recover`] finds, applied to the engine.
 
 use slotmesh_engine::load::{Expired, LoadInfo, Loader};
+use slotmesh_engine::rdb::reader::Verdict;
 use slotmesh_engine::resp::args::Args;
 use slotmesh_engine::resp::request::{Limits, Parsed, RequestParser};
 use slotmesh_engine::session::{Origin, SessionId};
@@ -134,6 +135,7 @@ impl Node {
         }
         if loader.is_complete() {
             let rest = loader.rest().to_vec();
+            let unchecked = loader.info().verdict == Some(Verdict::Disabled);
             if let Some(loader) = recovery.loader.take() {
                 recovery.has_rdb = true;
                 // The file is complete: nothing can be refused any more.
@@ -144,6 +146,9 @@ impl Node {
                 }
             }
             recovery.recover.rdb_ended(&rest);
+            if unchecked {
+                self.log_notice("RDB file was saved with checksum disabled: no check performed.");
+            }
         }
     }
 

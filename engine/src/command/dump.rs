@@ -8,8 +8,9 @@ use crate::access;
 use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::error::ReplyError;
 use crate::keyspace::{Expiry, UnixMillis};
-use crate::rdb::dump::{RestoreError, put_dump, restore as read_payload};
+use crate::rdb::dump::{Demands, RestoreError, put_dump, restore as read_payload};
 use crate::rdb::encoding::{Compress, StringWriter};
+use crate::rdb::writer::Checksum;
 use crate::resp::args::Args;
 
 pub(super) fn dump(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
@@ -74,8 +75,9 @@ pub(super) fn restore(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyErro
         return Err(ReplyError::Fixed("ERR Invalid TTL value, must be >= 0"));
     }
     let mut scratch = Vec::new();
-    let longest = ctx.core.config.proto_max_bulk_len;
-    let value = read_payload(payload, longest, &mut scratch, ctx.core.rules()).map_err(refusal)?.into();
+    let checksum = if ctx.core.debug.skip_checksum_validation { Checksum::No } else { Checksum::Yes };
+    let demands = Demands { checksum, string_bytes_max: ctx.core.config.proto_max_bulk_len };
+    let value = read_payload(payload, demands, &mut scratch, ctx.core.rules()).map_err(refusal)?.into();
     let now = if options.is_absolute { 0 } else { ctx.now.unix.millis() };
     let expiry = (ttl > 0).then(|| UnixMillis(ttl.saturating_add(now)));
     if expiry.is_some_and(|at| ctx.is_gone_at(at)) {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::encoding::{Cursor, StringWriter};
 use super::object::{self, Loaded, RdbValue};
+use super::writer::Checksum;
 use super::{VERSION_READ_MAX, VERSION_VALKEY, VERSION_WRITTEN, crc64};
 use crate::value::Rules;
 
@@ -25,29 +26,37 @@ pub fn put_footer(out: &mut Vec<u8>, start: usize) {
 /// Checks the footer of a payload and returns what is before it.
 ///
 /// # Errors
-/// [`RestoreError::Footer`] when the version is newer than we read or the checksum differs.
-pub fn check_footer(payload: &[u8]) -> Result<&[u8], RestoreError> {
+/// [`RestoreError::Footer`] when the version is newer than we read or the checksum differs, if it is to be compared.
+pub fn check_footer(payload: &[u8], checksum: Checksum) -> Result<&[u8], RestoreError> {
     let (sealed, crc) = payload.split_last_chunk::<8>().ok_or(RestoreError::Footer)?;
     let (body, version) = sealed.split_last_chunk::<2>().ok_or(RestoreError::Footer)?;
     let version = u16::from_le_bytes(*version);
     let known = version <= VERSION_READ_MAX || version == VERSION_VALKEY;
-    let sound = crc64::crc64(0, sealed) == u64::from_le_bytes(*crc);
+    let sound = checksum == Checksum::No || crc64::crc64(0, sealed) == u64::from_le_bytes(*crc);
     if known && sound { Ok(body) } else { Err(RestoreError::Footer) }
 }
 
-/// Reads the value of a payload; `scratch` receives what is not in it as it is. A string may be `string_bytes_max`
-/// bytes long, however short it is compressed.
+/// What RESTORE demands of a payload.
+#[derive(Debug, Clone, Copy)]
+pub struct Demands {
+    /// Whether the checksum must be right.
+    pub checksum: Checksum,
+    /// Bytes a string may have, however short it is compressed.
+    pub string_bytes_max: u64,
+}
+
+/// Reads the value of a payload; `scratch` receives what is not in it as it is.
 ///
 /// # Errors
 /// [`RestoreError`], whose message is the client's error reply.
 pub fn restore<'s, 'a: 's>(
     payload: &'a [u8],
-    string_bytes_max: u64,
+    demands: Demands,
     scratch: &'s mut Vec<u8>,
     rules: Rules<'_>,
 ) -> Result<Loaded<'s>, RestoreError> {
-    let body = check_footer(payload)?;
-    let mut cursor = Cursor::new(body).with_strings_up_to(string_bytes_max);
+    let body = check_footer(payload, demands.checksum)?;
+    let mut cursor = Cursor::new(body).with_strings_up_to(demands.string_bytes_max);
     let kind = cursor.byte().map_err(|_| RestoreError::Value)?;
     let value = object::read(kind, &mut cursor, scratch, rules).map_err(|_| RestoreError::Value)?;
     if cursor.is_at_end() && !value.is_garbage() { Ok(value) } else { Err(RestoreError::Value) }
@@ -73,15 +82,35 @@ impl fmt::Display for RestoreError {
 
 impl std::error::Error for RestoreError {}
 
+/// What tests of values demand.
+#[cfg(test)]
+pub(crate) const STRICT: Demands = Demands { checksum: Checksum::Yes, string_bytes_max: 1 << 20 };
+
 #[cfg(test)]
 mod tests {
-    use super::{RestoreError, put_dump};
+    use super::{Demands, RestoreError, STRICT, put_dump};
     use crate::rdb::encoding::{Compress, StringWriter};
     use crate::rdb::object::{Loaded, RdbValue};
+    use crate::rdb::writer::Checksum;
     use crate::value::OwnRules;
 
     fn restore<'s, 'a: 's>(payload: &'a [u8], scratch: &'s mut Vec<u8>) -> Result<Loaded<'s>, RestoreError> {
-        super::restore(payload, 1 << 20, scratch, OwnRules::default().rules())
+        super::restore(payload, STRICT, scratch, OwnRules::default().rules())
+    }
+
+    #[test]
+    fn a_checksum_nobody_compares_may_be_anything_but_the_version_may_not() {
+        let own = OwnRules::default();
+        let mut payload = dumped(RdbValue::Bytes(b"hello"));
+        *payload.last_mut().unwrap() ^= 1;
+        let lenient = Demands { checksum: Checksum::No, ..STRICT };
+
+        assert_eq!(restore(&payload, &mut Vec::new()), Err(RestoreError::Footer));
+        assert_eq!(super::restore(&payload, lenient, &mut Vec::new(), own.rules()), Ok(Loaded::Bytes(b"hello")));
+
+        let version = payload.len() - 10;
+        payload[version] = 13;
+        assert_eq!(super::restore(&payload, lenient, &mut Vec::new(), own.rules()), Err(RestoreError::Footer));
     }
 
     #[test]
@@ -90,9 +119,10 @@ mod tests {
         let (mut scratch, own) = (Vec::new(), OwnRules::default());
 
         assert!(payload.len() < 500);
-        assert_eq!(super::restore(&payload, 4999, &mut scratch, own.rules()), Err(RestoreError::Value));
+        let upto = |string_bytes_max| Demands { string_bytes_max, ..STRICT };
+        assert_eq!(super::restore(&payload, upto(4999), &mut scratch, own.rules()), Err(RestoreError::Value));
         assert_eq!(scratch.capacity(), 0);
-        assert!(super::restore(&payload, 5000, &mut scratch, own.rules()).is_ok());
+        assert!(super::restore(&payload, upto(5000), &mut scratch, own.rules()).is_ok());
     }
 
     fn dumped(value: RdbValue<'_>) -> Vec<u8> {

@@ -7,7 +7,7 @@
 use super::encoding::{Cursor, Fault};
 use super::extent::Extent;
 use super::object::{self, Loaded};
-use super::writer::Attributes;
+use super::writer::{Attributes, Checksum};
 use super::{MAGIC, MAGIC_VALKEY, RdbError, VERSION_READ_MAX, VERSION_VALKEY, crc64, opcode};
 use crate::value::OwnRules;
 
@@ -22,6 +22,7 @@ pub struct RdbReader {
     /// The checksum of everything before `summed`, which is never past `consumed`.
     crc: u64,
     summed: usize,
+    skips_checksum: bool,
     version: u32,
     /// What the attribute records said about the next key.
     attributes: Attributes,
@@ -99,12 +100,14 @@ pub enum Verdict {
     Absent,
     /// It was written without a checksum; Redis logs `RDB file was saved with checksum disabled: no check performed.`
     Disabled,
+    /// Nobody looked: the reader was told not to.
+    Skipped,
     /// The checksum is right.
     Verified,
 }
 
 impl RdbReader {
-    /// A reader for one file; values come in the form that default options give them.
+    /// A reader for one file, which refuses a wrong checksum; values come in the form that default options give them.
     pub fn new() -> Self {
         Self::default()
     }
@@ -112,6 +115,11 @@ impl RdbReader {
     /// A reader for one file; values come in the form that `own` gives them.
     pub fn with_rules(own: OwnRules) -> Self {
         Self { own, ..Self::default() }
+    }
+
+    /// Chooses whether the checksum at the file's end is compared; its eight bytes are read in any case.
+    pub fn with_checksum(self, checksum: Checksum) -> Self {
+        Self { skips_checksum: checksum == Checksum::No, ..self }
     }
 
     /// Takes bytes that follow those fed before.
@@ -206,7 +214,7 @@ impl RdbReader {
 
     /// Takes what has been read into the checksum; long runs are summed faster than single records.
     fn sum(&mut self) {
-        if self.phase == Phase::Ended {
+        if self.phase == Phase::Ended || self.skips_checksum {
             return;
         }
         self.crc = crc64::crc64(self.crc, &self.buffer[self.summed..self.consumed]);
@@ -267,6 +275,7 @@ impl RdbReader {
         let Some((&stored, _)) = self.rest().split_first_chunk::<8>() else { return Ok(None) };
         let expected = u64::from_le_bytes(stored);
         let verdict = match expected {
+            _ if self.skips_checksum => Verdict::Skipped,
             0 => Verdict::Disabled,
             expected if expected == self.crc => Verdict::Verified,
             expected => return Err(RdbError::Checksum { expected, actual: self.crc }),
@@ -391,6 +400,25 @@ mod tests {
         let events = read(&sample(Checksum::No), || 100).unwrap();
 
         assert_eq!(events.last().unwrap(), &format!("{:?}", Event::End(Verdict::Disabled)));
+    }
+
+    #[test]
+    fn a_wrong_checksum_is_read_past_when_nobody_looks() {
+        let mut file = sample(Checksum::Yes);
+        *file.last_mut().unwrap() ^= 1;
+        let mut reader = RdbReader::new().with_checksum(Checksum::No);
+        let mut last = None;
+
+        for piece in file.chunks(100) {
+            reader.feed(piece);
+            while let Some(event) = reader.next().unwrap() {
+                last = if let Event::End(verdict) = event { Some(verdict) } else { None };
+            }
+        }
+
+        assert!(matches!(read(&file, || 100), Err(RdbError::Checksum { .. })));
+        assert_eq!(last, Some(Verdict::Skipped));
+        assert!(reader.rest().is_empty());
     }
 
     #[test]

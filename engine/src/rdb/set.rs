@@ -62,7 +62,7 @@ const TWICE: RdbError = RdbError::Corrupt("a set has a member twice");
 
 #[cfg(test)]
 mod tests {
-    use crate::rdb::dump::{put_dump, restore};
+    use crate::rdb::dump::{STRICT, put_dump, restore};
     use crate::rdb::encoding::{Compress, StringWriter};
     use crate::rdb::object::{Loaded, RdbValue};
     use crate::value::{Collection, OwnRules, Typed, set::Set};
@@ -97,7 +97,7 @@ mod tests {
         own.config.set_max_intset_entries = 2;
         let mut scratch = Vec::new();
 
-        let Ok(Loaded::Object(object)) = restore(&payload, 1 << 20, &mut scratch, own.rules()) else {
+        let Ok(Loaded::Object(object)) = restore(&payload, STRICT, &mut scratch, own.rules()) else {
             panic!("our own payload is sound")
         };
 
@@ -114,7 +114,7 @@ mod tests {
         crate::rdb::dump::put_footer(&mut payload, 0);
 
         let mut scratch = Vec::new();
-        let Ok(Loaded::Object(object)) = restore(&payload, 1 << 20, &mut scratch, own.rules()) else {
+        let Ok(Loaded::Object(object)) = restore(&payload, STRICT, &mut scratch, own.rules()) else {
             panic!("a sound payload")
         };
 
@@ -142,7 +142,7 @@ mod tests {
             let mut payload = body.to_vec();
             crate::rdb::dump::put_footer(&mut payload, 0);
 
-            let result = restore(&payload, 1 << 20, &mut Vec::new(), own.rules()).map(drop);
+            let result = restore(&payload, STRICT, &mut Vec::new(), own.rules()).map(drop);
             assert_eq!(result, Err(crate::rdb::dump::RestoreError::Value), "{}", body.escape_ascii());
         }
     }

@@ -5,10 +5,11 @@ use slotmesh_engine::config::Config;
 use slotmesh_engine::keyspace::Object;
 use slotmesh_engine::load::Expired;
 use slotmesh_engine::rdb::crc64::crc64;
-use slotmesh_engine::rdb::dump::{RestoreError, put_dump, put_footer};
+use slotmesh_engine::rdb::dump::{Demands, RestoreError, put_dump, put_footer};
 use slotmesh_engine::rdb::encoding::{Compress, StringWriter};
 use slotmesh_engine::rdb::object::{Loaded, RdbValue};
 use slotmesh_engine::rdb::reader::RdbReader;
+use slotmesh_engine::rdb::writer::Checksum;
 use slotmesh_engine::time::Now;
 use slotmesh_engine::value::OwnRules;
 use slotmesh_engine::value::digest::Digest;
@@ -77,7 +78,8 @@ fn read(pieces: &[&[u8]]) -> Vec<String> {
 }
 
 fn restore<'s, 'a: 's>(payload: &'a [u8], scratch: &'s mut Vec<u8>) -> Result<Loaded<'s>, RestoreError> {
-    slotmesh_engine::rdb::dump::restore(payload, 1 << 20, scratch, OwnRules::default().rules())
+    let demands = Demands { checksum: Checksum::Yes, string_bytes_max: 1 << 20 };
+    slotmesh_engine::rdb::dump::restore(payload, demands, scratch, OwnRules::default().rules())
 }
 
 fn check_payload(body: &[u8]) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use slotmesh_engine::command::keys::NO_KEYS;
 use slotmesh_engine::command::spec::{ADMIN, LOADING, NO_SCRIPT, PROTECTED, STALE, Spec, data};
 use slotmesh_engine::command::{help, unknown_form};
+use slotmesh_engine::config::memory::parse_memory;
 use slotmesh_engine::debug as inside;
 use slotmesh_engine::error::ReplyError;
 use slotmesh_engine::glob;
@@ -52,8 +53,11 @@ const FORMS: &[Form] = &[
     form("OBJECT", "<key>", 3..=4, object, "Describes how a value is stored."),
     form("POPULATE", "<count> [<prefix>] [<size>]", 3..=5, populate, "Makes string keys; nobody else hears of them."),
     form("PROTOCOL", "<type>", 3..=3, protocol, "Replies with a value of this type."),
+    form("QUICKLIST-PACKED-THRESHOLD", "<size>", 3..=3, packed_threshold, "Sets where list elements stand alone."),
     form("RELOAD", "[NOSAVE]", 2..=5, reload, "Saves the dump (unless NOSAVE) and reads it back."),
     form("SET-ACTIVE-EXPIRE", "<0|1>", 3..=3, set_active_expire, "Stops or begins to look for expired keys."),
+    form("SET-DISABLE-DENY-SCRIPTS", "<0|1>", 3..=3, set_disable_deny, "Lets scripts run what is denied to them."),
+    form("SET-SKIP-CHECKSUM-VALIDATION", "<0|1>", 3..=3, set_skip_checksum, "Believes RESTORE and files unchecked."),
     form("SLEEP", "<seconds>", 3..=3, sleep, "Hears and says nothing for this time."),
     form("STRINGMATCH-LEN", "<length> <pattern>", 4..=4, stringmatch_len, "Matches a long text of one letter."),
 ];
@@ -133,9 +137,33 @@ fn htstats(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
 }
 
 fn set_active_expire(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
-    // As in Redis, what is no number counts as 0.
-    node.engine.core_mut().active_expire = parse_i64(&call.args[2]).is_some_and(|number| number != 0);
+    node.engine.core_mut().active_expire = is_on(&call.args[2]);
     node.timers.wake_engine(call.now);
+    ok(node, call)
+}
+
+/// What a switch is set to: as in Redis, what is no number counts as 0.
+fn is_on(text: &[u8]) -> bool {
+    parse_i64(text).is_some_and(|number| number != 0)
+}
+
+fn set_skip_checksum(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    node.engine.core_mut().debug.skip_checksum_validation = is_on(&call.args[2]);
+    ok(node, call)
+}
+
+fn set_disable_deny(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    node.engine.core_mut().debug.disable_deny_scripts = is_on(&call.args[2]);
+    ok(node, call)
+}
+
+fn packed_threshold(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    let refused = ReplyError::Fixed("ERR argument must be a memory value bigger than 1 and smaller than 4gb");
+    let switches = &mut node.engine.core_mut().debug;
+    let set = parse_memory(&call.args[2]).ok().map(|bytes| switches.set_quicklist_packed_threshold(bytes));
+    if set != Some(Ok(())) {
+        return Err(refused);
+    }
     ok(node, call)
 }
 

@@ -111,6 +111,65 @@ fn a_reload_without_save_takes_the_file_as_it_is() {
 }
 
 #[test]
+fn a_file_with_a_wrong_checksum_is_loaded_only_while_nobody_looks() {
+    let mut fixture = open();
+    let client = fixture.client();
+    fixture.call(client, "SET a 1");
+    fixture.call(client, "SAVE");
+    *fixture.disk.files.values_mut().next().unwrap().last_mut().unwrap() ^= 1;
+    fixture.call(client, "SET a 2");
+
+    assert!(fixture.call(client, "DEBUG RELOAD NOSAVE").starts_with("-ERR Error trying to load"));
+    assert_eq!(fixture.call(client, "DEBUG SET-SKIP-CHECKSUM-VALIDATION 1"), "+OK|");
+    assert_eq!(fixture.call(client, "DEBUG RELOAD NOSAVE"), "+OK|");
+    assert_eq!(fixture.call(client, "GET a"), "$1|1|");
+
+    fixture.call(client, "DEBUG SET-SKIP-CHECKSUM-VALIDATION 0");
+    assert!(fixture.call(client, "DEBUG RELOAD NOSAVE").starts_with("-ERR Error trying to load"));
+}
+
+#[test]
+fn who_writes_no_checksums_looks_at_none_and_says_so_of_files_without() {
+    let mut fixture = Fixture::with(|config| {
+        config.enable_debug_command = Allowed::Yes;
+        config.rdbchecksum = false;
+    });
+    let client = fixture.client();
+    fixture.call(client, "SET a 1");
+    fixture.call(client, "SAVE");
+
+    *fixture.disk.files.values_mut().next().unwrap().last_mut().unwrap() = 7;
+    assert_eq!(fixture.call(client, "DEBUG RELOAD NOSAVE"), "+OK|");
+
+    let mut fixture = open();
+    let client = fixture.client();
+    fixture.call(client, "SAVE");
+    let file = fixture.disk.files.values_mut().next().unwrap();
+    let body = file.len() - 8;
+    file[body..].fill(0);
+    assert_eq!(fixture.call(client, "DEBUG RELOAD NOSAVE"), "+OK|");
+    assert!(fixture.logged("RDB file was saved with checksum disabled: no check performed."));
+}
+
+#[test]
+fn switches_for_what_is_to_come_are_kept() {
+    let mut fixture = open();
+    let client = fixture.client();
+    let refused = "-ERR argument must be a memory value bigger than 1 and smaller than 4gb|";
+
+    assert_eq!(fixture.call(client, "DEBUG QUICKLIST-PACKED-THRESHOLD 2kb"), "+OK|");
+    assert_eq!(fixture.call(client, "DEBUG QUICKLIST-PACKED-THRESHOLD 4gb"), refused);
+    assert_eq!(fixture.call(client, "DEBUG QUICKLIST-PACKED-THRESHOLD 1.5"), refused);
+    assert_eq!(fixture.call(client, "DEBUG SET-DISABLE-DENY-SCRIPTS 1"), "+OK|");
+    let switches = fixture.node.engine.core().debug;
+    assert_eq!((switches.quicklist_packed_threshold_bytes, switches.disable_deny_scripts), (2048, true));
+
+    fixture.call(client, "DEBUG QUICKLIST-PACKED-THRESHOLD 0");
+    fixture.call(client, "DEBUG SET-DISABLE-DENY-SCRIPTS no");
+    assert_eq!(fixture.node.engine.core().debug, slotmesh_engine::debug::Switches::default());
+}
+
+#[test]
 fn the_append_only_file_gives_the_data_back() {
     let mut fixture = Fixture::with(|config| {
         config.enable_debug_command = Allowed::Yes;
