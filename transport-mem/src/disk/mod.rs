@@ -38,8 +38,20 @@ pub struct MemDisk {
     locked_elsewhere: BTreeSet<String>,
     failures: VecDeque<(OpKind, DiskErrorKind)>,
     capacity: Option<u64>,
-    loses_unsynced: bool,
+    next_crash: Crash,
     rng: Rng,
+}
+
+/// What becomes of bytes and names that were not synced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Crash {
+    /// They are gone: what was synced is left.
+    Synced,
+    /// They stay.
+    All,
+    /// The seed decides about each.
+    #[default]
+    Part,
 }
 
 impl MemDisk {
@@ -55,7 +67,7 @@ impl MemDisk {
             locked_elsewhere: BTreeSet::new(),
             failures: VecDeque::new(),
             capacity: None,
-            loses_unsynced: false,
+            next_crash: Crash::default(),
             rng: Rng::new(seed),
         }
     }
@@ -87,7 +99,12 @@ impl MemDisk {
 
     /// Makes the next crash lose everything that was not synced, instead of a seeded part of it.
     pub fn lose_unsynced(&mut self) {
-        self.loses_unsynced = true;
+        self.next_crash = Crash::Synced;
+    }
+
+    /// Makes the next crash lose nothing: the process is killed, but its system lives on.
+    pub fn keep_unsynced(&mut self) {
+        self.next_crash = Crash::All;
     }
 
     /// Lets another process have, or give back, the lock of a file.
@@ -135,12 +152,19 @@ impl MemDisk {
 
     /// Loses what was not made durable, or all but a seeded part of it, and every lock.
     pub fn crash(&mut self) {
-        let strict = std::mem::take(&mut self.loses_unsynced);
+        let crash = std::mem::take(&mut self.next_crash);
         self.process_ended();
         let rng = &mut self.rng;
-        self.names.crash(|| !strict && rng.chance(50));
+        match crash {
+            Crash::Synced => self.names.crash(|| false),
+            Crash::All => return,
+            Crash::Part => self.names.crash(|| rng.chance(50)),
+        }
         for file in &mut self.files {
-            file.crash(if strict { Survival::Synced } else { Survival::Part(rng) });
+            file.crash(match crash {
+                Crash::Part => Survival::Part(rng),
+                Crash::Synced | Crash::All => Survival::Synced,
+            });
         }
     }
 

@@ -39,6 +39,24 @@ fn a_strict_crash_leaves_exactly_what_was_synced() {
 }
 
 #[test]
+fn a_killed_process_leaves_everything_but_nothing_that_it_did_not_sync_is_safe() {
+    let mut disk = MemDisk::new(1);
+    append(&mut disk, LOG, b"synced");
+    sync(&mut disk, LOG);
+    append(&mut disk, LOG, b"unsynced");
+    done(&mut disk, DiskOp::Lock { path: CONFIG.into() });
+
+    disk.keep_unsynced();
+    disk.crash();
+    assert_eq!(disk.file(LOG).unwrap(), b"syncedunsynced");
+    assert!(!disk.is_locked(CONFIG));
+
+    disk.lose_unsynced();
+    disk.crash();
+    assert_eq!(disk.file(LOG).unwrap(), b"synced");
+}
+
+#[test]
 fn a_rename_happens_wholly_or_not_at_all() {
     let (mut old, mut new) = (0, 0);
     for seed in 0..200 {

@@ -152,6 +152,7 @@ impl<M: Machine> Sim<M> {
             let takes = kit.disk_config.duration(next, &mut kit.rng);
             self.queue.push(self.now + takes, event);
         }
+        kit.operations += 1;
         let succeeded = !matches!(result, DiskResult::Failed(_));
         self.trace.push(self.now, Some(id.into()), What::Disk(kind, succeeded));
         self.feed(id, Input::Disk(ticket, result));

@@ -50,6 +50,8 @@ pub(super) struct Kit {
     pub(super) disk: MemDisk,
     pub(super) disk_config: DiskConfig,
     pub(super) lanes: Lanes,
+    /// Disk operations that were completed and told, over all runs.
+    pub(super) operations: u64,
     pub(super) wiring: Wiring,
     pub(super) output: Output,
     /// What arrived since the process was stopped; nothing while it runs.
@@ -91,6 +93,7 @@ impl Kit {
             disk: MemDisk::new(rng.next_u64()),
             disk_config: config.disk,
             lanes: Lanes::default(),
+            operations: 0,
             wiring: Wiring { attached: Vec::new(), listeners: BTreeMap::new(), ports: EphemeralPorts::new() },
             output: Output::default(),
             waiting: None,

@@ -194,6 +194,11 @@ impl<M: Machine> Sim<M> {
         &mut self.hosts[id.0].kit.disk
     }
 
+    /// How many operations a machine's disk has completed and answered, over all runs of the machine.
+    pub fn disk_operations(&self, id: MachineId) -> u64 {
+        self.hosts[id.0].kit.operations
+    }
+
     /// The last lines of a machine's log over all its runs, oldest first.
     pub fn log(&self, id: MachineId) -> impl DoubleEndedIterator<Item = &Logged> {
         self.hosts[id.0].kit.output.log.iter()
