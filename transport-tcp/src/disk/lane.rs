@@ -103,7 +103,7 @@ impl Worker {
             }
             DiskOp::Size { path } => fs::metadata(&path).map(|metadata| DiskResult::Size(metadata.len())),
             DiskOp::Sync { path } => self.handles.any(&path).and_then(File::sync_data).map(done),
-            DiskOp::SyncDir { path } => File::open(&path).and_then(|folder| folder.sync_all()).map(done),
+            DiskOp::SyncDir { path } => sync_dir(&path).map(done),
             DiskOp::Truncate { path, len } => truncate(&path, len).map(done),
         };
         self.report(job.ticket, result.unwrap_or_else(|error| DiskResult::Failed(disk_error(&error))));
@@ -249,6 +249,16 @@ fn list(path: &str) -> io::Result<DiskResult> {
 fn make_dir(path: &str) -> io::Result<()> {
     match fs::create_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && fs::metadata(path)?.is_dir() => Ok(()),
+        result => result,
+    }
+}
+
+/// Some file systems know no sync of a folder: they keep names in another way, and Redis passes over it, too.
+fn sync_dir(path: &str) -> io::Result<()> {
+    use rustix::io::Errno;
+    let unknown = [Errno::BADF, Errno::INVAL].map(|errno| Some(errno.raw_os_error()));
+    match File::open(path)?.sync_all() {
+        Err(error) if unknown.contains(&error.raw_os_error()) => Ok(()),
         result => result,
     }
 }
