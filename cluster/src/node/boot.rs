@@ -3,6 +3,7 @@
 use slotmesh_engine::load::LoadInfo;
 use slotmesh_engine::time::Now;
 use slotmesh_replication::disk::{DiskErrorKind, DiskOp, DiskResult, Lane, Ticket};
+use slotmesh_replication::persist::sequence::{Advance, Sequence};
 
 use super::Node;
 use super::persistence::Persistence;
@@ -18,6 +19,8 @@ pub(super) enum Life {
     New,
     /// It takes its lock and reads nodes.conf.
     ReadingClusterConfig(Reading),
+    /// It makes sure that the nodes.conf it found lasts: before that nobody may hear what it says.
+    SyncingClusterConfig(Sequence),
     /// A new node writes its first nodes.conf: nobody shall hear of a node that a crash makes another one.
     WritingClusterConfig,
     /// It waits for its listeners.
@@ -131,6 +134,7 @@ impl Node {
                 true
             }
             Life::Loading(_) => self.recovery_on_disk(now, ticket, result),
+            Life::SyncingClusterConfig(_) => self.on_cluster_config_synced(ticket, result),
             Life::New
             | Life::ReadingClusterConfig(_)
             | Life::Listening { .. }
@@ -201,11 +205,36 @@ impl Node {
         };
         self.bus = Some(bus);
         if found {
-            self.open_listeners();
+            self.sync_cluster_config();
         } else {
             // The bus has asked for the file.
             self.life = Life::WritingClusterConfig;
         }
+    }
+
+    /// A process that was killed may have left a file that only its system knows of. Who hears of its votes and
+    /// epochs must never meet a node that has forgotten them.
+    fn sync_cluster_config(&mut self) {
+        let config = &self.engine.core().config;
+        let (path, folder) = (self.path_of(&config.cluster_config_file), config.dir.clone());
+        let ops = [DiskOp::Sync { path }, DiskOp::SyncDir { path: folder }];
+        let (sequence, ticket, op) = Sequence::begin(ops, &mut self.tickets);
+        self.life = Life::SyncingClusterConfig(sequence);
+        self.effects.push_back(Effect::Disk(ticket, Lane::Config, op));
+    }
+
+    fn on_cluster_config_synced(&mut self, ticket: Ticket, result: &DiskResult) -> bool {
+        let Self { life: Life::SyncingClusterConfig(sequence), tickets, .. } = self else { return false };
+        match sequence.on_disk(ticket, result, tickets) {
+            Advance::NotMine => return false,
+            Advance::Next(ticket, op) => self.effects.push_back(Effect::Disk(ticket, Lane::Config, op)),
+            Advance::Done => self.open_listeners(),
+            Advance::Failed(error) => {
+                self.log_warning(format!("Can't sync the cluster config file: {}", error.text));
+                self.exit(1);
+            }
+        }
+        true
     }
 
     /// nodes.conf is on disk: a new node goes on with its beginning.

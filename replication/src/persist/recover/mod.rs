@@ -3,7 +3,8 @@
 //! [`Recover`] is pulled: [`Recover::poll`] gives the next piece of the data set (bytes of an RDB file, whole
 //! commands) or the disk operation it waits for, so that never more than a piece is in memory. A torn tail is cut, an
 //! old single file is moved to where it belongs now, and what must not be loaded ends the process with the lines that
-//! say why.
+//! say why. In the end everything that was read is synced: a process that was killed leaves bytes and names that its
+//! system knows and the disk does not, and what is written from now on must not depend on them.
 
 #[cfg(test)]
 mod tests;
@@ -114,6 +115,11 @@ enum Stage {
     Reading(Reading),
     /// A torn tail is cut.
     Cutting(Sequence),
+    /// What was read is made to survive a loss of power.
+    Syncing {
+        rest: VecDeque<DiskOp>,
+        loaded: bool,
+    },
     Ended,
 }
 
@@ -122,6 +128,8 @@ enum Stage {
 struct Reading {
     file: Option<(AofFile, Kind)>,
     path: String,
+    /// What the lane had open under this name is forgotten: another lane may have given the name to a newer file.
+    is_fresh: bool,
     offset: u64,
     began: Instant,
     content: Content,
@@ -135,6 +143,12 @@ enum Content {
     Commands(CommandScan),
     /// The dump file, whose reader has ended.
     Finished,
+}
+
+impl Reading {
+    fn begin(now: Now, file: Option<(AofFile, Kind)>, path: String, content: Content) -> Self {
+        Self { file, path, is_fresh: false, offset: 0, began: now.instant, content }
+    }
 }
 
 impl Recover {
@@ -156,14 +170,30 @@ impl Recover {
 
     /// Takes the next output; reading goes on only as outputs are taken.
     pub fn poll(&mut self, tickets: &mut Tickets) -> Option<Output> {
-        if self.outputs.is_empty()
-            && self.awaited.is_none()
-            && let Stage::Reading(reading) = &self.stage
-        {
-            let op = DiskOp::Read { path: reading.path.clone(), offset: reading.offset, len: READ_BYTES };
-            self.ask(op, tickets);
+        if self.outputs.is_empty() && self.awaited.is_none() {
+            self.go_on(tickets);
         }
         self.outputs.pop_front()
+    }
+
+    fn go_on(&mut self, tickets: &mut Tickets) {
+        let op = match &mut self.stage {
+            Stage::Reading(Reading { path, is_fresh: false, .. }) => DiskOp::Close { path: path.clone() },
+            Stage::Reading(Reading { path, offset, .. }) => {
+                DiskOp::Read { path: path.clone(), offset: *offset, len: READ_BYTES }
+            }
+            Stage::Syncing { rest, loaded } => match (rest.pop_front(), *loaded) {
+                (Some(op), _) => op,
+                (None, loaded) => return self.end(loaded),
+            },
+            Stage::ListDir
+            | Stage::ListFolder
+            | Stage::ReadManifest { .. }
+            | Stage::Migrating(_)
+            | Stage::Cutting(_)
+            | Stage::Ended => return,
+        };
+        self.ask(op, tickets);
     }
 
     /// Takes an answer. Returns whether it was this machine's.
@@ -185,7 +215,11 @@ impl Recover {
             Stage::ListDir => self.on_dir(now, result, tickets),
             Stage::ListFolder => self.on_folder(now, result, tickets),
             Stage::ReadManifest { folder } => self.on_manifest(now, &folder, result, tickets),
+            Stage::Reading(reading) if !reading.is_fresh => {
+                self.stage = Stage::Reading(Reading { is_fresh: true, ..reading });
+            }
             Stage::Reading(reading) => self.on_read(now, reading, result, tickets),
+            Stage::Syncing { rest, loaded } => self.on_synced(rest, loaded, &result),
             Stage::Cutting(_) | Stage::Ended | Stage::Migrating(_) => {}
         }
         true
@@ -332,7 +366,7 @@ impl Recover {
         }
         let path = join(&self.config.dir, &self.config.dump_name);
         self.outputs.push_back(Output::RdbBegin(RdbSource::Dump));
-        self.stage = Stage::Reading(Reading { file: None, path, offset: 0, began: now.instant, content: Content::Rdb });
+        self.stage = Stage::Reading(Reading::begin(now, None, path, Content::Rdb));
     }
 
     fn load_aof(&mut self, now: Now) {
@@ -352,7 +386,7 @@ impl Recover {
         };
         let path = join(&self.folder(), &file.name);
         let content = Content::Unknown(Vec::new());
-        self.stage = Stage::Reading(Reading { file: Some((file, kind)), path, offset: 0, began: now.instant, content });
+        self.stage = Stage::Reading(Reading::begin(now, Some((file, kind)), path, content));
     }
 
     fn on_read(&mut self, now: Now, mut reading: Reading, result: DiskResult, tickets: &mut Tickets) {
@@ -492,7 +526,12 @@ impl Recover {
                 self.load_aof(now);
             }
             Stage::Cutting(_) => self.next_file(now),
-            Stage::Ended | Stage::ListDir | Stage::ListFolder | Stage::ReadManifest { .. } | Stage::Reading(_) => {}
+            Stage::Ended
+            | Stage::ListDir
+            | Stage::ListFolder
+            | Stage::ReadManifest { .. }
+            | Stage::Reading(_)
+            | Stage::Syncing { .. } => {}
         }
     }
 
@@ -521,7 +560,36 @@ impl Recover {
         file.name.clone()
     }
 
+    /// Everything is read; it remains to make it last.
     fn done(&mut self, loaded: bool) {
+        let mut paths = Vec::new();
+        let mut folders = Vec::new();
+        let manifest = &self.found.manifest;
+        if self.config.aof && !manifest.is_empty() {
+            let files = manifest.base.iter().chain(&manifest.increments).map(|file| file.name.clone());
+            paths.extend(files.chain([self.manifest_name()]).map(|name| join(&self.folder(), &name)));
+            folders.extend([self.folder(), self.config.dir.clone()]);
+        } else if loaded {
+            paths.push(join(&self.config.dir, &self.config.dump_name));
+            folders.push(self.config.dir.clone());
+        }
+        let files = paths.into_iter().flat_map(|path| [DiskOp::Sync { path: path.clone() }, DiskOp::Close { path }]);
+        let rest = files.chain(folders.into_iter().map(|path| DiskOp::SyncDir { path })).collect();
+        self.stage = Stage::Syncing { rest, loaded };
+    }
+
+    fn on_synced(&mut self, rest: VecDeque<DiskOp>, loaded: bool, result: &DiskResult) {
+        self.stage = Stage::Syncing { rest, loaded };
+        let DiskResult::Failed(error) = result else { return };
+        if self.config.aof {
+            return self.fatal([format!("Can't sync the append only file at start: {}", error.text)]);
+        }
+        // A dump may lie where nothing can be written; it is not going to change there.
+        let text = format!("Can't sync the DB file that was loaded: {}", error.text);
+        self.outputs.push_back(Output::Note(Note::warning(text)));
+    }
+
+    fn end(&mut self, loaded: bool) {
         self.stage = Stage::Ended;
         self.outputs.push_back(Output::Done(Found { aof: std::mem::take(&mut self.found), loaded }));
     }

@@ -264,3 +264,42 @@ fn an_aof_begins_with_its_own_kind_of_rdb() {
         }
     }
 }
+
+#[test]
+fn what_was_read_survives_a_loss_of_power_although_the_process_before_was_killed() {
+    let mut disk = disk(SET);
+    // The process before had cut the file and named it, and was killed ahead of the syncs.
+    disk.run(&DiskOp::Truncate { path: format!("{DIR}a.incr"), len: 0 });
+    disk.run(&DiskOp::Append { path: format!("{DIR}a.incr"), data: SET.repeat(2).into() });
+    disk.run(&DiskOp::Rename { from: format!("{DIR}a.incr"), to: format!("{DIR}b.incr") });
+    disk.run(&DiskOp::Create { path: format!("{DIR}temp") });
+    let manifest = "file a.base seq 1 type b\nfile b.incr seq 1 type i\n";
+    disk.run(&DiskOp::Append { path: format!("{DIR}temp"), data: manifest.into() });
+    disk.run(&DiskOp::Rename { from: format!("{DIR}temp"), to: MANIFEST.to_owned() });
+    let mut killed = disk.killed();
+
+    let told = run(&mut killed, config(true), usize::MAX);
+
+    assert_eq!(told.commands, SET.repeat(2), "{:?}", told.fatal);
+    assert_eq!(run(&mut killed.power_lost(), config(true), usize::MAX).commands, told.commands);
+}
+
+#[test]
+fn a_file_is_opened_anew_when_it_is_read() {
+    let mut disk = TestDisk::new(&["/d"]);
+    disk.put("/d/dump.rdb", &rdb());
+    let mut tickets = Tickets::default();
+    let mut recover = Recover::begin(Now::default(), config(false), &mut tickets);
+    let mut ops = Vec::new();
+    while let Some(output) = recover.poll(&mut tickets) {
+        if let Output::Disk(ticket, op) = output {
+            let result = disk.run(&op);
+            ops.push(op);
+            recover.on_disk(Now::default(), ticket, result, &mut tickets);
+        }
+    }
+
+    let path = || "/d/dump.rdb".to_owned();
+    assert_eq!(ops[1], DiskOp::Close { path: path() });
+    assert!(matches!(&ops[2], DiskOp::Read { path: read, .. } if *read == path()), "{ops:?}");
+}
