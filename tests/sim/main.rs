@@ -2,6 +2,7 @@
 //!
 //! `SLOTMESH_SEEDS` says how many seeds to run (default 200), `SLOTMESH_SEED` runs a single one.
 
+mod crash;
 mod digest;
 mod invariants;
 mod load;
