@@ -17,8 +17,8 @@
 //! - **A failed replica does not outrank** one that stands for election, however much data it had.
 //! - **Waiting after a lapse.** See `lease`; a primary whose lease ran out while a greater epoch appeared waits for
 //!   twice the node timeout, at least two seconds, before it writes again.
-//! - **Own claims leave after they are durable.** Votes, vote requests and every message that carries an epoch or role
-//!   of ours which is not on disk yet are marked `after_sync`.
+//! - **Own claims leave after they are durable.** Votes, vote requests and every message that carries an epoch, a role
+//!   or slots of ours which are not on disk yet are marked `after_sync`.
 //! - **A demoted primary's message tells who took over**: its slots go to the primary it names at that primary's epoch
 //!   at once (Redis before 7.4 leaves them unassigned until that primary speaks).
 //!

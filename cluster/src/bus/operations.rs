@@ -222,10 +222,13 @@ impl Bus {
         self.slots_changed();
     }
 
+    /// An operator moved slots. What this node says of its slots from now on waits for the disk: the source of a slot
+    /// gives it up when it hears of the new owner, and an owner that forgets it in a crash would leave it to nobody.
+    /// (Redis syncs nothing here.)
     pub(super) fn slots_changed(&mut self) {
         self.todo.state = true;
         self.lease.dirty = true;
-        self.save();
+        self.save_claim();
     }
 
     /// CLUSTER BUMPEPOCH: takes the next epoch without asking anybody.

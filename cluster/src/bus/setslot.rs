@@ -118,6 +118,8 @@ impl Bus {
             self.log(LogLevel::Notice, format!("configEpoch updated after importing slot {}", slot.number()));
         }
         self.table.slots.set_importing(slot, None);
+        // Ahead of the messages, so that they wait for the disk.
+        self.slots_changed();
         self.pong_all(now);
     }
 }

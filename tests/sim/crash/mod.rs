@@ -7,6 +7,7 @@
 
 mod aof;
 mod dump;
+mod nodes_conf;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -218,6 +218,34 @@ fn own_claims_wait_for_the_disk_and_other_messages_do_not() {
 }
 
 #[test]
+fn a_slot_an_operator_gave_is_told_when_it_is_on_disk() {
+    let mut solo = Solo::new();
+    let (me, b) = (id('a').to_string(), id('b').to_string());
+    let synced = |solo: &mut Solo| {
+        solo.drain();
+        let version =
+            |output: &BusOutput| if let BusOutput::SaveConfig { version, .. } = output { Some(*version) } else { None };
+        let newest = solo.outputs.iter().filter_map(version).max();
+        solo.bus.config_synced(newest.unwrap_or(0));
+        solo.outputs.clear();
+    };
+    // The epoch is the greatest already: a further slot brings no new one.
+    solo.bus.bump_epoch(solo.now);
+    solo.bus.set_slot(solo.now, slot(6000), SetSlot::Importing(b.as_bytes())).unwrap();
+    synced(&mut solo);
+    let epoch = solo.bus.my_epoch();
+
+    solo.bus.set_slot(solo.now, slot(6000), SetSlot::Node { id: me.as_bytes(), keys: 0 }).unwrap();
+    solo.drain();
+
+    assert_eq!(solo.bus.my_epoch(), epoch);
+    let waits =
+        |output: &BusOutput| if let BusOutput::Send { after_sync, .. } = output { Some(*after_sync) } else { None };
+    let told: Vec<bool> = solo.outputs.iter().filter_map(waits).collect();
+    assert!(!told.is_empty() && told.iter().all(|&waits| waits), "{told:?}");
+}
+
+#[test]
 fn a_known_link_that_speaks_with_another_id_is_dropped() {
     let mut solo = Solo::new();
     let inbound = solo.links[&'b'].0;
