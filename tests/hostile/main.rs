@@ -4,6 +4,7 @@
 //! their seeds and on mutations of them, so that a build without a fuzzer still looks.
 
 mod checks;
+mod regressions;
 
 use slotmesh_engine::rng::Rng;
 

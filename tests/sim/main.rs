@@ -7,5 +7,6 @@ mod digest;
 mod invariants;
 mod load;
 mod operator;
+mod regressions;
 mod scenario;
 mod seeds;
