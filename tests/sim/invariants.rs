@@ -90,13 +90,12 @@ impl Watch {
         let mut heard = BTreeSet::new();
         for entry in sim.trace().entries().rev().take(usize::try_from(new).unwrap_or(usize::MAX)) {
             let Some(Place::Machine(candidate)) = entry.place else { continue };
-            match &entry.what {
-                What::Received(..) => {
-                    heard.insert(candidate);
-                }
-                // One that is restarted while it runs is never seen down.
-                What::Started(_) => self.nodes.entry(candidate).or_default().is_up = false,
-                _ => {}
+            if matches!(entry.what, What::Received(..)) {
+                heard.insert(candidate);
+            }
+            // One that is restarted while it runs is never seen down.
+            if matches!(entry.what, What::Started(_)) {
+                self.nodes.entry(candidate).or_default().is_up = false;
             }
             let What::Logged(text) = &entry.what else { continue };
             wins += u64::from(text.contains("Failover election won"));
