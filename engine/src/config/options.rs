@@ -391,7 +391,7 @@ options! {
     rdb_save_incremental_fsync: bool = true, "rdb-save-incremental-fsync",
         Kind::Flag, [], Accepted("the disk thread writes snapshots: nobody waits for a sync");
     /// Remove snapshots made for replicas.
-    rdb_del_sync_files: bool = false, "rdb-del-sync-files", Kind::Flag, [], Accepted("a full sync makes no file");
+    rdb_del_sync_files: bool = false, "rdb-del-sync-files", Kind::Flag, [], Effective;
     /// Microseconds to wait after each key saved.
     rdb_key_save_delay_micros: i32 = 0_i32, "rdb-key-save-delay",
         int(I32_MIN, I32_MAX), [HIDDEN], Accepted("a testing aid of Redis that slows its child process");
@@ -477,8 +477,7 @@ options! {
     /// Seconds without replicas after which the backlog is given up; 0: never.
     repl_backlog_ttl_secs: u64 = 3600_u64, "repl-backlog-ttl", COUNT, [], Effective;
     /// Full syncs without a file.
-    repl_diskless_sync: bool = true, "repl-diskless-sync",
-        Kind::Flag, [], Accepted("a full sync is always streamed from memory");
+    repl_diskless_sync: bool = true, "repl-diskless-sync", Kind::Flag, [], Effective;
     /// Seconds a full sync waits for more replicas.
     repl_diskless_sync_delay_secs: u32 = 5_u32, "repl-diskless-sync-delay", int(0, I32_MAX), [], Effective;
     /// Replicas that end this wait; 0: no number does.
