@@ -4,6 +4,7 @@ use slotmesh_engine::load::LoadInfo;
 use slotmesh_engine::time::Now;
 use slotmesh_replication::disk::{DiskErrorKind, DiskOp, DiskResult, Lane, Ticket};
 use slotmesh_replication::persist::sequence::{Advance, Sequence};
+use slotmesh_replication::persist::temporary;
 
 use super::Node;
 use super::persistence::Persistence;
@@ -42,7 +43,6 @@ pub(super) enum Life {
 #[derive(Debug)]
 pub(super) struct Reading {
     ticket: Ticket,
-    locked: bool,
     bytes: Vec<u8>,
 }
 
@@ -100,7 +100,7 @@ impl Node {
             let path = self.path_of(&self.engine.core().config.cluster_config_file);
             let ticket = self.tickets.take();
             self.effects.push_back(Effect::Disk(ticket, Lane::Config, DiskOp::Lock { path }));
-            self.life = Life::ReadingClusterConfig(Reading { ticket, locked: false, bytes: Vec::new() });
+            self.life = Life::ReadingClusterConfig(Reading { ticket, bytes: Vec::new() });
         } else {
             self.open_listeners();
         }
@@ -175,13 +175,36 @@ impl Node {
                     return self.begin_cluster(now, &bytes);
                 }
             }
-            DiskResult::Done | DiskResult::Names(_) | DiskResult::Size(_) => reading.locked = true,
+            DiskResult::Done => {
+                let path = self.engine.core().config.dir.clone();
+                return self.ask_for_cluster_config(DiskOp::List { path });
+            }
+            DiskResult::Names(names) => {
+                let stale = names.iter().filter(|found| temporary::is_replacement(&name, found));
+                let paths: Vec<String> = stale.map(|found| self.path_of(found)).collect();
+                self.remove_replacements(paths);
+            }
+            DiskResult::Size(_) => {}
         }
+        let Life::ReadingClusterConfig(reading) = &self.life else { return };
         let offset = reading.bytes.len() as u64;
+        self.ask_for_cluster_config(DiskOp::Read { path, offset, len: READ_BYTES });
+    }
+
+    fn ask_for_cluster_config(&mut self, op: DiskOp) {
+        let Life::ReadingClusterConfig(reading) = &mut self.life else { return };
         let ticket = self.tickets.take();
         reading.ticket = ticket;
-        let op = DiskOp::Read { path, offset, len: READ_BYTES };
         self.effects.push_back(Effect::Disk(ticket, Lane::Config, op));
+    }
+
+    /// Who holds the lock of nodes.conf is the only one to replace it: what others were going to replace it by, when
+    /// they were killed, is of no use to anybody. Nothing depends on whether it goes, so nobody waits for it.
+    fn remove_replacements(&mut self, paths: Vec<String>) {
+        for path in paths {
+            let ticket = self.tickets.take();
+            self.effects.push_back(Effect::Disk(ticket, Lane::Config, DiskOp::Remove { path }));
+        }
     }
 
     fn begin_cluster(&mut self, now: Now, bytes: &[u8]) {

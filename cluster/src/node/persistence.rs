@@ -17,6 +17,7 @@ use slotmesh_replication::persist::manifest::BaseForm;
 use slotmesh_replication::persist::replace::FileReplace;
 use slotmesh_replication::persist::save::{self, SaveConfig, SavePoint, Saver};
 use slotmesh_replication::persist::sequence::Advance;
+use slotmesh_replication::persist::temporary;
 
 use super::Node;
 use crate::machine::{ConnId, Effect};
@@ -269,7 +270,7 @@ impl Node {
     }
 
     pub(super) fn dump_done(&mut self, now: Now, outcome: Result<u64, DiskError>) {
-        let temp = format!("temp-{}.rdb", self.process_id);
+        let temp = temporary::dump(self.process_id);
         let temp = self.path_of(&temp);
         match outcome {
             Ok(_) => self.persistence.saver.install(temp, &mut self.tickets),
@@ -348,7 +349,7 @@ impl Node {
     }
 
     pub(super) fn aof_base_done(&mut self, now: Now, outcome: Result<u64, DiskError>) {
-        let temp = format!("temp-rewriteaof-bg-{}.aof", self.process_id);
+        let temp = temporary::aof_base(self.process_id);
         let temp = self.path_of(&temp);
         match outcome {
             Ok(bytes) => {
@@ -479,7 +480,7 @@ impl Node {
         let Some(bus) = &self.bus else { return };
         let core = self.engine.core();
         let (dir, name) = (core.config.dir.clone(), core.config.cluster_config_file.clone());
-        let temp = format!("{name}.tmp-{}", self.process_id);
+        let temp = temporary::replacement(&name, self.process_id);
         let data = Bytes::from(bus.config_text());
         let (replace, ticket, op) = FileReplace::begin(&dir, &name, &temp, data, &mut self.tickets);
         self.persistence.cluster_config.running = Some(Saving { replace, what });

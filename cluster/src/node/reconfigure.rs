@@ -19,6 +19,7 @@ use slotmesh_replication::disk::{DiskErrorKind, DiskOp, DiskResult, Lane, Ticket
 use slotmesh_replication::persist::aof::Starting;
 use slotmesh_replication::persist::replace::FileReplace;
 use slotmesh_replication::persist::sequence::Advance;
+use slotmesh_replication::persist::temporary;
 
 use super::Node;
 use super::boot::{bus_config, bus_listen, client_listen};
@@ -399,7 +400,7 @@ impl Node {
         let (dir, name) = path.rsplit_once('/').unwrap_or((".", &path));
         let dir = if dir.is_empty() { "/" } else { dir };
         let data = Bytes::from(self.rewritten(now, &old));
-        let temp = format!("{name}.tmp-{}", self.process_id);
+        let temp = temporary::replacement(name, self.process_id);
         let (replace, ticket, op) = FileReplace::begin(dir, name, &temp, data, &mut self.tickets);
         self.effects.push_back(Effect::Disk(ticket, Lane::Config, op));
         if let Some(running) = &mut self.reconfiguring.running {

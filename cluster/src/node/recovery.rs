@@ -50,6 +50,7 @@ impl Node {
                 aof_name: config.appendfilename.clone(),
                 aof,
                 load_truncated: config.aof_load_truncated,
+                starts_as: self.reload.is_none().then_some(self.process_id),
             },
             &mut self.tickets,
         );

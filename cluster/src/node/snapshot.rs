@@ -11,6 +11,7 @@ use slotmesh_replication::feed::SyncForm;
 use slotmesh_replication::persist::aof::Aof;
 use slotmesh_replication::persist::job::{Purpose, SnapshotJob};
 use slotmesh_replication::persist::manifest::BaseForm;
+use slotmesh_replication::persist::temporary;
 
 use super::Node;
 use super::boot::Life;
@@ -92,7 +93,7 @@ impl Node {
     }
 
     fn begin_sync_file(&mut self, now: Now) -> bool {
-        let path = self.path_of(&format!("temp-sync-{}.rdb", self.process_id));
+        let path = self.path_of(&temporary::sync_file(self.process_id));
         if !self.begin_walk(now, SaveInfo::default()) {
             return false;
         }
@@ -149,7 +150,7 @@ impl Node {
     }
 
     fn sync_file_done(&mut self, now: Now, outcome: Result<u64, slotmesh_replication::disk::DiskError>) {
-        let path = self.path_of(&format!("temp-sync-{}.rdb", self.process_id));
+        let path = self.path_of(&temporary::sync_file(self.process_id));
         match outcome {
             Ok(size) => self.replication.feeds.file_ready(&path, size, None, &mut self.tickets),
             Err(_) => self.replication.feeds.fail_snapshot(now),

@@ -14,6 +14,7 @@ pub mod replace;
 pub mod save;
 mod scan;
 pub mod sequence;
+pub mod temporary;
 #[cfg(test)]
 mod test_disk;
 

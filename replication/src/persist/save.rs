@@ -9,6 +9,7 @@ use slotmesh_engine::time::{Instant, Now, UnixMicros};
 
 use super::join;
 use super::sequence::{Advance, Sequence};
+use super::temporary;
 use crate::disk::{DiskOp, DiskResult, Ticket, Tickets};
 use crate::note::Note;
 
@@ -193,7 +194,7 @@ impl Saver {
         self.last_try_at = Some(now.instant);
         let text = format!("Background saving started by pid {}", self.config.process_id);
         self.note(Note::notice(text));
-        join(&self.config.dir, &format!("temp-{}.rdb", self.config.process_id))
+        join(&self.config.dir, &temporary::dump(self.config.process_id))
     }
 
     /// Tells that the file at `temp` is complete and synced: it gets its lasting name.

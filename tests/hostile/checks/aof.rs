@@ -59,6 +59,7 @@ fn recovered(files: &BTreeMap<String, Vec<u8>>, choice: u8, mut cuts: Option<Rng
         aof_name: "a".to_owned(),
         aof: choice & 8 == 0,
         load_truncated: choice & 16 == 0,
+        starts_as: None,
     };
     let mut tickets = Tickets::default();
     let mut recover = Recover::begin(now(), config, &mut tickets);

@@ -67,6 +67,8 @@ fn check(stage: &mut Stage, mut known: Known, safe_after: Option<Duration>) {
         stage.sim.fail(&format!("only {held} of {safe_before} safe writes are there"));
     }
 
+    stage.sim.settle();
+    assert!(stage.unfinished().is_empty(), "{:?}", stage.unfinished());
     known.story.go_on_from(held, stage.sim.now());
     for _ in 0..2 {
         known.story.write(stage).expect("no crash is due");

@@ -73,6 +73,7 @@ impl Known {
 fn the_dump_is_the_old_one_or_the_new_one_whenever_the_node_crashes() {
     let crashes = every_crash(build, play, |stage, mut known| {
         stage.recover();
+        assert!(stage.unfinished().is_empty(), "{:?}", stage.unfinished());
         let held = known.story.held(stage);
         let may_hold = [Some(known.saved), known.saving];
         if !may_hold.contains(&Some(held)) {

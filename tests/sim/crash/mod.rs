@@ -170,6 +170,12 @@ impl Stage {
         self.start(watched).expect("no other crash comes by itself");
     }
 
+    /// The files of the watched node that were never completed.
+    fn unfinished(&mut self) -> Vec<String> {
+        let paths = self.sim.disk(self.watched).paths();
+        paths.filter(|path| path.contains("temp-") || path.contains(".tmp-")).map(str::to_owned).collect()
+    }
+
     /// The digest of the data of the watched node.
     fn digest(&self) -> String {
         let node = self.sim.machine(self.watched);
@@ -200,8 +206,9 @@ fn add(sim: &mut Sim<Node>, config: impl Fn(&mut Config) + 'static) -> MachineId
         own.save = Default::default();
         config(&mut own);
         let mut node = Node::new(own, boot.seed);
-        // In a container the number is the same after each start.
-        node.set_host(HostInfo { process_id: 1, ..HostInfo::default() });
+        // In a container the number is the same after each start; a node of a cluster gets another one here.
+        let process_id = if node.engine().core().config.cluster_enabled { 1_000 + boot.run } else { 1 };
+        node.set_host(HostInfo { process_id, ..HostInfo::default() });
         node.start(boot.now);
         node
     })

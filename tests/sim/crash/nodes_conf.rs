@@ -102,6 +102,8 @@ fn check(stage: &mut Stage) -> Told {
             stage.sim.fail(&format!("after start {start}: {fault}"));
         }
         assert!(bus.current_epoch() >= bus.my_epoch().max(bus.last_vote_epoch()));
+        stage.sim.settle();
+        assert!(stage.unfinished().is_empty(), "{:?}", stage.unfinished());
         // What it has read, and may have told others already, it still knows after the power is lost.
         stage.crash(Leaves::Synced);
     }

@@ -301,7 +301,7 @@ impl Aof {
     /// The manifest's bytes and the operations that put them in place.
     fn manifest_ops(&self, manifest: &Manifest) -> Vec<DiskOp> {
         let name = format!("{}.manifest", self.config.name);
-        let temp = format!("temp-{name}");
+        let temp = super::temporary::aof_manifest(&name);
         super::replace::replace_ops(&self.folder(), &name, &temp, Bytes::from(manifest.format()))
     }
 }

@@ -16,6 +16,7 @@ use crate::offset::Position;
 use crate::persist::join;
 use crate::persist::manifest::{BaseForm, Manifest};
 use crate::persist::sequence::{Advance, Sequence};
+use crate::persist::temporary;
 
 /// How far a rewrite has come.
 #[derive(Debug)]
@@ -135,7 +136,7 @@ impl Aof {
                 self.open_temporary(next, tickets);
             }
         }
-        join(&self.config.dir, &format!("temp-rewriteaof-bg-{}.aof", self.config.process_id))
+        join(&self.config.dir, &temporary::aof_base(self.config.process_id))
     }
 
     /// The form the walk's bytes must have.
@@ -228,7 +229,7 @@ impl Aof {
 
     /// Opens the incremental file of an append only file that is being created.
     fn open_temporary(&mut self, next: Opening, tickets: &mut Tickets) {
-        let path = self.path(&format!("temp-{}.incr", self.config.name));
+        let path = self.path(&temporary::aof_increment(&self.config.name));
         let ops = [
             DiskOp::MakeDir { path: self.folder() },
             DiskOp::SyncDir { path: self.config.dir.clone() },

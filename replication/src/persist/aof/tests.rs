@@ -202,6 +202,7 @@ fn load(disk: &mut TestDisk) -> Result<(u64, Found), Vec<String>> {
         aof_name: "appendonly.aof".to_owned(),
         aof: true,
         load_truncated: true,
+        starts_as: None,
     };
     let mut recover = Recover::begin(Now::default(), config, &mut tickets);
     let mut counter = 0;

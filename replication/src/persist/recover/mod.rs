@@ -23,6 +23,7 @@ use crate::persist::manifest::{AofFile, Manifest};
 use crate::persist::replace::replace_ops;
 use crate::persist::scan::{CommandScan, Tail};
 use crate::persist::sequence::{Advance, Sequence};
+use crate::persist::temporary;
 
 /// The reading back of one node's data.
 #[derive(Debug)]
@@ -36,6 +37,7 @@ pub struct Recover {
     /// Files of the manifest that are still to be loaded.
     to_load: VecDeque<(AofFile, Kind)>,
     dir_names: Vec<String>,
+    folder_names: Vec<String>,
 }
 
 /// What to read back.
@@ -53,6 +55,9 @@ pub struct RecoverConfig {
     pub aof: bool,
     /// `aof-load-truncated`.
     pub load_truncated: bool,
+    /// At the start of a process with this number: what one with the same number, or one that wrote into the same
+    /// append folder, left unfinished is removed. Other servers may be at work in `dir`, so that nothing else is.
+    pub starts_as: Option<u32>,
 }
 
 /// What the node must do.
@@ -118,6 +123,8 @@ enum Stage {
     /// What was read is made to survive a loss of power.
     Syncing {
         rest: VecDeque<DiskOp>,
+        /// The operation under way removes a file.
+        removes: bool,
         loaded: bool,
     },
     Ended,
@@ -162,6 +169,7 @@ impl Recover {
             began: now.instant,
             to_load: VecDeque::new(),
             dir_names: Vec::new(),
+            folder_names: Vec::new(),
             config,
         };
         recover.ask(DiskOp::List { path: recover.config.dir.clone() }, tickets);
@@ -182,10 +190,14 @@ impl Recover {
             Stage::Reading(Reading { path, offset, .. }) => {
                 DiskOp::Read { path: path.clone(), offset: *offset, len: READ_BYTES }
             }
-            Stage::Syncing { rest, loaded } => match (rest.pop_front(), *loaded) {
-                (Some(op), _) => op,
-                (None, loaded) => return self.end(loaded),
-            },
+            Stage::Syncing { rest, removes, loaded } => {
+                let Some(op) = rest.pop_front() else {
+                    let loaded = *loaded;
+                    return self.end(loaded);
+                };
+                *removes = matches!(op, DiskOp::Remove { .. });
+                op
+            }
             Stage::ListDir
             | Stage::ListFolder
             | Stage::ReadManifest { .. }
@@ -219,7 +231,10 @@ impl Recover {
                 self.stage = Stage::Reading(Reading { is_fresh: true, ..reading });
             }
             Stage::Reading(reading) => self.on_read(now, reading, result, tickets),
-            Stage::Syncing { rest, loaded } => self.on_synced(rest, loaded, &result),
+            stage @ Stage::Syncing { .. } => {
+                self.stage = stage;
+                self.on_synced(&result);
+            }
             Stage::Cutting(_) | Stage::Ended | Stage::Migrating(_) => {}
         }
         true
@@ -292,6 +307,7 @@ impl Recover {
         let DiskResult::Names(folder) = result else {
             return self.fatal([format!("Can't read the append only directory {}", self.folder())]);
         };
+        self.folder_names.clone_from(&folder);
         let name = self.manifest_name();
         if folder.contains(&name) {
             self.stage = Stage::ReadManifest { folder };
@@ -349,7 +365,7 @@ impl Recover {
         let mut ops = vec![DiskOp::MakeDir { path: folder.clone() }, DiskOp::SyncDir { path: self.config.dir.clone() }];
         let manifest = self.manifest_name();
         let data = Bytes::from(self.found.manifest.format());
-        ops.extend(replace_ops(&folder, &manifest, &format!("temp-{manifest}"), data));
+        ops.extend(replace_ops(&folder, &manifest, &temporary::aof_manifest(&manifest), data));
         ops.extend([
             DiskOp::Rename { from: join(&self.config.dir, &name), to: join(&folder, &name) },
             DiskOp::SyncDir { path: folder.clone() },
@@ -574,13 +590,33 @@ impl Recover {
             folders.push(self.config.dir.clone());
         }
         let files = paths.into_iter().flat_map(|path| [DiskOp::Sync { path: path.clone() }, DiskOp::Close { path }]);
-        let rest = files.chain(folders.into_iter().map(|path| DiskOp::SyncDir { path })).collect();
-        self.stage = Stage::Syncing { rest, loaded };
+        let rest =
+            files.chain(folders.into_iter().map(|path| DiskOp::SyncDir { path })).chain(self.leftovers()).collect();
+        self.stage = Stage::Syncing { rest, removes: false, loaded };
     }
 
-    fn on_synced(&mut self, rest: VecDeque<DiskOp>, loaded: bool, result: &DiskResult) {
-        self.stage = Stage::Syncing { rest, loaded };
+    /// Removes what a process that was killed had not finished.
+    fn leftovers(&self) -> Vec<DiskOp> {
+        let Some(process) = self.config.starts_as else { return Vec::new() };
+        let names = [temporary::dump(process), temporary::sync_file(process), temporary::aof_base(process)];
+        let in_dir = names.into_iter().filter(|name| self.dir_names.contains(name));
+        let mut paths: Vec<String> = in_dir.map(|name| join(&self.config.dir, &name)).collect();
+        if self.config.aof {
+            let names =
+                [temporary::aof_manifest(&self.manifest_name()), temporary::aof_increment(&self.config.aof_name)];
+            let in_folder = names.into_iter().filter(|name| self.folder_names.contains(name));
+            paths.extend(in_folder.map(|name| join(&self.folder(), &name)));
+        }
+        paths.into_iter().map(|path| DiskOp::Remove { path }).collect()
+    }
+
+    fn on_synced(&mut self, result: &DiskResult) {
+        let Stage::Syncing { removes, .. } = self.stage else { return };
         let DiskResult::Failed(error) = result else { return };
+        if removes {
+            let text = format!("Can't remove an unfinished file at start: {}", error.text);
+            return self.outputs.push_back(Output::Note(Note::warning(text)));
+        }
         if self.config.aof {
             return self.fatal([format!("Can't sync the append only file at start: {}", error.text)]);
         }

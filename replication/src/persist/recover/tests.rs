@@ -39,6 +39,7 @@ fn config(aof: bool) -> RecoverConfig {
         aof_name: "appendonly.aof".to_owned(),
         aof,
         load_truncated: true,
+        starts_as: None,
     }
 }
 
