@@ -1,5 +1,7 @@
 //! The node's connections: who is at the other end and what is half read.
 
+use std::collections::BTreeMap;
+
 use slab::Slab;
 use slotmesh_engine::resp::outbuf::{OutBuf, Ticket};
 use slotmesh_engine::resp::request::RequestParser;
@@ -20,6 +22,8 @@ pub(crate) struct Conns {
     nobody: OutBuf,
     /// The connection of each session, by the session's index.
     by_session: Vec<Option<ConnId>>,
+    /// The connection of each bus link: every message asks for it, and a node has as many links as twice its peers.
+    by_link: BTreeMap<LinkId, ConnId>,
     clients: usize,
 }
 
@@ -114,6 +118,10 @@ impl Conns {
             self.by_session[session] = Some(id);
             self.clients += 1;
         }
+        if let Kind::Link(link) = kind {
+            let before = self.by_link.insert(link, id);
+            debug_assert!(before.is_none(), "a link has one connection");
+        }
         entry.insert(Conn { id, kind, out: OutBuf::new() });
         id
     }
@@ -123,9 +131,15 @@ impl Conns {
         self.get(id)?;
         let conn = self.slots.remove(id.index as usize);
         self.generations[id.index as usize] += 1;
-        if let Kind::Client(client) = &conn.kind {
-            self.by_session[client.session.index()] = None;
-            self.clients -= 1;
+        match &conn.kind {
+            Kind::Client(client) => {
+                self.by_session[client.session.index()] = None;
+                self.clients -= 1;
+            }
+            Kind::Link(link) => {
+                self.by_link.remove(link);
+            }
+            Kind::Primary => {}
         }
         Some(conn)
     }
@@ -162,7 +176,7 @@ impl Conns {
 
     /// The connection of a bus link.
     pub(crate) fn of_link(&self, link: LinkId) -> Option<ConnId> {
-        self.slots.iter().find(|(_, conn)| matches!(conn.kind, Kind::Link(own) if own == link)).map(|(_, conn)| conn.id)
+        self.by_link.get(&link).copied()
     }
 
     /// Number of clients.
@@ -229,5 +243,30 @@ impl Client {
             bytes_out: 0,
             commands: 0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Conns, Kind};
+    use crate::bus::LinkId;
+
+    #[test]
+    fn a_link_is_found_until_its_connection_is_closed() {
+        let mut conns = Conns::default();
+        let [old, new, other] = [(0, 0), (0, 1), (1, 0)].map(|(index, generation)| LinkId { index, generation });
+        // The bus may give a place to a new link before it has been told that the old one is gone.
+        let ids = [old, new, other].map(|link| (link, conns.open(Kind::Link(link))));
+        conns.open(Kind::Primary);
+
+        for (link, id) in ids {
+            assert_eq!(conns.of_link(link), Some(id));
+        }
+        conns.close(ids[0].1);
+        assert_eq!([old, new, other].map(|link| conns.of_link(link)), [None, Some(ids[1].1), Some(ids[2].1)]);
+
+        let again = conns.open(Kind::Link(LinkId { index: 0, generation: 2 }));
+        assert_eq!(again.index, ids[0].1.index);
+        assert_eq!(conns.of_link(old), None);
     }
 }
