@@ -115,8 +115,8 @@ impl TestCluster {
         world.ids.get(&primary).copied()
     }
 
-    /// Whether the running nodes agree on a cluster that serves every slot, hold none of each other for down, and
-    /// every replica among them has all its primary wrote.
+    /// Whether the running nodes agree on a cluster that serves every slot and on who follows whom, hold none of each
+    /// other for down, and every replica among them has all its primary wrote.
     pub fn is_healthy(&self) -> bool {
         let mut world = self.world.borrow_mut();
         world.learn_ids();
@@ -135,6 +135,7 @@ impl TestCluster {
         owned_well
             && running.iter().all(|&id| world.owners(id).is_some_and(|view| view == owners))
             && running.iter().all(|&id| world.is_up_to_date(id))
+            && running.iter().all(|&id| running.iter().all(|&other| world.knows_role(id, other)))
             && running.iter().all(|&id| !world.suspects_any(id, &running))
     }
 
@@ -188,6 +189,14 @@ impl World {
             owners.insert(*self.ids.get(&node.id())?, ranges.collect());
         }
         Some(owners.into_iter().collect())
+    }
+
+    /// Whether a node knows whom another one follows; true when it does not know that one at all.
+    fn knows_role(&self, id: MachineId, other: MachineId) -> bool {
+        let (Some(bus), Some(theirs)) = (self.running_bus(id), self.running_bus(other)) else { return false };
+        let Some(known) = bus.table().find(&theirs.my_id()).map(|key| bus.table().node(key)) else { return true };
+        let followed = |bus: &Bus, primary: Option<_>| primary.map(|key| bus.table().node(key).id());
+        followed(bus, known.primary()) == followed(theirs, theirs.myself().primary())
     }
 
     /// Whether a node holds one of these for down.
