@@ -15,7 +15,7 @@ use slotmesh_replication::persist::aof::{self, Aof, AofConfig, Fsync, Starting};
 use slotmesh_replication::persist::job::Purpose;
 use slotmesh_replication::persist::manifest::BaseForm;
 use slotmesh_replication::persist::replace::FileReplace;
-use slotmesh_replication::persist::save::{self, SaveConfig, SavePoint, Saver};
+use slotmesh_replication::persist::save::{self, Occasion, SaveConfig, SavePoint, Saver};
 use slotmesh_replication::persist::sequence::Advance;
 use slotmesh_replication::persist::temporary;
 
@@ -250,7 +250,7 @@ impl Node {
     pub(super) fn begin_wanted_file(&mut self, now: Now) -> bool {
         self.tell_changes();
         if self.persistence.saver.wants_save(now) {
-            return self.save_now(now);
+            return self.save_now(now, Occasion::Background);
         }
         if self.persistence.aof.as_mut().is_some_and(|aof| aof.wants_rewrite(now)) {
             return self.begin_aof_rewrite(now);
@@ -259,9 +259,9 @@ impl Node {
     }
 
     /// Begins the walk for the dump file; no other may be running.
-    pub(super) fn save_now(&mut self, now: Now) -> bool {
+    pub(super) fn save_now(&mut self, now: Now, occasion: Occasion) -> bool {
         self.tell_changes();
-        let temp = self.persistence.saver.begin(now);
+        let temp = self.persistence.saver.begin(now, occasion);
         if self.begin_file_job(now, Purpose::Dump, temp) {
             return true;
         }

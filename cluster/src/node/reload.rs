@@ -6,6 +6,7 @@
 use slotmesh_engine::error::ReplyError;
 use slotmesh_engine::time::Now;
 use slotmesh_replication::persist::aof::Aof;
+use slotmesh_replication::persist::save::Occasion;
 
 use super::Node;
 use super::boot::Life;
@@ -39,7 +40,11 @@ impl Node {
     /// # Errors
     /// When a walk is running that would have to be waited for.
     pub(super) fn begin_reload(&mut self, now: Now, conn: ConnId, save: bool) -> Result<(), ReplyError> {
-        if save && (self.job.is_some() || self.persistence.saver.info(now).in_progress || !self.save_now(now)) {
+        if save
+            && (self.job.is_some()
+                || self.persistence.saver.info(now).in_progress
+                || !self.save_now(now, Occasion::Foreground))
+        {
             return Err(ReplyError::Fixed("ERR a snapshot is being written; try again when it is complete"));
         }
         let stage = if save { Stage::Saving } else { Stage::ReadingDump { is_own: false } };

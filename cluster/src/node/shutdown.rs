@@ -2,6 +2,7 @@
 
 use slotmesh_engine::error::ReplyError;
 use slotmesh_engine::time::{Instant, Now};
+use slotmesh_replication::persist::save::Occasion;
 
 use super::Node;
 use super::boot::Life;
@@ -212,7 +213,7 @@ impl Node {
     fn begin_last_dump(&mut self, now: Now) {
         self.enter_stage(Stage::Dump);
         self.log_notice("Saving the final RDB snapshot before exiting.");
-        if !self.save_now(now) {
+        if !self.save_now(now, Occasion::Foreground) {
             self.last_dump_done(now, false);
         }
     }

@@ -26,6 +26,7 @@ pub struct Saver {
     last_failed: bool,
     last_duration_secs: Option<u64>,
     running: Option<Now>,
+    occasion: Occasion,
     scheduled: bool,
     installing: Option<Sequence>,
     saves: u64,
@@ -65,6 +66,15 @@ pub enum Output {
     Note(Note),
     /// A save is over; `true` when the dump file is the new one.
     Saved(bool),
+}
+
+/// How a save is spoken of in the log. The walk is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occasion {
+    /// BGSAVE, a save point, a file for replicas: with the lines of Redis's child process.
+    Background,
+    /// Somebody waits: SAVE, the end of the process.
+    Foreground,
 }
 
 /// What BGSAVE is answered with.
@@ -110,6 +120,7 @@ impl Saver {
             last_failed: false,
             last_duration_secs: None,
             running: None,
+            occasion: Occasion::Background,
             scheduled: false,
             installing: None,
             saves: 0,
@@ -187,13 +198,16 @@ impl Saver {
 
     /// Notes that a walk for the dump file, or one to replicas by way of a file, begins; returns the temporary name it
     /// writes to.
-    pub fn begin(&mut self, now: Now) -> String {
+    pub fn begin(&mut self, now: Now, occasion: Occasion) -> String {
+        self.occasion = occasion;
         self.running = Some(now);
         self.scheduled = false;
         self.dirty_before = self.dirty;
         self.last_try_at = Some(now.instant);
-        let text = format!("Background saving started by pid {}", self.config.process_id);
-        self.note(Note::notice(text));
+        if occasion == Occasion::Background {
+            let text = format!("Background saving started by pid {}", self.config.process_id);
+            self.note(Note::notice(text));
+        }
         join(&self.config.dir, &temporary::dump(self.config.process_id))
     }
 
@@ -208,13 +222,16 @@ impl Saver {
 
     /// Tells that the file of a walk for replicas has become the dump file: it counts as a save.
     pub fn saved_elsewhere(&mut self, now: Now) {
+        self.occasion = Occasion::Background;
         self.succeed(now);
     }
 
     /// Tells that the walk failed, and why.
     pub fn fail(&mut self, now: Now, reason: &str) {
         self.note(Note::warning(format!("Write error saving DB on disk: {reason}")));
-        self.note(Note::warning("Background saving error"));
+        if self.occasion == Occasion::Background {
+            self.note(Note::warning("Background saving error"));
+        }
         self.end(now, true);
     }
 
@@ -250,7 +267,9 @@ impl Saver {
 
     fn succeed(&mut self, now: Now) {
         self.note(Note::notice("DB saved on disk"));
-        self.note(Note::notice("Background saving terminated with success"));
+        if self.occasion == Occasion::Background {
+            self.note(Note::notice("Background saving terminated with success"));
+        }
         self.dirty -= self.dirty_before.min(self.dirty);
         self.last_save = now.unix;
         self.last_save_at = now.instant;
@@ -281,7 +300,7 @@ mod tests {
     use bytes::Bytes;
     use slotmesh_engine::time::Now;
 
-    use super::{BgsaveReply, Output, SaveConfig, SavePoint, Saver};
+    use super::{BgsaveReply, Occasion, Output, SaveConfig, SavePoint, Saver};
     use crate::disk::{DiskError, DiskErrorKind, DiskOp, DiskResult, Tickets};
     use crate::feed::{FeedConfig, Feeds};
     use crate::offset::Position;
@@ -320,7 +339,7 @@ mod tests {
         let mut saver = saver();
         let mut tickets = Tickets::default();
         saver.changed(5);
-        assert_eq!(saver.begin(after(10)), "/d/temp-42.rdb");
+        assert_eq!(saver.begin(after(10), Occasion::Background), "/d/temp-42.rdb");
         saver.changed(2);
         saver.install("/d/temp-42.rdb".to_owned(), &mut tickets);
         let mut ops = Vec::new();
@@ -343,7 +362,7 @@ mod tests {
         let mut saver = saver();
         let mut tickets = Tickets::default();
         saver.changed(1);
-        saver.begin(after(4000));
+        saver.begin(after(4000), Occasion::Background);
         saver.install("/d/temp-42.rdb".to_owned(), &mut tickets);
         notes(&mut saver);
         let error = DiskError { kind: DiskErrorKind::NoSpace, text: "No space left on device".to_owned() };
@@ -363,13 +382,33 @@ mod tests {
     }
 
     #[test]
+    fn a_save_that_somebody_waits_for_is_not_spoken_of_as_in_the_background() {
+        let (mut saver, mut tickets) = (saver(), Tickets::default());
+        let temp = saver.begin(after(1), Occasion::Foreground);
+        saver.install(temp, &mut tickets);
+        let mut lines = Vec::new();
+        while let Some(output) = saver.poll() {
+            match output {
+                Output::Disk(ticket, _) => assert!(saver.on_disk(after(2), ticket, &DiskResult::Done, &mut tickets)),
+                Output::Note(note) => lines.push(note.text),
+                Output::Saved(saved) => assert!(saved),
+            }
+        }
+        saver.begin(after(3), Occasion::Foreground);
+        saver.fail(after(4), "No space left on device");
+        lines.extend(notes(&mut saver));
+
+        assert_eq!(lines, ["DB saved on disk", "Write error saving DB on disk: No space left on device"]);
+    }
+
+    #[test]
     fn a_crash_anywhere_leaves_the_old_dump_or_the_new_one() {
         for cut in 0..9 {
             let (mut saver, mut tickets) = (saver(), Tickets::default());
             let mut disk = TestDisk::new(&["/d"]);
             disk.put("/d/dump.rdb", b"old");
             let mut feeds = Feeds::new(after(1), FeedConfig::default());
-            let temp = saver.begin(after(1));
+            let temp = saver.begin(after(1), Occasion::Background);
             let mut job = SnapshotJob::to_file(after(1), Purpose::Dump, Position(0), temp.clone(), &mut tickets);
             job.push(Bytes::from_static(b"new"), &mut feeds, &mut tickets);
             job.end(&mut feeds, &mut tickets);
@@ -406,7 +445,7 @@ mod tests {
         );
         assert_eq!(saver.request(true, true), BgsaveReply::Scheduled);
         assert!(saver.wants_save(after(0)));
-        saver.begin(after(0));
+        saver.begin(after(0), Occasion::Background);
         assert_eq!(saver.request(true, true), BgsaveReply::Refused("ERR Background save already in progress"));
     }
 }

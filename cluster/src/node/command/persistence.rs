@@ -8,7 +8,7 @@ use slotmesh_engine::command::spec::{
 };
 use slotmesh_engine::error::ReplyError;
 use slotmesh_replication::persist::aof::RewriteReply;
-use slotmesh_replication::persist::save::BgsaveReply;
+use slotmesh_replication::persist::save::{BgsaveReply, Occasion};
 
 use super::{Call, Node, NodeFn};
 
@@ -28,7 +28,7 @@ fn save(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     match node.persistence.saver.request(busy, true) {
         BgsaveReply::Refused(text) => return Err(ReplyError::Fixed(text)),
         BgsaveReply::Scheduled => {}
-        BgsaveReply::Start => node.begin_save_by_order(call.now),
+        BgsaveReply::Start => node.begin_save_by_order(call.now, Occasion::Foreground),
     }
     node.persistence.save_waiters.push(call.conn);
     node.wait_for_host(call.conn);
@@ -48,7 +48,7 @@ fn bgsave(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
         BgsaveReply::Refused(text) => return Err(ReplyError::Fixed(text)),
         BgsaveReply::Scheduled => "Background saving scheduled",
         BgsaveReply::Start => {
-            node.begin_save_by_order(call.now);
+            node.begin_save_by_order(call.now, Occasion::Background);
             "Background saving started"
         }
     };
@@ -82,8 +82,8 @@ fn lastsave(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
 
 impl Node {
     /// Begins a save that a client ordered, or plans it when the walk cannot begin at this moment.
-    fn begin_save_by_order(&mut self, now: slotmesh_engine::time::Now) {
-        if !self.save_now(now) {
+    fn begin_save_by_order(&mut self, now: slotmesh_engine::time::Now, occasion: Occasion) {
+        if !self.save_now(now, occasion) {
             self.persistence.saver.request(true, true);
             self.look_for_walk();
             self.yield_now();

@@ -92,7 +92,12 @@ fn shutdown_saves_before_the_end_as_the_save_points_say() {
 
     assert_eq!(fixture.exit, Some(0));
     assert!(fixture.disk.files.contains_key("/data/dump.rdb"));
-    assert!(fixture.logged("Redis is now ready to exit, bye bye..."));
+    for line in
+        ["Saving the final RDB snapshot before exiting.", "DB saved on disk", "Redis is now ready to exit, bye bye..."]
+    {
+        assert!(fixture.logged(line), "{line}");
+    }
+    assert!(!fixture.logged("Background saving"), "somebody waits for it");
 }
 
 #[test]
