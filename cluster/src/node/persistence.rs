@@ -247,12 +247,16 @@ impl Node {
     // --- dump -------------------------------------------------------------------------------------------------
 
     /// Begins a walk for a file that is due. Returns whether one began.
+    ///
+    /// A node that ends begins none but that without which its append only file would be worth nothing: the end
+    /// itself completes the files, and would have to wait or to give the walk up.
     pub(super) fn begin_wanted_file(&mut self, now: Now) -> bool {
         self.tell_changes();
-        if self.persistence.saver.wants_save(now) {
+        if self.ending.is_none() && self.persistence.saver.wants_save(now) {
             return self.save_now(now, Occasion::Background);
         }
-        if self.persistence.aof.as_mut().is_some_and(|aof| aof.wants_rewrite(now)) {
+        let may_rewrite = self.ending.is_none() || self.aof_wants_first_base();
+        if may_rewrite && self.persistence.aof.as_mut().is_some_and(|aof| aof.wants_rewrite(now)) {
             return self.begin_aof_rewrite(now);
         }
         false

@@ -73,6 +73,10 @@ impl Node {
         if self.begin_wanted_file(now) {
             return true;
         }
+        if self.is_completing_files() {
+            // A walk for replicas would stand in the way of the last dump.
+            return false;
+        }
         match self.replication.feeds.wants_snapshot(now) {
             Some(SyncForm::Sockets) => self.begin_sync_sockets(now),
             Some(SyncForm::Disk) => self.begin_sync_file(now),

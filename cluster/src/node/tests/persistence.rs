@@ -1,5 +1,7 @@
 //! SAVE, BGSAVE, BGREWRITEAOF, LASTSAVE.
 
+use slotmesh_engine::config::special::save_points::{SavePoint, SavePoints};
+
 use super::Fixture;
 use super::disk::TestDisk;
 
@@ -112,4 +114,51 @@ fn an_end_waits_for_the_first_base_of_the_append_only_file() {
     assert_eq!(fixture.exit, Some(0));
     let base = &fixture.disk.files["/data/appendonlydir/appendonly.aof.1.base.rdb"];
     assert!(base.windows(3).any(|bytes| bytes == b"\x01k\x01"), "{}", base.escape_ascii());
+}
+
+#[test]
+fn no_walk_that_is_due_begins_while_the_node_ends() {
+    let mut fixture = Fixture::with(|config| {
+        config.appendonly = true;
+        config.auto_aof_rewrite_min_size = 64;
+        config.save = SavePoints::new(vec![SavePoint { seconds: 1, changes: 1 }]);
+    });
+    let client = fixture.client();
+    fixture.advance(2000);
+    for number in 0..50 {
+        fixture.call(client, &format!("SET key:{number} value"));
+    }
+
+    fixture.hold_disk = true;
+    fixture.send(client, "SHUTDOWN");
+    fixture.advance(500);
+    assert_eq!(fixture.exit, None, "the append only file is not synced yet");
+    fixture.release_disk();
+    fixture.advance(200);
+
+    assert_eq!(fixture.exit, Some(0));
+    assert!(!fixture.logged("Starting automatic rewriting of AOF"));
+    assert!(!fixture.logged("1 changes in 1 seconds. Saving..."));
+}
+
+#[test]
+fn what_was_due_begins_when_the_end_is_taken_back() {
+    let mut fixture = Fixture::with(|config| {
+        config.appendonly = true;
+        config.auto_aof_rewrite_min_size = 64;
+    });
+    let (client, other) = (fixture.client(), fixture.client());
+    for number in 0..50 {
+        fixture.call(client, &format!("SET key:{number} value"));
+    }
+    fixture.hold_disk = true;
+    fixture.send(client, "SHUTDOWN");
+    fixture.advance(500);
+
+    fixture.send(other, "SHUTDOWN ABORT");
+    fixture.release_disk();
+    fixture.advance(500);
+
+    assert_eq!(fixture.exit, None);
+    assert!(fixture.logged("Starting automatic rewriting of AOF"));
 }
