@@ -554,7 +554,7 @@ const KEY_AT: [u8; 16] = {
 };
 
 const _: () = assert!(size_of::<Header>() == 8 && size_of::<Entry>() == 6 && align_of::<Object>() <= ALIGN);
-const _: () = assert!(size_of::<Object>().is_multiple_of(8) && size_of::<Object>() <= 40 && size_of::<usize>() <= 8);
+const _: () = assert!(size_of::<Object>().is_multiple_of(8) && size_of::<Object>() <= 24 && size_of::<usize>() <= 8);
 const _: () = assert!(INLINE_BYTES_MAX <= u16::MAX as usize);
 
 const ALIGN: usize = 8;

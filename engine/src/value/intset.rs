@@ -8,8 +8,9 @@ use super::memory::allocated_bytes;
 /// Ascending integers of one width.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Intset {
-    /// Empty, or head and integers.
-    bytes: Vec<u8>,
+    /// Empty, or head and integers: exactly as long as they are, since a boxed slice takes a word less than a `Vec`
+    /// and the allocator rounds up anyway.
+    bytes: Box<[u8]>,
 }
 
 impl Intset {
@@ -24,7 +25,7 @@ impl Intset {
         if !matches!(width, 2 | 4 | 8) || body.len() != count.checked_mul(width)? {
             return None;
         }
-        let set = Self { bytes: bytes.to_vec() };
+        let set = Self { bytes: bytes.into() };
         let ascends = set.iter().zip(set.iter().skip(1)).all(|(one, next)| one < next);
         ascends.then_some(set)
     }
@@ -66,9 +67,11 @@ impl Intset {
         let (width, len) = (self.width(), self.len());
         let start = HEAD_BYTES + index * width;
         let end = self.bytes.len();
-        self.bytes.reserve_exact(width);
-        self.bytes.resize(end + width, 0);
-        self.bytes.copy_within(start..end, start + width);
+        let mut bytes = std::mem::take(&mut self.bytes).into_vec();
+        bytes.reserve_exact(width);
+        bytes.resize(end + width, 0);
+        bytes.copy_within(start..end, start + width);
+        self.bytes = bytes.into_boxed_slice();
         self.bytes[start..start + width].copy_from_slice(&number.to_le_bytes()[..width]);
         self.set_len(len + 1);
         true
@@ -79,11 +82,10 @@ impl Intset {
         let Ok(index) = self.search(number) else { return false };
         let (width, len) = (self.width(), self.len());
         let start = HEAD_BYTES + index * width;
-        self.bytes.copy_within(start + width.., start);
-        self.bytes.truncate(self.bytes.len() - width);
-        if self.bytes.capacity() > self.bytes.len() * 2 + SLACK_BYTES {
-            self.bytes.shrink_to_fit();
-        }
+        let mut bytes = std::mem::take(&mut self.bytes).into_vec();
+        bytes.copy_within(start + width.., start);
+        bytes.truncate(bytes.len() - width);
+        self.bytes = bytes.into_boxed_slice();
         self.set_len(len - 1);
         true
     }
@@ -96,7 +98,7 @@ impl Intset {
 
     /// Bytes of memory it holds on to, beside itself.
     pub fn memory_usage(&self) -> usize {
-        if self.bytes.capacity() == 0 { 0 } else { allocated_bytes(self.bytes.capacity()) }
+        allocated_bytes(self.bytes.len())
     }
 
     /// Where the integer is, or where it would be inserted.
@@ -131,7 +133,7 @@ impl Intset {
         for number in self.iter() {
             bytes.extend_from_slice(&number.to_le_bytes()[..width]);
         }
-        self.bytes = bytes;
+        self.bytes = bytes.into_boxed_slice();
     }
 }
 
@@ -167,9 +169,6 @@ const HEAD_BYTES: usize = 8;
 
 /// An intset without integers.
 const EMPTY: [u8; HEAD_BYTES] = [2, 0, 0, 0, 0, 0, 0, 0];
-
-/// Unused bytes that are not worth a new allocation.
-const SLACK_BYTES: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -93,14 +93,14 @@ impl Node {
     }
 
     /// Whether an element may be added.
-    pub(super) const fn has_room_for(&self, element: &[u8], rules: ListRules) -> bool {
+    pub(super) fn has_room_for(&self, element: &[u8], rules: ListRules) -> bool {
         let Body::Packed(pack) = &self.body else { return false };
         let bytes = pack.byte_len() + element.len() + ELEMENT_OVERHEAD;
         !rules.is_plain(element.len()) && !rules.is_too_large(bytes, self.len() + 1)
     }
 
     /// Whether both nodes may become one.
-    pub(super) const fn may_join(&self, next: &Self, rules: ListRules) -> bool {
+    pub(super) fn may_join(&self, next: &Self, rules: ListRules) -> bool {
         let (Body::Packed(pack), Body::Packed(other)) = (&self.body, &next.body) else { return false };
         let bytes = pack.byte_len() + other.byte_len() - PACK_OVERHEAD;
         !rules.is_too_large(bytes, self.len() + next.len())
@@ -197,7 +197,7 @@ impl Node {
 
     /// Bytes of memory the node holds on to beside itself.
     #[inline]
-    pub(super) const fn memory_usage(&self) -> usize {
+    pub(super) fn memory_usage(&self) -> usize {
         match &self.body {
             Body::Packed(pack) => pack.memory_usage(),
             Body::Plain(element) => allocated_bytes(element.len()),

@@ -18,10 +18,12 @@ impl Listpack {
     #[inline]
     pub fn push_back<'a>(&mut self, element: impl Into<Element<'a>>) {
         let encoded = Encoded::of(element.into());
-        self.reserve(self.bytes.len() + encoded.len());
-        self.bytes.truncate(self.end());
-        encoded.append_to(&mut self.bytes);
-        self.bytes.push(END);
+        let (at, len) = (self.end(), self.bytes.len() + encoded.len());
+        self.reserve(len);
+        self.bytes.set_len(len);
+        let tail = &mut self.bytes[at..];
+        encoded.write(tail);
+        tail[encoded.len()] = END;
         self.finish(0, 1);
     }
 
@@ -118,7 +120,7 @@ impl Listpack {
     pub fn shrink_to_fit(&mut self) {
         let wanted = allocated_bytes(self.bytes.len());
         if wanted < self.bytes.capacity() {
-            self.bytes.shrink_to(wanted);
+            self.bytes.set_capacity(wanted);
         }
     }
 
@@ -162,10 +164,10 @@ impl Listpack {
         let new_len = old_len - removed + added;
         if new_len > old_len {
             self.reserve(new_len);
-            self.bytes.resize(new_len, 0);
+            self.bytes.set_len(new_len);
         }
         self.bytes.copy_within(at + removed..old_len, at + added);
-        self.bytes.truncate(new_len);
+        self.bytes.set_len(new_len);
         if new_len < self.bytes.capacity() / 2 {
             self.shrink_to_fit();
         }
@@ -176,15 +178,13 @@ impl Listpack {
     pub(in crate::value) fn reserve(&mut self, len: usize) {
         if len > self.bytes.capacity() {
             assert!(u32::try_from(len).is_ok(), "callers ask has_room_for first");
-            self.bytes.reserve_exact(allocated_bytes(len) - self.bytes.len());
+            self.bytes.set_capacity(allocated_bytes(len));
         }
     }
 
-    /// Brings the header up to date.
+    /// Brings the count in the header up to date; the length is kept by the buffer.
     #[inline]
     fn finish(&mut self, removed: usize, added: usize) {
-        let total = self.bytes.len() as u32;
-        self.bytes[..4].copy_from_slice(&total.to_le_bytes());
         if let Some(len) = self.known_len() {
             let count = u16::try_from(len - removed + added).unwrap_or(COUNT_UNKNOWN);
             self.bytes[4..HEADER_BYTES].copy_from_slice(&count.to_le_bytes());

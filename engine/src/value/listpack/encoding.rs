@@ -79,25 +79,16 @@ impl<'a> Encoded<'a> {
         inner + back_len_size(inner)
     }
 
-    /// Adds the element to the end of `out`.
-    #[inline]
-    pub(super) fn append_to(&self, out: &mut Vec<u8>) {
-        let inner = self.inner_len();
-        if self.head_len == 1 && inner <= 127 {
-            out.push(self.head[0]);
-            out.extend_from_slice(self.body);
-            out.push(inner as u8);
-            return;
-        }
-        let len = out.len();
-        out.resize(len + self.len(), 0);
-        self.write(&mut out[len..]);
-    }
-
     /// Writes the element over the first [`Encoded::len`] bytes of `out`.
     #[inline]
     pub(super) fn write(&self, out: &mut [u8]) {
         let (head_len, inner) = (usize::from(self.head_len), self.inner_len());
+        if head_len == 1 && inner <= 127 {
+            out[0] = self.head[0];
+            out[1..inner].copy_from_slice(self.body);
+            out[inner] = inner as u8;
+            return;
+        }
         out[..head_len].copy_from_slice(&self.head[..head_len]);
         out[head_len..inner].copy_from_slice(self.body);
         write_back_len(inner, &mut out[inner..]);

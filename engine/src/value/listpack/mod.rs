@@ -5,12 +5,14 @@
 //! the next change; `encoding.rs` has the layout, `edit.rs` what changes a listpack, `validate.rs` the way in for
 //! bytes from outside.
 
+mod buffer;
 mod edit;
 mod element;
 mod encoding;
 mod iter;
 mod validate;
 
+use buffer::Buffer;
 pub use edit::LISTPACK_BYTES_MAX;
 pub use element::Element;
 use element::integer_of;
@@ -24,7 +26,7 @@ use super::memory::allocated_bytes;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Listpack {
     /// Header, elements and the end mark, always whole and in order.
-    bytes: Vec<u8>,
+    bytes: Buffer,
 }
 
 /// Where an element begins; valid until the listpack changes.
@@ -39,9 +41,8 @@ impl Listpack {
 
     /// An empty listpack with room for so many bytes of elements.
     pub fn with_capacity(element_bytes: usize) -> Self {
-        let mut bytes = Vec::with_capacity(allocated_bytes(HEADER_BYTES + 1 + element_bytes));
-        bytes.extend_from_slice(&[HEADER_BYTES as u8 + 1, 0, 0, 0, 0, 0, END]);
-        Self { bytes }
+        let empty = [HEADER_BYTES as u8 + 1, 0, 0, 0, 0, 0, END];
+        Self { bytes: Buffer::new(&empty, allocated_bytes(HEADER_BYTES + 1 + element_bytes)) }
     }
 
     /// The whole listpack as Redis stores it.
@@ -51,7 +52,7 @@ impl Listpack {
 
     /// Length of the whole listpack in bytes.
     #[inline]
-    pub const fn byte_len(&self) -> usize {
+    pub fn byte_len(&self) -> usize {
         self.bytes.len()
     }
 
@@ -72,13 +73,13 @@ impl Listpack {
 
     /// Bytes of memory the listpack holds on to, as the allocator rounds them.
     #[inline]
-    pub const fn memory_usage(&self) -> usize {
+    pub fn memory_usage(&self) -> usize {
         allocated_bytes(self.bytes.capacity())
     }
 
     /// Bytes the buffer has room for.
     #[inline]
-    pub(super) const fn capacity(&self) -> usize {
+    pub(super) fn capacity(&self) -> usize {
         self.bytes.capacity()
     }
 
@@ -191,7 +192,7 @@ impl Listpack {
 
     /// Where the end mark is.
     #[inline]
-    const fn end(&self) -> usize {
+    fn end(&self) -> usize {
         self.bytes.len() - 1
     }
 }

@@ -1,5 +1,6 @@
 //! Listpacks from outside: RESTORE, files, primaries.
 
+use super::buffer::Buffer;
 use super::encoding::{END, checked_next};
 use super::{COUNT_UNKNOWN, HEADER_BYTES, Listpack};
 use crate::value::memory::allocated_bytes;
@@ -51,8 +52,6 @@ impl Listpack {
         if claimed != COUNT_UNKNOWN && usize::from(claimed) != count {
             return Err(ListpackError::Count);
         }
-        let mut copy = Vec::with_capacity(allocated_bytes(bytes.len()));
-        copy.extend_from_slice(bytes);
-        Ok(Self { bytes: copy })
+        Ok(Self { bytes: Buffer::new(bytes, allocated_bytes(bytes.len())) })
     }
 }

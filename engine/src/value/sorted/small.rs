@@ -125,7 +125,7 @@ impl Small {
         SmallIter { elements: self.pairs.range(ranks.start * 2..ranks.end * 2) }
     }
 
-    pub(super) const fn memory_usage(&self) -> usize {
+    pub(super) fn memory_usage(&self) -> usize {
         self.pairs.memory_usage()
     }
 
