@@ -113,7 +113,7 @@ pub enum Input<'a> {
     /// Bytes arrived.
     Received(ConnId, &'a [u8]),
     /// A caller in the process sent a whole request: as if its bytes had been received, but its words need not be
-    /// looked for.
+    /// looked for, and the host takes what is visible of the connection's buffer after this call without being asked.
     Request(ConnId, Framed<'a>),
     /// A process signal arrived.
     Signal(Signal),

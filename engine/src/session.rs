@@ -195,6 +195,15 @@ impl SessionState {
         self.subscriptions.is_some()
     }
 
+    /// Whether it is in no state that could have a command refused, kept back or left unanswered.
+    pub fn is_plain(&self) -> bool {
+        self.authenticated
+            && self.transaction.is_none()
+            && self.subscriptions.is_none()
+            && self.reply_mode == ReplyMode::On
+            && !self.asking
+    }
+
     /// Whether replies are dropped at the moment.
     pub fn is_silent(&self) -> bool {
         matches!(self.reply_mode, ReplyMode::Off | ReplyMode::Skipping)

@@ -1,7 +1,6 @@
 //! What follows every input: moving what one part produced to the part that needs it, until all are quiet, and then
 //! to the connections.
 
-use slotmesh_engine::session::SessionId;
 use slotmesh_engine::time::Now;
 use slotmesh_replication::log::Audience;
 
@@ -15,11 +14,12 @@ impl Node {
         if self.deaf.sleeps_until().is_some() {
             return self.plan_timer();
         }
+        let caller = self.caller.take();
         let moves = std::mem::take(&mut self.stirred) || self.has_news();
         if moves {
             self.drain_parts(now);
         }
-        self.flush_sessions(now);
+        self.flush_sessions(now, caller);
         self.sample_rates(now);
         self.resume_clients(now);
         if self.plan_engine(now) | moves | self.stirred {
@@ -74,8 +74,8 @@ impl Node {
         true
     }
 
-    /// Flushes, limits or closes every session whose buffer got bytes.
-    fn flush_sessions(&mut self, now: Now) {
+    /// Flushes, limits or closes every session whose buffer got bytes; `caller` looks at its own.
+    fn flush_sessions(&mut self, now: Now, caller: Option<ConnId>) {
         let mut noted = std::mem::take(&mut self.noted);
         self.engine.take_noted(&mut noted);
         let hold = if noted.is_empty() { None } else { self.reply_hold() };
@@ -84,25 +84,23 @@ impl Node {
             if let Some(ticket) = hold {
                 self.hold_replies(conn, ticket);
             }
-            self.settle_client(now, conn, session);
+            self.count_output(conn);
+            if self.may_go_on(now, conn) && caller != Some(conn) && self.engine.out_ref(session).visible() > 0 {
+                self.effects.push_back(Effect::Flush(conn));
+            }
         }
         self.noted = noted;
     }
 
-    /// Flushes a client's buffer; closes the client if it asked to leave or does not read.
-    fn settle_client(&mut self, now: Now, conn: ConnId, session: SessionId) {
-        self.count_output(conn);
-        let Some(client) = self.conns.client(conn) else { return };
+    /// Closes a client if it asked to leave or does not read. Returns whether it is still there.
+    fn may_go_on(&mut self, now: Now, conn: ConnId) -> bool {
+        let Some(client) = self.conns.client(conn) else { return false };
         if client.closing {
-            return self.close_client(conn);
+            self.close_client(conn);
+            return false;
         }
         // A caller in the process reads at once.
-        if !matches!(client.peer, Peer::InProcess) && !self.check_output_limit(now, conn) {
-            return;
-        }
-        if self.engine.out_ref(session).visible() > 0 {
-            self.effects.push_back(Effect::Flush(conn));
-        }
+        matches!(client.peer, Peer::InProcess) || self.check_output_limit(now, conn)
     }
 
     /// Closes a client that lets more bytes wait than its class may. Returns whether it is still there.

@@ -123,6 +123,8 @@ pub struct Node {
     effects: VecDeque<Effect>,
     /// Whether something else than data commands may have happened since the last drain.
     stirred: bool,
+    /// The caller in the process whose request is being handled: it takes its reply itself.
+    caller: Option<ConnId>,
     /// The earliest of all waits, as of the last drain.
     next_timer: Option<(Instant, Timer)>,
     tickets: Tickets,
@@ -227,6 +229,7 @@ impl Node {
             noted: Vec::new(),
             effects: VecDeque::new(),
             stirred: true,
+            caller: None,
             next_timer: None,
             tickets: Tickets::default(),
             rng,
@@ -336,7 +339,10 @@ impl Node {
             Input::Drained(conn) => self.on_drained(now, conn),
             Input::Listening(endpoint, result) => self.on_listening(now, endpoint, result),
             Input::Received(conn, bytes) => self.on_received(now, conn, bytes),
-            Input::Request(conn, request) => self.on_request(now, conn, request, None),
+            Input::Request(conn, request) => {
+                self.caller = Some(conn);
+                self.on_request(now, conn, request, None);
+            }
             Input::Signal(Signal::Interrupt) => self.on_signal(now, "SIGINT"),
             Input::Signal(Signal::Terminate) => self.on_signal(now, "SIGTERM"),
             Input::Timer => self.on_timer(now),

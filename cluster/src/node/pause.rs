@@ -67,6 +67,11 @@ impl Pauses {
         self.by_shutdown = None;
     }
 
+    /// Whether no pause was begun that has not been ended or forgotten.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_client.is_none() && self.by_failover.is_none() && self.by_shutdown.is_none()
+    }
+
     /// The strictest pause in force, if any.
     pub(crate) fn current(&self, now: Instant) -> Option<Pause> {
         self.all().filter(|pause| pause.until > now).max_by_key(|pause| pause.kind)

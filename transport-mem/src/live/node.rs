@@ -18,6 +18,7 @@ use super::mail::{Address, Mail, Mailbox, Office};
 use super::wire::{Far, LiveWire, Notice, Wiring};
 use crate::network::{REFUSED, RESET};
 use crate::place::MachineId;
+use crate::take::take_visible;
 
 /// A machine's lock and its mailbox.
 pub(super) struct Node<M> {
@@ -160,6 +161,7 @@ impl<M: Machine> Core<M> {
             alive.machine.out_buf(conn).take_into(replies);
         }
         alive.handle(now, input);
+        alive.take_reply(conn, replies);
         self.settle(office, now, Some((conn, replies)));
         true
     }
@@ -302,6 +304,15 @@ impl<M: Machine> Alive<M> {
     fn handle(&mut self, now: Now, input: Input<'_>) {
         self.is_busy = true;
         self.machine.handle(now, input);
+    }
+
+    /// What a caller's request was answered at once.
+    fn take_reply(&mut self, conn: ConnId, replies: &mut Vec<u8>) {
+        let out = self.machine.out_buf(conn);
+        take_visible(out, usize::MAX, replies);
+        if out.take_drained() {
+            self.wiring.notices.push_back(Notice::Drained(conn));
+        }
     }
 
     fn flush(&mut self, office: &Office, conn: ConnId) {
