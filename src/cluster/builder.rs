@@ -78,7 +78,8 @@ impl ClusterBuilder {
     }
 
     /// Keeps each node's files in a folder of its own in here, `node-1` and so on; a cluster that was there is found
-    /// again. Needs [`listen`](Self::listen) with a port, by which the nodes find one another again.
+    /// again. Needs [`listen`](Self::listen) with a port, by which the nodes find one another again: nodes in memory
+    /// have disks in memory.
     #[must_use]
     pub fn data_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.settings.data_dir = Some(dir.into());

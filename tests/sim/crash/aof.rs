@@ -58,7 +58,7 @@ fn write_and_rewrite(stage: &mut Stage, story: &mut Story, pause: Duration) -> R
 fn check(stage: &mut Stage, mut known: Known, safe_after: Option<Duration>) {
     let safe = |story: &Story, ended: Instant| {
         let is_safe = |at: &&Instant| safe_after.is_none_or(|time| **at + time <= ended);
-        story.acknowledged.0.iter().filter(is_safe).count()
+        story.acknowledged.iter().filter(is_safe).count()
     };
     stage.recover();
     let held = known.story.held(stage);
@@ -122,7 +122,7 @@ fn an_append_only_file_that_is_turned_on_counts_when_its_base_is_complete() {
 
     every_crash(build, turn_on, |stage, (mut known, is_on)| {
         if !is_on {
-            known.story.acknowledged.0.clear();
+            known.story.acknowledged.clear();
         }
         check(stage, known, None);
     });
@@ -155,7 +155,7 @@ fn an_old_file_with_a_torn_tail_is_taken_over_without_loss() {
     let play = |stage: &mut Stage| {
         let mut story = Story::new();
         (0..2).for_each(|_| story.model.write(&super::strings(&["INCR", "n"])));
-        story.acknowledged.0.resize(2, stage.sim.now());
+        story.acknowledged.resize(2, stage.sim.now());
         let watched = stage.watched;
         let played = stage.start(watched).and_then(|()| story.write(stage));
         let ended = stage.sim.now();

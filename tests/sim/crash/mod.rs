@@ -192,7 +192,7 @@ impl Stage {
     }
 }
 
-/// One node without a cluster, not started yet. `prepare` may put files on its disk.
+/// One node without a cluster, not started yet: files can be put on its disk.
 fn alone(seed: u64, config: impl Fn(&mut Config) + 'static) -> (Sim<Node>, MachineId) {
     let mut sim = Sim::new(seed);
     let id = add(&mut sim, config);
@@ -255,19 +255,16 @@ impl Model {
     }
 }
 
-/// When writes were acknowledged.
-#[derive(Default)]
-struct Acknowledged(Vec<Instant>);
-
 /// The watched node's history: what it was told to write, and what it said it did.
 struct Story {
     model: Model,
-    acknowledged: Acknowledged,
+    /// When each write was acknowledged.
+    acknowledged: Vec<Instant>,
 }
 
 impl Story {
     fn new() -> Self {
-        Self { model: Model::new(), acknowledged: Acknowledged::default() }
+        Self { model: Model::new(), acknowledged: Vec::new() }
     }
 
     /// Sends the next two writes together.
@@ -278,7 +275,7 @@ impl Story {
         writes.iter().for_each(|words| self.model.write(words));
         let replies = stage.call_all(stage.watched, &writes)?;
         assert!(replies.iter().all(|reply| !reply.is_error()), "{replies:?}");
-        self.acknowledged.0.resize(self.model.len(), stage.sim.now());
+        self.acknowledged.resize(self.model.len(), stage.sim.now());
         Ok(())
     }
 
@@ -291,7 +288,7 @@ impl Story {
     /// Goes on from what the watched node holds.
     fn go_on_from(&mut self, held: usize, now: Instant) {
         self.model.cut(held);
-        self.acknowledged.0.resize(held, now);
+        self.acknowledged.resize(held, now);
     }
 }
 

@@ -57,7 +57,7 @@ fn form(stage: &mut Stage) -> Result<(), Crashed> {
     stage.until(|sim| agree(sim, nodes()) && sim.machine(REPLICA).is_some_and(Node::is_following))
 }
 
-/// Slots move, epochs are bumped, one node is forgotten and met again.
+/// Two slots move, one with a new epoch and one without, and an epoch is bumped.
 fn reshape(stage: &mut Stage) -> Result<(), Crashed> {
     form(stage)?;
     let (source, target) = (MachineId(1), MachineId(0));
@@ -166,7 +166,7 @@ fn known(bus: &Bus) -> usize {
     bus.table().iter().filter(|(_, node)| !node.is_handshake()).count()
 }
 
-/// Whether these nodes serve all slots, and each has the same owners.
+/// Whether these nodes all know each other and serve every slot.
 fn agree(sim: &Sim<Node>, mut all: impl Iterator<Item = MachineId>) -> bool {
     all.all(|node| bus(sim, node).is_some_and(|bus| bus.is_ok() && known(bus) == NODES))
 }
