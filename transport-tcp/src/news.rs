@@ -57,22 +57,46 @@ impl Reporter {
 /// Ends the reactor's wait, with one system call for any number of calls until it is awake.
 #[derive(Debug)]
 pub(crate) struct Wake {
-    waker: Waker,
+    way: Way,
     pending: AtomicBool,
+}
+
+/// How whoever waits is told.
+enum Way {
+    /// Another host's own way, for a disk without a reactor.
+    Call(Box<dyn Fn() + Send + Sync>),
+    Poller(Waker),
+}
+
+impl std::fmt::Debug for Way {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Call(_) => "Call",
+            Self::Poller(_) => "Poller",
+        })
+    }
 }
 
 impl Wake {
     pub(crate) fn new(waker: Waker) -> Self {
-        Self { waker, pending: AtomicBool::new(false) }
+        Self { way: Way::Poller(waker), pending: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn calling(call: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { way: Way::Call(Box::new(call)), pending: AtomicBool::new(false) }
     }
 
     pub(crate) fn wake(&self) {
         if self.pending.swap(true, Ordering::AcqRel) {
             return;
         }
-        if self.waker.wake().is_err() {
-            // The next caller tries again; the reactor looks at its queue at its next timer at the latest.
-            self.pending.store(false, Ordering::Release);
+        match &self.way {
+            Way::Call(call) => call(),
+            Way::Poller(waker) if waker.wake().is_err() => {
+                // The next caller tries again; the reactor looks at its queue at its next timer at the latest.
+                self.pending.store(false, Ordering::Release);
+            }
+            Way::Poller(_) => {}
         }
     }
 

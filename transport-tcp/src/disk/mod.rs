@@ -5,6 +5,7 @@
 //! the half the machine talks to, under its lock; the thread's half is in `lane`, open files in `handles`. What
 //! does not: file formats.
 
+mod folder;
 mod handles;
 mod lane;
 
@@ -15,6 +16,7 @@ use crossbeam_channel::Sender;
 use slotmesh_cluster::machine::{Disk, LogLevel, LogLine, Shutdown};
 use slotmesh_replication::disk::{DiskError, DiskErrorKind, DiskOp, DiskResult, Lane, Ticket};
 
+pub use self::folder::FolderDisk;
 use self::lane::Job;
 use crate::news::{News, Reporter};
 
