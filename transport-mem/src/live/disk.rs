@@ -34,6 +34,11 @@ impl Answers {
         Self { office, machine, run }
     }
 
+    /// Has the machine's host look whether [`LiveDisk::poll`] has an answer.
+    pub fn wake(&self) {
+        self.office.post(self.machine, Some(self.run), Mail::Look);
+    }
+
     /// Gives the machine an answer. One that was built again since never sees it.
     pub fn send(&self, ticket: Ticket, result: DiskResult) {
         self.office.post(self.machine, Some(self.run), Mail::Disk(ticket, result));

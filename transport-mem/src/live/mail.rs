@@ -38,6 +38,8 @@ pub(super) enum Mail {
     Dial { from: Address, remote: SocketAddr, local: SocketAddr },
     /// The disk answered.
     Disk(Ticket, DiskResult),
+    /// The disk has answers to take.
+    Look,
     /// The other end has read so many bytes.
     Read(ConnId, usize),
     /// A process signal.

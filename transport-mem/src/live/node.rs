@@ -215,6 +215,7 @@ impl<M: Machine> Core<M> {
                 self.settle(office, now, None);
             }
             Mail::Disk(ticket, result) => self.feed(office, now, Input::Disk(ticket, result)),
+            Mail::Look => self.settle(office, now, None),
             Mail::Read(conn, count) => {
                 let Some(line) = alive.wiring.find(conn) else { return };
                 line.was_read(count);
@@ -354,7 +355,7 @@ fn refuse(office: &Office, mail: Mail) {
             office.post_to(address, Mail::Closed(address.conn, Reset::Error(RESET.to_owned())))
         }
         Mail::Dial { from, .. } => office.post_to(from, Mail::Closed(from.conn, Reset::Error(REFUSED.to_owned()))),
-        Mail::Bytes(..) | Mail::Closed(..) | Mail::Disk(..) | Mail::Read(..) | Mail::Signal(_) => {}
+        Mail::Bytes(..) | Mail::Closed(..) | Mail::Disk(..) | Mail::Look | Mail::Read(..) | Mail::Signal(_) => {}
     }
 }
 
