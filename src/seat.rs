@@ -11,16 +11,18 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use slotmesh_cluster::bus::ConfigFile;
-use slotmesh_cluster::machine::Signal;
+use slotmesh_cluster::machine::{Disk, LogLine, Shutdown, Signal};
 use slotmesh_cluster::node::Node;
 use slotmesh_engine::command::DataFn;
 use slotmesh_engine::command::spec::Spec;
 use slotmesh_engine::config::Config;
 use slotmesh_engine::rng::Rng;
 use slotmesh_engine::time::Now;
-use slotmesh_transport_mem::live::{Bus, RamDisk};
+use slotmesh_replication::disk::{DiskOp, DiskResult, Lane, Ticket};
+use slotmesh_transport_mem::live::{Answers, Bus, LiveDisk, RamDisk};
 use slotmesh_transport_mem::{Boot, MachineId, MemDisk};
 use slotmesh_transport_tcp::clock::Clock;
+use slotmesh_transport_tcp::disk::FolderDisk;
 use slotmesh_transport_tcp::host::Host;
 use slotmesh_transport_tcp::reactor::{Options, Outcome};
 
@@ -49,8 +51,16 @@ pub(crate) struct Seat {
 
 #[derive(Debug)]
 enum Hosting {
-    Memory { bus: Arc<Bus<Node>>, id: MachineId, files: Arc<Mutex<MemDisk>> },
+    Memory { bus: Arc<Bus<Node>>, id: MachineId, files: Files },
     Sockets(Mutex<Option<Host<Node>>>),
+}
+
+/// Where a node without sockets keeps its files.
+#[derive(Debug, Clone)]
+enum Files {
+    /// In the folder its configuration names.
+    Folder,
+    Memory(Arc<Mutex<MemDisk>>),
 }
 
 impl Plan {
@@ -70,9 +80,11 @@ impl Plan {
         node
     }
 
-    fn boot(&self, boot: &Boot) -> Node {
+    fn boot(&self, boot: &Boot, files: &Files) -> Node {
         let mut plan = self.clone();
-        plan.config.dir.clone_from(&boot.dir);
+        if matches!(files, Files::Memory(_)) {
+            plan.config.dir.clone_from(&boot.dir);
+        }
         let mut node = plan.node(u64::from(boot.run) - 1);
         node.start(boot.now);
         node
@@ -82,9 +94,17 @@ impl Plan {
 impl Seat {
     /// A node on a bus in memory. Its address is the bus's next one; its disk outlives it.
     pub(crate) fn in_memory(bus: &Arc<Bus<Node>>, plan: Plan) -> Self {
-        let files = Arc::new(Mutex::new(MemDisk::new(plan.seed)));
-        let disk = ram(&plan.log, &files);
-        let id = bus.add(|boot| plan.boot(&boot), |_| disk);
+        let files = Files::Memory(Arc::new(Mutex::new(MemDisk::new(plan.seed))));
+        Self::on_bus(bus, plan, files)
+    }
+
+    /// As [`Seat::in_memory`], with its files in the folder its configuration names.
+    pub(crate) fn in_folder(bus: &Arc<Bus<Node>>, plan: Plan) -> Self {
+        Self::on_bus(bus, plan, Files::Folder)
+    }
+
+    fn on_bus(bus: &Arc<Bus<Node>>, plan: Plan, files: Files) -> Self {
+        let id = bus.add(|boot| plan.boot(&boot, &files), |answers| disk(&plan.log, &files, answers));
         let host = Hosting::Memory { bus: Arc::clone(bus), id, files };
         Self { plan, starts: AtomicU64::new(1), host }
     }
@@ -102,7 +122,8 @@ impl Seat {
         match &self.host {
             Hosting::Memory { bus, id, files } => {
                 bus.kill(*id);
-                bus.restart(*id, |boot| self.plan.boot(&boot), |_| ram(&self.plan.log, files));
+                let disk = |answers| disk(&self.plan.log, files, answers);
+                bus.restart(*id, |boot| self.plan.boot(&boot, files), disk);
             }
             Hosting::Sockets(host) => {
                 let mut host = host.lock();
@@ -217,9 +238,38 @@ fn spawn(plan: &Plan, start: u64, listeners: Vec<TcpListener>) -> Result<Host<No
     Host::spawn(&name, node, options).map_err(StartError::system("Can't start the node's thread"))
 }
 
-fn ram(log: &NodeLog, files: &Arc<Mutex<MemDisk>>) -> Box<RamDisk> {
+fn disk(log: &NodeLog, files: &Files, answers: Answers) -> Box<dyn LiveDisk> {
     let log = log.clone();
-    Box::new(RamDisk::on(Arc::clone(files), move |line| log.write(&line)))
+    match files {
+        Files::Folder => {
+            let disk = FolderDisk::new(move || answers.wake(), Box::new(move |line| log.write(&line)));
+            Box::new(Plugged(disk))
+        }
+        Files::Memory(files) => Box::new(RamDisk::on(Arc::clone(files), move |line| log.write(&line))),
+    }
+}
+
+/// Real files under a machine in memory.
+struct Plugged(FolderDisk);
+
+impl Disk for Plugged {
+    fn submit(&mut self, ticket: Ticket, lane: Lane, op: DiskOp) {
+        self.0.submit(ticket, lane, op);
+    }
+
+    fn log(&mut self, line: LogLine) {
+        self.0.log(line);
+    }
+
+    fn exit(&mut self, shutdown: Shutdown) {
+        self.0.exit(shutdown);
+    }
+}
+
+impl LiveDisk for Plugged {
+    fn poll(&mut self) -> Option<(Ticket, DiskResult)> {
+        self.0.poll()
+    }
 }
 
 /// A listener on a port that the system chooses, when `address` leaves it the choice.

@@ -78,8 +78,7 @@ impl ClusterBuilder {
     }
 
     /// Keeps each node's files in a folder of its own in here, `node-1` and so on; a cluster that was there is found
-    /// again. Needs [`listen`](Self::listen) with a port, by which the nodes find one another again: nodes in memory
-    /// have disks in memory.
+    /// again. With [`listen`](Self::listen) it needs a port other than 0: the nodes find one another by their ports.
     #[must_use]
     pub fn data_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.settings.data_dir = Some(dir.into());
@@ -159,9 +158,6 @@ impl ClusterBuilder {
         if self.nodes() > NODES_MAX {
             return Err(StartError::Config(format!("a cluster in one process has at most {NODES_MAX} nodes")));
         }
-        if self.settings.data_dir.is_some() && self.listen.is_none() {
-            return wrong("a cluster with data_dir needs listen: its nodes find one another by their ports");
-        }
         Ok(())
     }
 
@@ -172,12 +168,21 @@ impl ClusterBuilder {
         let places: Vec<Place> = (0..self.nodes()).map(place).collect();
         // The addresses are invented ones, so every peer would be a stranger to protected mode.
         let own = [("port", MEMORY_PORT.to_string()), ("protected-mode", "no".to_owned())];
+        let dir = self.settings.data_dir.as_deref();
+        if let Some(dir) = dir {
+            folder::check(dir, &places)?;
+        }
         let config = self.node_config(&own, None)?;
         let mut members = Vec::with_capacity(places.len());
         for (index, founding) in founders(&places, self.primaries, rng).into_iter().enumerate() {
-            let plan = self.plan(index, config.clone(), founding, rng);
-            let address = SocketAddr::new(places[index].ip, MEMORY_PORT);
-            members.push(Member { seat: Seat::in_memory(&bus, plan), address });
+            let seat = match dir {
+                Some(dir) => {
+                    let config = self.node_config(&own, Some(dir.join(node_folder(index))))?;
+                    Seat::in_folder(&bus, self.plan(index, config, founding, rng))
+                }
+                None => Seat::in_memory(&bus, self.plan(index, config.clone(), founding, rng)),
+            };
+            members.push(Member { seat, address: SocketAddr::new(places[index].ip, MEMORY_PORT) });
         }
         Ok(self.cluster(members, None))
     }
@@ -208,7 +213,7 @@ impl ClusterBuilder {
             if !ip.is_loopback() {
                 own.push(("protected-mode", "no".to_owned()));
             }
-            let config = self.node_config(&own, Some(base.join(format!("node-{}", index + 1))))?;
+            let config = self.node_config(&own, Some(base.join(node_folder(index))))?;
             let plan = self.plan(index, config, founding, rng);
             let open = std::mem::take(&mut listeners[index]);
             members.push(Member { seat: Seat::on_sockets(plan, open)?, address: SocketAddr::new(ip, port) });
@@ -269,6 +274,11 @@ impl ClusterBuilder {
         let node_timeout = self.node_timeout;
         Cluster { members: Arc::new(Members { list: members, commands, node_timeout, keeps_files, _folder: folder }) }
     }
+}
+
+/// The folder of a node in that of its cluster.
+fn node_folder(index: usize) -> String {
+    format!("node-{}", index + 1)
 }
 
 /// The node timeout when nothing else is said; Redis's own default, 15 s, makes a failover long to watch.
