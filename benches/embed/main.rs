@@ -10,7 +10,7 @@ mod allocator;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use slotmesh::{Client, Cluster, ClusterClient, Server};
+use slotmesh::{Client, Cluster, Error, Server};
 use slotmesh_cluster::machine::{ConnId, Endpoint, Input, Listen, Machine, Peer, Target, Wire, settle};
 use slotmesh_cluster::node::Node;
 use slotmesh_engine::config::Config;
@@ -31,13 +31,13 @@ fn main() {
     let server = Server::memory();
     let mut client = server.client();
     fill(|key, value| client.call::<()>(("SET", key, value)).is_ok());
-    client_get("client in the process, GET", &mut client);
+    gets("client in the process, GET", |key| client.call(("GET", key)));
     client_set("client in the process, SET of 64 bytes", &mut client);
 
     let cluster = Cluster::builder().start().expect("a cluster in memory starts");
     let mut client = cluster.client();
     fill(|key, value| client.call::<()>(("SET", key, value)).is_ok());
-    cluster_get("client of a cluster in the process, GET", &mut client);
+    gets("client of a cluster in the process, GET", |key| client.call(("GET", key)));
     drop(cluster);
 
     come_up();
@@ -143,14 +143,14 @@ fn keys() -> Vec<String> {
     (0..REQUESTS).map(|n| format!("key:{:012}", n * 7919 % KEYS)).collect()
 }
 
-fn client_get(name: &str, client: &mut Client) {
+fn gets(name: &str, mut get: impl FnMut(&str) -> Result<Vec<u8>, Error>) {
     if !is_wanted(name) {
         return;
     }
     let keys = keys();
     measure(name, keys.len(), || {
         for key in &keys {
-            black_box(client.call::<Vec<u8>>(("GET", key)).expect("the key is there"));
+            black_box(get(key).expect("the key is there"));
         }
     });
 }
@@ -163,18 +163,6 @@ fn client_set(name: &str, client: &mut Client) {
     measure(name, keys.len(), || {
         for key in &keys {
             client.call::<()>(("SET", key, &value)).expect("there is memory");
-        }
-    });
-}
-
-fn cluster_get(name: &str, client: &mut ClusterClient) {
-    if !is_wanted(name) {
-        return;
-    }
-    let keys = keys();
-    measure(name, keys.len(), || {
-        for key in &keys {
-            black_box(client.call::<Vec<u8>>(("GET", key)).expect("the key is there"));
         }
     });
 }
