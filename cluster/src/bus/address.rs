@@ -79,18 +79,25 @@ impl Bus {
 
     /// A known node speaks from another address than the stored one.
     pub(super) fn update_address(&mut self, key: NodeKey, address: Address) {
+        if self.move_node(key, address) {
+            let id = self.table.node(key).id;
+            let ip = address.ip.map_or_else(String::new, |ip| ip.to_string());
+            self.log(LogLevel::Warning, format!("Address updated for node {id}, now {ip}:{}", address.port));
+        }
+    }
+
+    /// Stores where a node is now; whoever wants to talk to it dials anew. Returns whether that is another place.
+    pub(super) fn move_node(&mut self, key: NodeKey, address: Address) -> bool {
         if self.table.node(key).address == address {
-            return;
+            return false;
         }
         self.drop_outbound(key);
         let node = self.table.node_mut(key);
         node.address = address;
         node.flags.remove(NodeFlags::NOADDR);
-        let id = node.id;
-        let ip = address.ip.map_or_else(String::new, |ip| ip.to_string());
-        self.log(LogLevel::Warning, format!("Address updated for node {id}, now {ip}:{}", address.port));
         self.save();
         self.point_at_primary(key);
+        true
     }
 
     /// Tells the node around us where its primary is, when `key` is that primary.

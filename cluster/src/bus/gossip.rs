@@ -104,17 +104,9 @@ impl Bus {
 
     /// A node that does not answer us answers others, elsewhere: it moved.
     fn follow_address(&mut self, now: Now, key: NodeKey, entry: &Gossip) {
-        let Some(address) = address_of(entry) else { return };
-        if self.table.node(key).address == address {
-            return;
+        if address_of(entry).is_some_and(|address| self.move_node(key, address)) {
+            self.dial(now, key);
         }
-        self.drop_outbound(key);
-        let node = self.table.node_mut(key);
-        node.address = address;
-        node.flags.remove(NodeFlags::NOADDR);
-        self.save();
-        self.point_at_primary(key);
-        self.dial(now, key);
     }
 
     fn hear_of_unknown(&mut self, now: Now, entry: &Gossip) {
