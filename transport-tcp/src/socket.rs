@@ -3,13 +3,15 @@
 //! Lives here: reading, writing a machine's buffer, socket options and naming the peer. What does not: when to do
 //! any of it (`net`), and opening one (`listener`, `dial`).
 
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice, Write};
 use std::net::Shutdown;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use mio::event::Source;
 use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
+use rustix::net::SendFlags;
 use socket2::{SockRef, TcpKeepalive};
 
 use slotmesh_cluster::machine::Peer;
@@ -36,17 +38,21 @@ pub(crate) enum Sent {
 }
 
 impl Stream {
-    pub(crate) fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.read(into),
-            Self::Unix(stream) => stream.read(into),
-        }
+    /// Reads what is there. Straight from the system: the C library's function is a point of cancellation, whose
+    /// bookkeeping costs a hundredth of a small command.
+    pub(crate) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        Ok(rustix::io::read(self.descriptor(), into)?)
     }
 
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    /// Writes what there is room for, straight to the system as well. A peer that is gone is an error, never a signal.
+    pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::net::send(self.descriptor(), bytes, SEND_FLAGS)?)
+    }
+
+    fn descriptor(&self) -> BorrowedFd<'_> {
         match self {
-            Self::Tcp(stream) => stream.write(bytes),
-            Self::Unix(stream) => stream.write(bytes),
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
         }
     }
 
@@ -178,6 +184,12 @@ impl Source for Stream {
         }
     }
 }
+
+/// No SIGPIPE: Apple's systems are told so once for each socket, by the standard library.
+#[cfg(not(target_vendor = "apple"))]
+const SEND_FLAGS: SendFlags = SendFlags::NOSIGNAL;
+#[cfg(target_vendor = "apple")]
+const SEND_FLAGS: SendFlags = SendFlags::empty();
 
 /// Bytes one connection may write before the others have their turn. Redis stops at 64 KiB
 /// (`NET_MAX_WRITES_PER_EVENT`); more saves rounds on large values and still takes well under 1 ms.
