@@ -69,15 +69,10 @@ enum Element {
 impl Decoder {
     /// The next whole reply; nothing when it has not arrived yet.
     pub(crate) fn next(&mut self) -> Result<Option<Reply>, Malformed> {
-        let is_plain = matches!(self.received.get(self.at), Some(b'$' | b'+' | b':'));
-        if self.open.is_empty() && is_plain {
-            // Most replies are one element: no aggregate, no loop.
-            let whole = match self.element()? {
-                Some(Element::Whole(reply)) => Some(reply),
-                Some(Element::Begin(..)) | None => None,
-            };
-            self.forget_read();
-            return Ok(whole);
+        if self.open.is_empty()
+            && let Some(bytes) = self.short_string()
+        {
+            return Ok(Some(Reply::Bulk(bytes)));
         }
         while let Some(element) = self.element()? {
             let mut reply = match element {
@@ -112,6 +107,22 @@ impl Decoder {
         }
         self.forget_read();
         Ok(None)
+    }
+
+    /// Takes a string of less than a hundred bytes that is all there: most replies, without a loop over their parts.
+    fn short_string(&mut self) -> Option<Vec<u8>> {
+        let (len, rest) = match &self.received[self.at..] {
+            [b'$', ones @ b'0'..=b'9', b'\r', b'\n', rest @ ..] => (usize::from(ones - b'0'), rest),
+            [b'$', tens @ b'1'..=b'9', ones @ b'0'..=b'9', b'\r', b'\n', rest @ ..] => {
+                (usize::from(tens - b'0') * 10 + usize::from(ones - b'0'), rest)
+            }
+            _ => return None,
+        };
+        let behind = rest.len();
+        let bytes = rest.get(..len + 2)?.strip_suffix(b"\r\n")?.to_vec();
+        self.at = self.received.len() - behind + len + 2;
+        self.forget_read();
+        Some(bytes)
     }
 
     /// Reads one header, and the bytes of a string behind it.

@@ -6,7 +6,6 @@
 //! business.
 
 use std::fmt;
-use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,6 @@ use parking_lot::Condvar;
 
 use slotmesh_cluster::machine::{ConnId, Endpoint, Input, Machine, Peer, Reset};
 use slotmesh_engine::resp::args::Framed;
-use slotmesh_engine::resp::outbuf::OutBuf;
 
 use crate::shared::{Core, Ended, Life, Shared};
 
@@ -179,7 +177,7 @@ fn collect<M: Machine>(core: &mut Core<M>, conn: ConnId, reply: &mut Vec<u8>) ->
             return false;
         }
         let out = core.machine.out_buf(conn);
-        take_all(out, reply);
+        out.take_into(reply);
         if !out.take_drained() || core.life == Life::Ended {
             break;
         }
@@ -188,18 +186,6 @@ fn collect<M: Machine>(core: &mut Core<M>, conn: ConnId, reply: &mut Vec<u8>) ->
         core.settle();
     }
     core.outbox.is_local(conn)
-}
-
-/// Like [`OutBuf::take_into`], but quick for the usual reply, which is in one piece.
-fn take_all(out: &mut OutBuf, reply: &mut Vec<u8>) {
-    let mut first = [IoSlice::new(&[])];
-    if out.segments() == 0 && out.slices(&mut first) == 1 {
-        let count = first[0].len();
-        reply.extend_from_slice(&first[0]);
-        out.advance(count);
-    } else {
-        out.take_into(reply);
-    }
 }
 
 /// Times a machine that produces as its output is taken is asked for more in one call; the caller comes back for

@@ -1,12 +1,22 @@
 //! What follows every input: moving what one part produced to the part that needs it, until all are quiet, and then
 //! to the connections.
 
+use slotmesh_engine::resp::outbuf::OutBuf;
 use slotmesh_engine::time::Now;
 use slotmesh_replication::log::Audience;
 
-use super::Node;
-use super::conns::{Kind, Role};
+use super::conns::{Client, Kind, Role};
+use super::{Counters, Node};
 use crate::machine::{ConnId, Effect, Peer};
+
+/// Who takes the bytes that wait for a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    /// The caller whose request was handled, by itself.
+    Caller,
+    /// The host, when an effect asks it to.
+    Wire,
+}
 
 impl Node {
     /// Drains every part into the others, then the sessions' buffers into effects.
@@ -84,23 +94,27 @@ impl Node {
             if let Some(ticket) = hold {
                 self.hold_replies(conn, ticket);
             }
-            self.count_output(conn);
-            if self.may_go_on(now, conn) && caller != Some(conn) && self.engine.out_ref(session).visible() > 0 {
-                self.effects.push_back(Effect::Flush(conn));
-            }
+            let reader = if caller == Some(conn) { Reader::Caller } else { Reader::Wire };
+            self.settle_client(now, conn, reader);
         }
         self.noted = noted;
     }
 
-    /// Closes a client if it asked to leave or does not read. Returns whether it is still there.
-    fn may_go_on(&mut self, now: Now, conn: ConnId) -> bool {
-        let Some(client) = self.conns.client(conn) else { return false };
+    /// Flushes a client's buffer; closes the client if it asked to leave or does not read.
+    fn settle_client(&mut self, now: Now, conn: ConnId, reader: Reader) {
+        let Self { conns, engine, counters, .. } = self;
+        let Some(client) = conns.client_mut(conn) else { return };
+        let out = engine.out_ref(client.session);
+        count_output(client, out, counters);
+        let is_visible = out.visible() > 0;
         if client.closing {
-            self.close_client(conn);
-            return false;
+            return self.close_client(conn);
         }
         // A caller in the process reads at once.
-        matches!(client.peer, Peer::InProcess) || self.check_output_limit(now, conn)
+        let may_stay = matches!(client.peer, Peer::InProcess) || self.check_output_limit(now, conn);
+        if may_stay && is_visible && reader == Reader::Wire {
+            self.effects.push_back(Effect::Flush(conn));
+        }
     }
 
     /// Closes a client that lets more bytes wait than its class may. Returns whether it is still there.
@@ -116,18 +130,6 @@ impl Node {
         }
         self.close_client(conn);
         false
-    }
-
-    /// Counts what was put into a client's buffer since the last time.
-    pub(super) fn count_output(&mut self, conn: ConnId) {
-        let Some(client) = self.conns.client_mut(conn) else { return };
-        let total = self.engine.out_ref(client.session).position().bytes();
-        let new = total.saturating_sub(std::mem::replace(&mut client.bytes_out, total));
-        self.counters.writes += u64::from(new > 0);
-        match client.role {
-            Role::Replica => self.counters.replication_output_bytes += new,
-            Role::Monitor | Role::Normal => self.counters.net_output_bytes += new,
-        }
     }
 
     /// Closes a client's connection; what is visible of its buffer still leaves.
@@ -157,5 +159,16 @@ impl Node {
         if self.conns.client(conn).is_some_and(|client| client.role == Role::Replica) {
             self.fill_replica(now, conn);
         }
+    }
+}
+
+/// Counts what was put into a client's buffer since the last time.
+pub(super) fn count_output(client: &mut Client, out: &OutBuf, counters: &mut Counters) {
+    let total = out.position().bytes();
+    let new = total.saturating_sub(std::mem::replace(&mut client.bytes_out, total));
+    counters.writes += u64::from(new > 0);
+    match client.role {
+        Role::Replica => counters.replication_output_bytes += new,
+        Role::Monitor | Role::Normal => counters.net_output_bytes += new,
     }
 }

@@ -13,6 +13,7 @@ use slotmesh_replication::wait::{WaitId, Waits};
 
 use super::Node;
 use super::conns::{Role, Waiting};
+use super::drain::count_output;
 use crate::machine::{ConnId, Effect, LogLevel, Peer};
 use slotmesh_replication::disk::Lane;
 
@@ -95,13 +96,13 @@ impl Node {
 
     /// Moves what waits for a replica into its buffer, as far as there is room.
     pub(super) fn fill_replica(&mut self, now: Now, conn: ConnId) {
-        let Some(client) = self.conns.client(conn) else { return };
+        let Some(client) = self.conns.client_mut(conn) else { return };
         let out = self.engine.out(client.session);
         let before = out.len();
         self.replication.feeds.fill(now, Self::peer_id(conn), &mut self.replication.log, out, &mut self.tickets);
         if out.len() > before {
+            count_output(client, out, &mut self.counters);
             self.effects.push_back(Effect::Flush(conn));
-            self.count_output(conn);
         }
     }
 

@@ -176,9 +176,12 @@ impl Registry {
 
     /// The command of this name, letters of either case being the same.
     pub fn find(&self, name: &[u8]) -> Option<CommandId> {
-        self.by_name
-            .find(hash_name(name), |&id| self.commands[id.index()].name.as_bytes().eq_ignore_ascii_case(name))
-            .copied()
+        // Most clients send capitals, as rows have them: comparing bytes comes first.
+        let is_named = |&id: &CommandId| {
+            let own = self.commands[id.index()].name.as_bytes();
+            own == name || own.eq_ignore_ascii_case(name)
+        };
+        self.by_name.find(hash_name(name), is_named).copied()
     }
 
     /// The subcommand of this name.

@@ -247,14 +247,27 @@ impl OutBuf {
             self.segments.pop_front();
         }
         if self.consumed == self.tail.len() {
-            self.tail.clear();
-            self.consumed = 0;
+            self.forget_tail();
+        }
+    }
+
+    /// All bytes of the tail have left; a little of its memory stays for the next ones.
+    fn forget_tail(&mut self) {
+        self.tail.clear();
+        self.consumed = 0;
+        if self.tail.capacity() > TAIL_KEEP_BYTES_MAX {
             self.tail.shrink_to(TAIL_KEEP_BYTES_MAX);
         }
     }
 
     /// Removes all visible bytes and appends them to `target`: how an in-memory peer reads.
     pub fn take_into(&mut self, target: &mut Vec<u8>) {
+        if self.segments.is_empty() && self.holds.is_empty() {
+            // Nearly always: a reply in one piece.
+            target.extend_from_slice(&self.tail[self.consumed..]);
+            self.start = self.end;
+            return self.forget_tail();
+        }
         for part in self.visible_parts() {
             target.extend_from_slice(part);
         }

@@ -253,7 +253,17 @@ impl<'a> Reply<'a> {
 }
 
 /// Writes `<mark><value>\r\n`.
+#[inline]
 pub(crate) fn header(target: &mut Vec<u8>, mark: u8, value: i64) {
+    // Lengths mostly have one or two digits.
+    match value {
+        0..10 => return target.extend_from_slice(&[mark, b'0' + value as u8, b'\r', b'\n']),
+        10..100 => {
+            let (tens, ones) = (value as u8 / 10, value as u8 % 10);
+            return target.extend_from_slice(&[mark, b'0' + tens, b'0' + ones, b'\r', b'\n']);
+        }
+        _ => {}
+    }
     target.push(mark);
     target.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     target.extend_from_slice(b"\r\n");

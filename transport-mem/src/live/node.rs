@@ -18,7 +18,6 @@ use super::mail::{Address, Mail, Mailbox, Office};
 use super::wire::{Far, LiveWire, Notice, Wiring};
 use crate::network::{REFUSED, RESET};
 use crate::place::MachineId;
-use crate::take::take_visible;
 
 /// A machine's lock and its mailbox.
 pub(super) struct Node<M> {
@@ -310,7 +309,7 @@ impl<M: Machine> Alive<M> {
     /// What a caller's request was answered at once.
     fn take_reply(&mut self, conn: ConnId, replies: &mut Vec<u8>) {
         let out = self.machine.out_buf(conn);
-        take_visible(out, usize::MAX, replies);
+        out.take_into(replies);
         if out.take_drained() {
             self.wiring.notices.push_back(Notice::Drained(conn));
         }
