@@ -103,7 +103,7 @@ impl Core {
 
     /// Whether the caller meets keys whose time has come as if it had not: a load does, and the primary's stream,
     /// since only the primary says when a key is gone.
-    fn sees_expired(&self, caller: Caller) -> bool {
+    pub(crate) fn sees_expired(&self, caller: Caller) -> bool {
         self.is_loading || caller.origin != Origin::Client
     }
 
@@ -212,6 +212,19 @@ impl Core {
         self.changes.push(db, [verb, key].into_iter());
         self.watch.touch_expired(db, key);
         self.notify(KeyspaceEvents::EXPIRED, "expired", db, key);
+    }
+
+    /// What follows the removal of expired fields of a hash, which took their key along if they were its last: the
+    /// HDEL for the log, watchers, events.
+    pub(crate) fn after_field_expiry(&mut self, db: DbIndex, key: &[u8], fields: &[Box<[u8]>], is_emptied: bool) {
+        self.stats.expired_fields += fields.len() as u64;
+        let words: Vec<&[u8]> = [b"HDEL", key].into_iter().chain(fields.iter().map(|field| &field[..])).collect();
+        self.changes.push(db, words.into_iter());
+        self.watch.touch(db, key);
+        self.notify(KeyspaceEvents::HASH, "hexpired", db, key);
+        if is_emptied {
+            self.notify(KeyspaceEvents::GENERIC, "del", db, key);
+        }
     }
 
     /// Puts a value under a key.

@@ -11,6 +11,8 @@ pub struct Stats {
     pub keyspace_misses: u64,
     /// Keys removed because their time had come.
     pub expired_keys: u64,
+    /// Fields of hashes removed because their time had come.
+    pub expired_fields: u64,
     /// Keys removed to make room.
     pub evicted_keys: u64,
     /// Error replies sent (`total_error_replies`).

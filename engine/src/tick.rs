@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::core::Core;
 use crate::engine::Engine;
-use crate::keyspace::{EXPIRE_SLICE_KEYS_MAX, MAINTAIN_ENTRIES_MAX, UnixMillis};
+use crate::keyspace::{EXPIRE_SLICE_KEYS_MAX, Gone, MAINTAIN_ENTRIES_MAX, UnixMillis};
 use crate::time::{Instant, Now};
 
 impl Engine {
@@ -31,15 +31,23 @@ impl Engine {
 }
 
 impl Core {
-    /// Removes some of the keys whose time has come. Returns whether more of them may be there.
+    /// Removes some of the keys and fields whose time has come. Returns whether more of them may be there.
     fn expire_some(&mut self, now: Now) -> bool {
         let mut gone = Vec::new();
-        let slice = self.keyspace.expire_slice(now.unix.into(), EXPIRE_SLICE_KEYS_MAX, |db, entry| {
-            gone.push((db, entry));
+        let slice = self.keyspace.expire_slice(now.unix.into(), EXPIRE_SLICE_KEYS_MAX, |db, what| {
+            gone.push((db, what));
         });
-        for (db, entry) in gone {
-            self.after_expiry(db, entry.key());
-            self.keyspace.discard(entry);
+        for (db, what) in gone {
+            match what {
+                Gone::Key(entry) => {
+                    self.after_expiry(db, entry.key());
+                    self.keyspace.discard(entry);
+                }
+                Gone::Fields { key, fields, emptied } => {
+                    self.after_field_expiry(db, &key, &fields, emptied.is_some());
+                    emptied.into_iter().for_each(|entry| self.keyspace.discard(entry));
+                }
+            }
             self.changes.separate();
         }
         slice.more

@@ -262,6 +262,7 @@ fn stats(node: &mut Node, now: Now, text: &mut String) {
         "sync_partial_ok" => syncs.partial,
         "sync_partial_err" => syncs.refused,
         "expired_keys" => stats.expired_keys,
+        "expired_fields" => stats.expired_fields,
         // A key is removed when it is due, not when a sample meets it.
         "expired_stale_perc" => "0.00",
         "expired_time_cap_reached_count" => 0,

@@ -155,7 +155,7 @@ impl Db {
     fn edit(&mut self, spot: Spot) -> Option<EntryMut<'_>> {
         let (entry, summary) = self.items.at_with_summary(spot)?;
         Some(EntryMut {
-            before: (entry.memory_usage(), entry.expiry()),
+            before: Before::of(entry),
             entry,
             summary,
             place: spot.place,
@@ -178,6 +178,11 @@ impl<'a> DbMut<'a> {
     /// The entry of a key, to change. Takes over the accounting when it is dropped.
     pub fn find_mut(self, hash: KeyHash, key: &[u8]) -> Option<EntryMut<'a>> {
         let spot = self.db.spot(hash, key)?;
+        self.into_edit(spot)
+    }
+
+    /// The entry at a spot, to change.
+    pub(super) fn into_edit(self, spot: Spot) -> Option<EntryMut<'a>> {
         let origin = self.db.origin;
         let edit = self.db.edit(spot)?;
         self.shared.protect(origin, &edit);
@@ -304,10 +309,10 @@ impl<'a> DbMut<'a> {
         if let Some(slots) = &mut db.slots {
             slots.add(hash);
         }
-        let volatile = entry.expiry().is_some();
+        let is_ever_due = entry.next_due().is_some();
         let hasher = &self.shared.hasher;
         let inserted = db.items.insert(hash, entry, |entry| hasher.hash(entry.key()));
-        if volatile {
+        if is_ever_due {
             let place = inserted.spot.place;
             db.due.note(place, db.items.summary(place).earliest);
         }
@@ -331,8 +336,22 @@ pub struct EntryMut<'a> {
     entry_bytes: &'a mut usize,
     volatile: &'a mut usize,
     due: &'a mut Due,
-    /// Memory and expiry before the change.
-    before: (usize, Option<UnixMillis>),
+    before: Before,
+}
+
+/// What is kept about an entry elsewhere, as it was before a change.
+#[derive(Debug)]
+struct Before {
+    bytes: usize,
+    is_volatile: bool,
+    next_due: Option<UnixMillis>,
+}
+
+impl Before {
+    #[inline]
+    fn of(entry: &Entry) -> Self {
+        Self { bytes: entry.memory_usage(), is_volatile: entry.expiry().is_some(), next_due: entry.next_due() }
+    }
 }
 
 impl EntryMut<'_> {
@@ -385,16 +404,16 @@ impl Deref for EntryMut<'_> {
 
 impl Drop for EntryMut<'_> {
     fn drop(&mut self) {
-        let (bytes, expiry) = (self.entry.memory_usage(), self.entry.expiry());
-        *self.entry_bytes = *self.entry_bytes + bytes - self.before.0;
-        if expiry == self.before.1 {
-            return;
+        let (before, after) = (&self.before, Before::of(self.entry));
+        *self.entry_bytes = *self.entry_bytes + after.bytes - before.bytes;
+        if after.is_volatile != before.is_volatile {
+            self.summary.count = self.summary.count + u32::from(after.is_volatile) - u32::from(before.is_volatile);
+            *self.volatile = *self.volatile + usize::from(after.is_volatile) - usize::from(before.is_volatile);
         }
-        let (now, before) = (expiry.is_some(), self.before.1.is_some());
-        self.summary.count = self.summary.count + u32::from(now) - u32::from(before);
-        *self.volatile = *self.volatile + usize::from(now) - usize::from(before);
-        if let Some(expiry) = expiry {
-            self.summary.earliest.lower(expiry);
+        if after.next_due != before.next_due
+            && let Some(due) = after.next_due
+        {
+            self.summary.earliest.lower(due);
             self.due.note(self.place, self.summary.earliest);
         }
     }

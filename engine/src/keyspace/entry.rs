@@ -115,6 +115,22 @@ impl Entry {
         Some(UnixMillis(unsafe { self.pointer().add(EXPIRY_AT).cast::<i64>().read() }))
     }
 
+    /// When active expiry has work here: the key's expiry, or the first one of its value's fields if that is earlier.
+    ///
+    /// May be too early where fields are concerned, never too late.
+    #[inline]
+    pub(super) fn next_due(&self) -> Option<UnixMillis> {
+        let expiry = self.expiry();
+        let fields = match self.value() {
+            ValueRef::Object(object) => object.next_field_expiry(),
+            ValueRef::Int(_) | ValueRef::Str(_) => None,
+        };
+        match (expiry, fields) {
+            (Some(expiry), Some(fields)) => Some(expiry.min(fields)),
+            (expiry, fields) => expiry.or(fields),
+        }
+    }
+
     /// The value.
     #[inline]
     pub fn value(&self) -> ValueRef<'_> {
@@ -204,7 +220,7 @@ impl Entry {
     }
 
     /// Sets, changes or removes the expiry.
-    pub(super) fn set_expiry(&mut self, expiry: Option<UnixMillis>) {
+    pub(crate) fn set_expiry(&mut self, expiry: Option<UnixMillis>) {
         if self.expiry().is_some() == expiry.is_some() {
             self.write_expiry(expiry);
         } else {

@@ -3,13 +3,15 @@
 //! There is no second table of volatile keys: each entry carries its own expiry, each group knows how many volatile
 //! keys it has and a lower bound of the earliest expiry, and each chunk of groups the lowest of those. So a slice of
 //! active expiry finds the groups with due keys without walking others. The lazy check on access is the caller's:
-//! he asks [`Entry::expiry`] and [`UnixMillis::is_past`]. Start at [`Keyspace::expire_slice`].
+//! he asks [`Entry::expiry`] and [`UnixMillis::is_past`]. A hash whose fields expire counts with the first of them,
+//! so the same search finds it. Start at [`Keyspace::expire_slice`].
 
 use super::db::{Db, DbMut};
 use super::entry::{Entry, prefetch};
 use super::{DbIndex, Keyspace};
 use crate::table::{Place, Spot, Summary, Table};
 use crate::time::UnixMicros;
+use crate::value::Collection;
 
 /// Calendar time in milliseconds since 1970-01-01 00:00 UTC: the unit keys expire in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,20 +42,31 @@ pub enum Expiry {
     Never,
 }
 
+impl Expiry {
+    /// The expiry of a key that has had this one.
+    pub(crate) const fn or(self, held: Option<UnixMillis>) -> Option<UnixMillis> {
+        match self {
+            Self::At(at) => Some(at),
+            Self::Keep => held,
+            Self::Never => None,
+        }
+    }
+}
+
 /// What a group knows about its volatile keys.
 #[derive(Debug, Default)]
-pub(super) struct Volatile {
+pub(crate) struct Volatile {
     pub(super) count: u32,
-    /// No volatile key of the group expires before this time.
-    pub(super) earliest: Earliest,
+    /// No volatile key of the group, and no field of its hashes, expires before this time.
+    pub(crate) earliest: Earliest,
 }
 
 /// A lower bound of expiry times, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Earliest(i64);
+pub(crate) struct Earliest(i64);
 
 impl Earliest {
-    pub(super) fn lower(&mut self, expiry: UnixMillis) {
+    pub(crate) fn lower(&mut self, expiry: UnixMillis) {
         self.0 = self.0.min(expiry.0);
     }
 
@@ -61,8 +74,13 @@ impl Earliest {
         self.0 = self.0.min(other.0);
     }
 
-    const fn is_past(self, now: UnixMillis) -> bool {
+    pub(crate) const fn is_past(self, now: UnixMillis) -> bool {
         UnixMillis(self.0).is_past(now)
+    }
+
+    /// The time; nothing when nothing expires.
+    pub(crate) const fn time(self) -> Option<UnixMillis> {
+        if self.0 == i64::MAX { None } else { Some(UnixMillis(self.0)) }
     }
 }
 
@@ -72,11 +90,19 @@ impl Default for Earliest {
     }
 }
 
+impl Volatile {
+    /// Notes that an entry's own expiry changed in place.
+    pub(crate) fn change(&mut self, was_volatile: bool, expiry: Option<UnixMillis>) {
+        self.count = self.count + u32::from(expiry.is_some()) - u32::from(was_volatile);
+        expiry.into_iter().for_each(|expiry| self.earliest.lower(expiry));
+    }
+}
+
 impl Summary<Entry> for Volatile {
     fn add(&mut self, entry: &Entry) {
-        if let Some(expiry) = entry.expiry() {
-            self.count += 1;
-            self.earliest.lower(expiry);
+        self.count += u32::from(entry.expiry().is_some());
+        if let Some(due) = entry.next_due() {
+            self.earliest.lower(due);
         }
     }
 
@@ -117,12 +143,28 @@ struct Sweep {
     earliest: Earliest,
 }
 
+/// What active expiry removed.
+#[derive(Debug)]
+pub enum Gone {
+    /// A key.
+    Key(Entry),
+    /// Fields of a hash.
+    Fields {
+        /// The hash's key.
+        key: Box<[u8]>,
+        /// The fields.
+        fields: Vec<Box<[u8]>>,
+        /// The key's entry, when these were its last fields: it is removed, too.
+        emptied: Option<Entry>,
+    },
+}
+
 /// What a slice of active expiry did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ExpireSlice {
-    /// Keys looked at.
+    /// Keys and fields looked at.
     pub visited: usize,
-    /// Keys removed.
+    /// Keys and fields removed.
     pub expired: usize,
     /// Whether due keys may be left.
     pub more: bool,
@@ -146,7 +188,7 @@ impl Due {
 }
 
 impl Keyspace {
-    /// Removes keys that are past their expiry, in all databases, and hands each to `gone`.
+    /// Removes keys and fields that are past their expiry, in all databases, and hands each to `gone`.
     ///
     /// Looks at about `visits_max` keys (see [`EXPIRE_SLICE_KEYS_MAX`]) and only at groups that can have a due key;
     /// groups and databases take turns. Call it every 100 ms at the most while keys are due, and again at once as
@@ -157,13 +199,13 @@ impl Keyspace {
         &mut self,
         now: UnixMillis,
         visits_max: usize,
-        mut gone: impl FnMut(DbIndex, Entry),
+        mut gone: impl FnMut(DbIndex, Gone),
     ) -> ExpireSlice {
         let mut slice = ExpireSlice::default();
         for _ in 0..self.databases() {
             let index = DbIndex(self.expire_turn % self.databases());
             let mut db = self.db_mut(index);
-            while slice.visited < visits_max && db.sweep_on(now, visits_max, &mut slice, |entry| gone(index, entry)) {}
+            while slice.visited < visits_max && db.sweep_on(now, visits_max, &mut slice, |what| gone(index, what)) {}
             slice.more |= db.has_due(now);
             // A database that used up the slice has had its turn: the next slice begins behind it.
             self.expire_turn = (index.0 + 1) % self.databases();
@@ -233,26 +275,32 @@ impl DbMut<'_> {
         now: UnixMillis,
         visits_max: usize,
         slice: &mut ExpireSlice,
-        mut gone: impl FnMut(Entry),
+        mut gone: impl FnMut(Gone),
     ) -> bool {
         let Some(mut sweep) = self.next_sweep(now) else { return false };
         let buckets = self.items.group_buckets(sweep.place) as u32;
-        while sweep.bucket < buckets && slice.visited < visits_max {
+        'rows: while sweep.bucket < buckets && slice.visited < visits_max {
             let row = sweep.bucket..buckets.min(sweep.bucket + SWEEP_BUCKETS);
             let spots = row.clone().map(|bucket| Spot { place: sweep.place, bucket });
             spots.clone().filter_map(|spot| self.items.at(spot)).for_each(Volatile::prefetch);
             for spot in spots {
                 let Some(entry) = self.items.at(spot) else { continue };
                 slice.visited += 1;
-                match entry.expiry() {
-                    Some(expiry) if expiry.is_past(now) => {
-                        slice.expired += 1;
-                        if let Some(entry) = self.take_spot(spot) {
-                            gone(entry);
-                        }
+                let Some(due) = entry.next_due() else { continue };
+                if !due.is_past(now) {
+                    sweep.earliest.lower(due);
+                } else if entry.expiry().is_some_and(|expiry| expiry.is_past(now)) {
+                    slice.expired += 1;
+                    self.take_spot(spot).into_iter().map(Gone::Key).for_each(&mut gone);
+                } else {
+                    self.expire_fields(spot, now, visits_max, slice).into_iter().for_each(&mut gone);
+                    let due = self.items.at(spot).and_then(Entry::next_due);
+                    if due.is_some_and(|due| due.is_past(now)) {
+                        // A large hash with more due fields: the next slice goes on in the same bucket.
+                        sweep.bucket = spot.bucket;
+                        break 'rows;
                     }
-                    Some(expiry) => sweep.earliest.lower(expiry),
-                    None => {}
+                    due.into_iter().for_each(|due| sweep.earliest.lower(due));
                 }
             }
             sweep.bucket = row.end;
@@ -265,6 +313,27 @@ impl DbMut<'_> {
             self.shrink(sweep.place);
         }
         true
+    }
+
+    /// Removes due fields from the hash at a spot, and the hash with its last field.
+    fn expire_fields(
+        &mut self,
+        spot: Spot,
+        now: UnixMillis,
+        visits_max: usize,
+        slice: &mut ExpireSlice,
+    ) -> Option<Gone> {
+        let mut edit = self.reborrow().into_edit(spot)?;
+        let object = edit.object_mut()?;
+        let mut fields: Vec<Box<[u8]>> = Vec::new();
+        let visits_left = visits_max.saturating_sub(slice.visited).max(1);
+        slice.visited += object.expire_fields(now, visits_left, |field| fields.push(field.key().into()));
+        slice.expired += fields.len();
+        let is_empty = object.as_collection().is_some_and(Collection::is_garbage);
+        let key = edit.key().into();
+        drop(edit);
+        let emptied = if is_empty { self.take_spot(spot) } else { None };
+        (!fields.is_empty()).then_some(Gone::Fields { key, fields, emptied })
     }
 
     /// The sweep to go on with, or a new one.

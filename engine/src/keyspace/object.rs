@@ -5,7 +5,10 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::entry::Entry;
+use super::expire::UnixMillis;
 use crate::value::digest::Digest;
+use crate::value::hash::Hash;
 use crate::value::memory::allocated_bytes;
 use crate::value::set::Set;
 use crate::value::{Collection, Kind};
@@ -51,6 +54,8 @@ pub enum StringEncoding {
 /// Small: it lies in the entry, so that a small collection costs two allocations, entry and contents.
 #[derive(Debug, Clone)]
 pub enum Object {
+    /// A hash.
+    Hash(Hash),
     /// A set.
     Set(Set),
     /// A long string, or one that is being edited.
@@ -61,6 +66,7 @@ impl Object {
     /// The collection, whatever its type; nothing for a string.
     pub fn as_collection(&self) -> Option<&dyn Collection> {
         match self {
+            Self::Hash(hash) => Some(hash),
             Self::Set(set) => Some(set),
             Self::String(_) => None,
         }
@@ -68,6 +74,7 @@ impl Object {
 
     fn as_collection_mut(&mut self) -> Option<&mut dyn Collection> {
         match self {
+            Self::Hash(hash) => Some(hash),
             Self::Set(set) => Some(set),
             Self::String(_) => None,
         }
@@ -82,8 +89,27 @@ impl Object {
     #[inline]
     pub fn memory_usage(&self) -> usize {
         match self {
+            Self::Hash(hash) => hash.memory_usage(),
             Self::Set(set) => set.memory_usage(),
             Self::String(string) => string.memory_usage(),
+        }
+    }
+
+    /// A time before which no field of a hash expires; nothing when none ever does.
+    #[inline]
+    pub(super) fn next_field_expiry(&self) -> Option<UnixMillis> {
+        match self {
+            Self::Hash(hash) => hash.next_expiry(),
+            Self::Set(_) | Self::String(_) => None,
+        }
+    }
+
+    /// Removes fields of a hash that are past their expiry and hands them to `gone`, until about `visits_max` fields
+    /// were looked at. Returns how many were.
+    pub(super) fn expire_fields(&mut self, now: UnixMillis, visits_max: usize, gone: impl FnMut(Entry)) -> usize {
+        match self {
+            Self::Hash(hash) => hash.expire(now, visits_max, gone),
+            Self::Set(_) | Self::String(_) => 0,
         }
     }
 

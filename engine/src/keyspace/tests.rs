@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::{
-    ChunkQueue, DbIndex, Entry, Expiry, Keyspace, NewValue, Partitioning, SampleFrom, SnapshotEncoder, SnapshotRefusal,
-    UnixMillis,
+    ChunkQueue, DbIndex, Entry, Expiry, Gone, Keyspace, NewValue, Partitioning, SampleFrom, SnapshotEncoder,
+    SnapshotRefusal, UnixMillis,
 };
 use crate::rng::Rng;
 use crate::slot::Slot;
@@ -138,7 +138,8 @@ impl Pair {
         self.now += 20;
         let now = UnixMillis(self.now);
         let model = &mut self.model.0;
-        self.keyspace.expire_slice(now, 200, |db, entry| {
+        self.keyspace.expire_slice(now, 200, |db, gone| {
+            let Gone::Key(entry) = gone else { panic!("there are no hashes") };
             assert!(entry.expiry().is_some_and(|at| at.is_past(now)));
             assert_eq!(model[db.0 as usize].remove(entry.key()), Some(row(&entry)));
         });
@@ -310,7 +311,14 @@ fn a_slice_of_expiry_finds_all_due_keys_and_no_others() {
     assert_eq!(pair.keyspace.next_expiry(), Some(UnixMillis(1)));
 
     let mut gone = Vec::new();
-    while pair.keyspace.expire_slice(UnixMillis(100), 1_000, |db, entry| gone.push((db, entry.expiry()))).more {}
+    while pair
+        .keyspace
+        .expire_slice(UnixMillis(100), 1_000, |db, what| {
+            let Gone::Key(entry) = what else { panic!("there are no hashes") };
+            gone.push((db, entry.expiry()));
+        })
+        .more
+    {}
 
     gone.sort_unstable();
     assert_eq!(gone, (0..100).map(|at| (DbIndex(1), Some(UnixMillis(at)))).collect::<Vec<_>>());

@@ -5,18 +5,22 @@
 //! does not: files, sockets and the keyspace; bytes come and go as slices, values as [`object::RdbValue`] and
 //! [`object::Loaded`]. Start at [`reader::RdbReader`] or [`writer::RdbWriter`].
 //!
-//! Written is version 10 with the types Redis 7.0 writes, which every server since loads; read is version 1 to 12.
+//! Written is version 10 with the types Redis 7.0 writes, which every server since loads; read is version 1 to 12. The
+//! one exception are hashes with fields that expire, which Redis 7.0 does not have: see [`mod@hash`].
 
 pub mod about;
 pub mod crc64;
 pub mod dump;
 pub mod encoding;
 mod extent;
+pub mod hash;
 pub mod lzf;
 pub mod object;
 pub mod reader;
 pub mod set;
 pub mod writer;
+mod ziplist;
+mod zipmap;
 
 use std::fmt;
 

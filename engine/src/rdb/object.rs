@@ -4,7 +4,7 @@
 
 use super::encoding::{Cursor, Fault, StringWriter, Text, put_int};
 use super::extent::Step;
-use super::{RdbError, set};
+use super::{RdbError, hash, set};
 use crate::keyspace::{NewValue, Object, ValueRef};
 use crate::value::{Rules, Typed};
 
@@ -66,6 +66,7 @@ pub fn type_byte(value: RdbValue<'_>) -> u8 {
     match value {
         RdbValue::Int(_) | RdbValue::Bytes(_) => TYPE_STRING,
         RdbValue::Object(object) => match object {
+            Object::Hash(hash) => hash::type_byte(hash),
             Object::Set(set) => set::type_byte(set),
             Object::String(_) => TYPE_STRING,
         },
@@ -78,6 +79,7 @@ pub fn put(out: &mut Vec<u8>, strings: &mut StringWriter, value: RdbValue<'_>) {
         RdbValue::Int(number) => put_int(out, number),
         RdbValue::Bytes(bytes) => strings.put(out, bytes),
         RdbValue::Object(object) => match object {
+            Object::Hash(hash) => hash::put(out, strings, hash),
             Object::Set(set) => set::put(out, strings, set),
             Object::String(string) => strings.put(out, string.bytes()),
         },
@@ -88,6 +90,11 @@ pub fn put(out: &mut Vec<u8>, strings: &mut StringWriter, value: RdbValue<'_>) {
 pub(super) fn extent(kind: u8) -> Result<&'static [Step], RdbError> {
     match kind {
         TYPE_STRING => Ok(&[Step::String]),
+        hash::TYPE_HASH => Ok(hash::HASH),
+        hash::TYPE_HASH_ZIPMAP | hash::TYPE_HASH_ZIPLIST | hash::TYPE_HASH_LISTPACK => Ok(hash::HASH_PACKED),
+        hash::TYPE_HASH_EXPIRIES => Ok(hash::HASH_EXPIRIES),
+        hash::TYPE_HASH_METADATA => Ok(hash::HASH_METADATA),
+        hash::TYPE_HASH_LISTPACK_EX => Ok(hash::HASH_LISTPACK_EX),
         set::TYPE_SET => Ok(set::SET),
         set::TYPE_SET_INTSET | set::TYPE_SET_LISTPACK => Ok(set::SET_PACKED),
         kind => Err(RdbError::UnsupportedType(kind)),
@@ -108,6 +115,13 @@ pub fn read<'s, 'a: 's>(
             Text::Int(number) => Loaded::Int(number),
             Text::Bytes(bytes) => Loaded::Bytes(bytes),
         }),
+        hash::TYPE_HASH
+        | hash::TYPE_HASH_ZIPMAP
+        | hash::TYPE_HASH_ZIPLIST
+        | hash::TYPE_HASH_LISTPACK
+        | hash::TYPE_HASH_EXPIRIES
+        | hash::TYPE_HASH_METADATA
+        | hash::TYPE_HASH_LISTPACK_EX => loaded(hash::read(kind, cursor, scratch, rules)?),
         set::TYPE_SET => loaded(set::read_set(cursor, scratch, rules)?),
         set::TYPE_SET_INTSET => loaded(set::read_intset(cursor, scratch, rules)?),
         set::TYPE_SET_LISTPACK => loaded(set::read_listpack(cursor, scratch, rules)?),
@@ -143,7 +157,8 @@ pub fn type_name(kind: u8) -> &'static str {
         19 => "stream listpacks 2",
         20 => "set listpack",
         21 => "stream listpacks 3",
-        22 | 23 => "hash of a pre-release version",
+        22 => "hash with expiries",
+        23 => "hash of a pre-release version",
         24 => "hash metadata",
         25 => "hash listpack ex",
         _ => "not a type",

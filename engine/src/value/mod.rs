@@ -7,6 +7,7 @@
 
 pub mod digest;
 pub mod entries;
+pub mod hash;
 pub mod intset;
 pub mod list;
 pub mod listpack;
