@@ -44,14 +44,14 @@ fn pexpireat(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
 
 /// The unit a time is given in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unit {
+pub(super) enum Unit {
     Millis,
     Seconds,
 }
 
 /// When EXPIRE and its kin do something; without any of them, always.
 #[derive(Debug, Clone, Copy, Default)]
-struct Conditions {
+pub(super) struct Conditions {
     if_none: bool,
     if_some: bool,
     if_later: bool,
@@ -59,14 +59,15 @@ struct Conditions {
 }
 
 impl Conditions {
-    fn parse(args: Args<'_>) -> Result<Self, ReplyError> {
+    /// The conditions that these words are.
+    pub(super) fn parse(words: Args<'_>) -> Result<Self, ReplyError> {
         let mut conditions = Self::default();
-        for (index, word) in args.iter().enumerate().skip(3) {
+        for (index, word) in words.iter().enumerate() {
             let field = match index {
-                _ if args.is(index, "NX") => &mut conditions.if_none,
-                _ if args.is(index, "XX") => &mut conditions.if_some,
-                _ if args.is(index, "GT") => &mut conditions.if_later,
-                _ if args.is(index, "LT") => &mut conditions.if_sooner,
+                _ if words.is(index, "NX") => &mut conditions.if_none,
+                _ if words.is(index, "XX") => &mut conditions.if_some,
+                _ if words.is(index, "GT") => &mut conditions.if_later,
+                _ if words.is(index, "LT") => &mut conditions.if_sooner,
                 _ => return Err(ReplyError::naming("ERR Unsupported option ", word, "")),
             };
             *field = true;
@@ -81,7 +82,7 @@ impl Conditions {
     }
 
     /// Whether a key with expiry `old` gets `new`. No expiry counts as later than any.
-    fn allow(self, old: Option<UnixMillis>, new: UnixMillis) -> bool {
+    pub(super) fn allow(self, old: Option<UnixMillis>, new: UnixMillis) -> bool {
         !(self.if_none && old.is_some()
             || self.if_some && old.is_none()
             || self.if_later && old.is_none_or(|old| new <= old)
@@ -99,7 +100,7 @@ enum Outcome {
 
 fn set_expiry(ctx: &mut Ctx<'_>, args: Args<'_>, command: &str, unit: Unit, base: i64) -> Result<(), ReplyError> {
     let key = &args[1];
-    let conditions = Conditions::parse(args)?;
+    let conditions = Conditions::parse(args.from(3))?;
     let number = integer(&args[2])?;
     let millis = if unit == Unit::Seconds { number.checked_mul(1000) } else { Some(number) };
     let at = millis.and_then(|millis| millis.checked_add(base)).map(UnixMillis);
@@ -183,14 +184,19 @@ fn tell(ctx: &mut Ctx<'_>, args: Args<'_>, unit: Unit, base: i64) -> Result<(), 
     let number = match expiry {
         None => NO_KEY,
         Some(None) => NO_EXPIRY,
-        Some(Some(UnixMillis(at))) => {
-            let millis = at.saturating_sub(base).max(0);
-            if unit == Unit::Seconds { millis.saturating_add(500) / 1000 } else { millis }
-        }
+        Some(Some(at)) => remaining(at, unit, base),
     };
     ctx.reply.int(number);
     Ok(())
 }
 
-const NO_KEY: i64 = -2;
-const NO_EXPIRY: i64 = -1;
+/// A time counted from `base`, rounded to the unit.
+pub(super) fn remaining(UnixMillis(at): UnixMillis, unit: Unit, base: i64) -> i64 {
+    let millis = at.saturating_sub(base).max(0);
+    if unit == Unit::Seconds { millis.saturating_add(500) / 1000 } else { millis }
+}
+
+/// There is no such key.
+pub(super) const NO_KEY: i64 = -2;
+/// It does not expire.
+pub(super) const NO_EXPIRY: i64 = -1;

@@ -17,6 +17,11 @@ mod connection;
 mod dump;
 mod expire;
 mod generic;
+mod hash;
+mod hash_count;
+mod hash_expire;
+mod hash_random;
+mod hash_with_expiry;
 mod introspect;
 mod memory;
 mod object;
@@ -64,10 +69,11 @@ pub fn unknown_form(container: &str, word: &[u8]) -> ReplyError {
 
 /// Adds every family of the engine to `registry`.
 pub(crate) fn register(registry: &mut Registry) {
-    let families: [(Group, &'static [Spec<DataFn>]); 8] = [
+    let families: [(Group, &'static [Spec<DataFn>]); 9] = [
         (Group::Connection, connection::ROWS),
         (Group::Generic, expire::ROWS),
         (Group::Generic, generic::ROWS),
+        (Group::Hash, hash::ROWS),
         (Group::PubSub, pubsub::ROWS),
         (Group::Server, server::ROWS),
         (Group::Set, set::ROWS),

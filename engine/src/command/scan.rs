@@ -16,13 +16,20 @@ struct Options<'a> {
     count: usize,
     pattern: Option<&'a [u8]>,
     kind: Option<&'a [u8]>,
+    /// Only the first part of each pair is wanted (`NOVALUES`).
+    names_only: bool,
 }
 
 impl<'a> Options<'a> {
     /// The options from word `first` on.
     fn parse(args: Args<'a>, first: usize) -> Result<Self, ReplyError> {
-        let mut options = Self { count: COUNT_DEFAULT, pattern: None, kind: None };
-        for index in (first..args.len()).step_by(2) {
+        let mut options = Self { count: COUNT_DEFAULT, pattern: None, kind: None, names_only: false };
+        let mut index = first;
+        while index < args.len() {
+            if options.take_shortening(args, index)? {
+                index += 1;
+                continue;
+            }
             let value = args.get(index + 1).ok_or(ReplyError::Syntax)?;
             if args.is(index, "COUNT") {
                 let count = integer(value)?;
@@ -34,8 +41,24 @@ impl<'a> Options<'a> {
             } else {
                 return Err(ReplyError::Syntax);
             }
+            index += 2;
         }
         Ok(options)
+    }
+
+    /// Takes an option without a value that one of the commands has. Returns whether the word is one.
+    fn take_shortening(&mut self, args: Args<'_>, index: usize) -> Result<bool, ReplyError> {
+        if args.is(index, "NOVALUES") {
+            if !args.is(0, "HSCAN") {
+                return Err(ReplyError::Fixed("ERR NOVALUES option can only be used in HSCAN"));
+            }
+            self.names_only = true;
+            return Ok(true);
+        }
+        if args.is(index, "NOSCORES") && !args.is(0, "ZSCAN") {
+            return Err(ReplyError::Fixed("ERR NOSCORES option can only be used in ZSCAN"));
+        }
+        Ok(false)
     }
 
     fn wants(&self, entry: &Entry) -> bool {
@@ -115,6 +138,15 @@ impl Page<'_> {
         let text = element.text(&mut digits);
         if self.options.pattern.is_none_or(|pattern| glob::matches(pattern, text, false)) {
             self.add(text);
+        }
+    }
+
+    /// Adds a pair, if its name fits the client's pattern; without the value if the client wants none.
+    pub(super) fn push_pair(&mut self, name: Element<'_>, value: &[u8]) {
+        let before = self.len;
+        self.push(name);
+        if self.len > before && !self.options.names_only {
+            self.add(value);
         }
     }
 

@@ -7,6 +7,7 @@
 mod connection;
 mod expire;
 mod generic;
+mod hash;
 mod pubsub;
 mod server;
 mod set;
@@ -14,10 +15,11 @@ mod string;
 mod transaction;
 
 /// The tables of the engine's own commands.
-pub(super) const TABLES: [&[Doc]; 8] = [
+pub(super) const TABLES: [&[Doc]; 9] = [
     connection::DOCS,
     expire::DOCS,
     generic::DOCS,
+    hash::DOCS,
     pubsub::DOCS,
     server::DOCS,
     set::DOCS,

@@ -1,0 +1,292 @@
+//! Hashes: reading or writing fields together with their expiry (HGETEX, HSETEX), or taking them out (HGETDEL).
+
+use super::Ctx;
+use super::expire::Unit;
+use super::hash::{Stored, repeat_deletion, reply_value, sight_to_write, tell_expired};
+use super::hash_expire::{Action, FIELD_COUNT, Fields, point, tell};
+use crate::config::special::keyspace_events::KeyspaceEvents;
+use crate::error::ReplyError;
+use crate::keyspace::{Expiry, UnixMillis};
+use crate::resp::args::Args;
+use crate::value::Collection;
+use crate::value::hash::{Hash, Presence, Sight};
+
+/// What HGETEX and HSETEX take ahead of their fields.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Options {
+    /// `NX`, `XX`: about the key.
+    key: Option<Condition>,
+    /// `FNX`, `FXX`: about all fields.
+    fields: Option<Condition>,
+    expiry: ExpiryOption,
+}
+
+/// When HSETEX does something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Condition {
+    IfAbsent,
+    IfPresent,
+}
+
+/// What becomes of the expiry.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum ExpiryOption {
+    /// Nothing was said.
+    #[default]
+    Unsaid,
+    /// `KEEPTTL`.
+    Keep,
+    /// `PERSIST`.
+    Persist,
+    /// `EX`, `PX`, `EXAT` or `PXAT`, with the word that has the number.
+    Time { unit: Unit, is_absolute: bool, word: usize },
+}
+
+/// Which command reads the options: not all of them suit both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Get,
+    Set,
+}
+
+impl Options {
+    /// The options from word 2 up to `end`.
+    fn parse(args: Args<'_>, end: usize, form: Form) -> Result<Self, ReplyError> {
+        let mut options = Self::default();
+        let mut index = 2;
+        while index < end {
+            let kept = match form {
+                Form::Get => ("PERSIST", ExpiryOption::Persist),
+                Form::Set => ("KEEPTTL", ExpiryOption::Keep),
+            };
+            if form == Form::Set && options.take_condition(args, index)? {
+            } else if args.is(index, kept.0) && [ExpiryOption::Unsaid, kept.1].contains(&options.expiry) {
+                options.expiry = kept.1;
+            } else {
+                options.take_time(args, index, end)?;
+                index += 1;
+            }
+            index += 1;
+        }
+        Ok(options)
+    }
+
+    fn take_condition(&mut self, args: Args<'_>, index: usize) -> Result<bool, ReplyError> {
+        use Condition::{IfAbsent, IfPresent};
+        let (held, condition) = match index {
+            _ if args.is(index, "NX") => (&mut self.key, IfAbsent),
+            _ if args.is(index, "XX") => (&mut self.key, IfPresent),
+            _ if args.is(index, "FNX") => (&mut self.fields, IfAbsent),
+            _ if args.is(index, "FXX") => (&mut self.fields, IfPresent),
+            _ => return Ok(false),
+        };
+        if held.replace(condition).is_some_and(|other| other != condition) {
+            return Err(ReplyError::Syntax);
+        }
+        Ok(true)
+    }
+
+    fn take_time(&mut self, args: Args<'_>, index: usize, end: usize) -> Result<(), ReplyError> {
+        let clocks = [
+            ("EX", Unit::Seconds, false),
+            ("PX", Unit::Millis, false),
+            ("EXAT", Unit::Seconds, true),
+            ("PXAT", Unit::Millis, true),
+        ];
+        let clock = clocks.into_iter().find(|(word, ..)| args.is(index, word));
+        let (_, unit, is_absolute) = clock.filter(|_| index + 1 < end).ok_or(ReplyError::Syntax)?;
+        // The same unit twice is allowed, and the last one counts.
+        match self.expiry {
+            ExpiryOption::Unsaid => {}
+            ExpiryOption::Time { unit: held, is_absolute: was, .. } if (held, was) == (unit, is_absolute) => {}
+            ExpiryOption::Keep | ExpiryOption::Persist | ExpiryOption::Time { .. } => return Err(ReplyError::Syntax),
+        }
+        self.expiry = ExpiryOption::Time { unit, is_absolute, word: index + 1 };
+        Ok(())
+    }
+
+    /// The time that was given.
+    fn at(self, ctx: &Ctx<'_>, args: Args<'_>, command: &str) -> Result<Option<UnixMillis>, ReplyError> {
+        let ExpiryOption::Time { unit, is_absolute, word } = self.expiry else { return Ok(None) };
+        let base = if is_absolute { 0 } else { ctx.now.unix.millis() };
+        point(&args[word], unit, base, command).map(Some)
+    }
+
+    /// Whether the conditions hold for a hash, which is empty where there is no key.
+    fn allow(self, hash: &Hash, pairs: Args<'_>, sight: Sight) -> bool {
+        let holds = |condition, is_there| match condition {
+            None => true,
+            Some(condition) => is_there == (condition == Condition::IfPresent),
+        };
+        let is_seen = |index: usize| hash.presence(&pairs[index], sight) == Presence::Seen;
+        let all_hold = || (0..pairs.len()).step_by(2).all(|index| holds(self.fields, is_seen(index)));
+        holds(self.key, !hash.is_empty()) && (self.fields.is_none() || all_hold())
+    }
+}
+
+pub(super) fn hgetex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
+    let key = &args[1];
+    let found = Fields::search(args, 2).ok_or(FIELD_COUNT)?;
+    let options = Options::parse(args, found.at, Form::Get)?;
+    let fields = found.names()?;
+    let action = match options.at(ctx, args, "hgetex")? {
+        Some(at) if ctx.is_gone_at(at) => Some(Action::Remove),
+        Some(at) => Some(Action::Set(at)),
+        None => (options.expiry == ExpiryOption::Persist).then_some(Action::Persist),
+    };
+    let sight = sight_to_write(ctx);
+    let edited = ctx.edit_typed(key, |hash: &mut Hash, reply, rules| {
+        let mut changed: Vec<&[u8]> = Vec::new();
+        reply.array(fields.len());
+        for field in fields.iter() {
+            let found = hash.find(field).filter(|(_, expiry)| sight.sees(*expiry));
+            reply_value(reply, found.map(|(value, _)| value));
+            let (Some((_, old)), Some(action)) = (found, action) else { continue };
+            match action {
+                Action::Persist if old.is_none() => continue,
+                Action::Persist => hash.set_expiry(field, None, rules),
+                Action::Remove => {
+                    hash.remove(field, Sight::All);
+                    None
+                }
+                Action::Set(at) => hash.set_expiry(field, Some(at), rules),
+            };
+            changed.push(field);
+        }
+        changed
+    })?;
+    match (edited, action) {
+        (None, _) => reply_nulls(ctx, fields),
+        (Some(edited), Some(action)) => tell(ctx, key, &edited.result, action, edited.emptied),
+        (Some(_), None) => {}
+    }
+    Ok(())
+}
+
+pub(super) fn hgetdel(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
+    let key = &args[1];
+    let fields = Fields::at(args, 2).ok_or(ReplyError::Syntax)?.names()?;
+    let sight = sight_to_write(ctx);
+    let edited = ctx.edit_typed(key, |hash: &mut Hash, reply, _| {
+        let mut removed: Vec<&[u8]> = Vec::new();
+        reply.array(fields.len());
+        for field in fields.iter() {
+            reply_value(reply, hash.get(field, sight));
+            if hash.remove(field, sight) == Presence::Seen {
+                removed.push(field);
+            }
+        }
+        removed
+    })?;
+    let Some(edited) = edited else {
+        reply_nulls(ctx, fields);
+        return Ok(());
+    };
+    if !edited.result.is_empty() {
+        // Older servers know this command.
+        repeat_deletion(ctx, key, &edited.result);
+        ctx.tell_edit(key, KeyspaceEvents::HASH, "hdel", edited.result.len(), edited.emptied);
+    }
+    Ok(())
+}
+
+fn reply_nulls(ctx: &mut Ctx<'_>, fields: Args<'_>) {
+    ctx.reply.array(fields.len());
+    fields.iter().for_each(|_| ctx.reply.null());
+}
+
+pub(super) fn hsetex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
+    let key = &args[1];
+    let found = Fields::search(args, 2).ok_or(FIELD_COUNT)?;
+    let options = Options::parse(args, found.at, Form::Set)?;
+    let pairs = found.groups(2)?;
+    let at = options.at(ctx, args, "hsetex")?;
+    if at.is_some_and(|at| ctx.is_gone_at(at)) {
+        return store_past(ctx, key, options, pairs);
+    }
+    let expiry = match at {
+        Some(at) => Expiry::At(at),
+        None if options.expiry == ExpiryOption::Keep => Expiry::Keep,
+        None => Expiry::Never,
+    };
+    let sight = sight_to_write(ctx);
+    let edited = ctx.edit_or_create(key, |hash: &mut Hash, _, rules| {
+        if !options.allow(hash, pairs, sight) {
+            return None;
+        }
+        let mut written = Written::default();
+        hash.expect(pairs.len() / 2, pairs.bytes(), rules);
+        for index in (0..pairs.len()).step_by(2) {
+            let field = &pairs[index];
+            let is_hidden = expiry == Expiry::Keep && hash.presence(field, sight) == Presence::Hidden;
+            if is_hidden {
+                // What is past is not kept.
+                hash.remove(field, Sight::All);
+                written.hidden.push(pairs.at(index));
+            }
+            written.stored.note(hash.set(field, &pairs[index + 1], expiry, rules), sight);
+        }
+        written.has_volatile = hash.volatile_len() > 0;
+        Some(written)
+    })?;
+    ctx.reply.int(i64::from(edited.result.is_some()));
+    let Some(written) = edited.result else { return Ok(()) };
+    repeat_pairs(ctx, key, pairs, expiry, &written);
+    tell_expired(ctx, key, written.stored.expired + written.hidden.len());
+    ctx.tell_edit(key, KeyspaceEvents::HASH, "hset", pairs.len() / 2, edited.emptied);
+    if at.is_some() {
+        ctx.notify(KeyspaceEvents::HASH, "hexpire", key);
+    }
+    Ok(())
+}
+
+/// What HSETEX wrote.
+#[derive(Debug, Default)]
+struct Written<'a> {
+    stored: Stored,
+    /// Fields past their expiry that made way for values whose expiry is kept.
+    hidden: Vec<&'a [u8]>,
+    /// Whether some field of the hash expires.
+    has_volatile: bool,
+}
+
+/// Has the fields stored wherever the command is repeated, by a command as old as possible.
+fn repeat_pairs(ctx: &mut Ctx<'_>, key: &[u8], pairs: Args<'_>, expiry: Expiry, written: &Written<'_>) {
+    if !written.hidden.is_empty() {
+        repeat_deletion(ctx, key, &written.hidden);
+    }
+    let (mut digits, mut count) = (itoa::Buffer::new(), itoa::Buffer::new());
+    let count = count.format(pairs.len() / 2).as_bytes();
+    let head: Vec<&[u8]> = match expiry {
+        Expiry::At(UnixMillis(at)) => vec![b"HSETEX", key, b"PXAT", digits.format(at).as_bytes(), b"FIELDS", count],
+        Expiry::Keep if written.has_volatile => vec![b"HSETEX", key, b"KEEPTTL", b"FIELDS", count],
+        Expiry::Keep | Expiry::Never => vec![b"HSET", key],
+    };
+    let words: Vec<&[u8]> = head.into_iter().chain(pairs.iter()).collect();
+    ctx.rewrite(&words);
+}
+
+/// Values that would be past at once: their fields go.
+fn store_past(ctx: &mut Ctx<'_>, key: &[u8], options: Options, pairs: Args<'_>) -> Result<(), ReplyError> {
+    let sight = sight_to_write(ctx);
+    let edited = ctx.edit_or_create(key, |hash: &mut Hash, _, _| {
+        if !options.allow(hash, pairs, sight) {
+            return None;
+        }
+        let fields = pairs.iter().step_by(2);
+        let removed: Vec<&[u8]> = fields.filter(|field| hash.remove(field, Sight::All) == Presence::Seen).collect();
+        Some((removed, hash.is_empty()))
+    })?;
+    ctx.reply.int(i64::from(edited.result.is_some()));
+    let Some((removed, is_empty)) = edited.result else { return Ok(()) };
+    if removed.is_empty() {
+        ctx.rewrite_to_nothing();
+    } else {
+        repeat_deletion(ctx, key, &removed);
+    }
+    ctx.notify(KeyspaceEvents::HASH, "hset", key);
+    ctx.notify(KeyspaceEvents::HASH, "hexpire", key);
+    ctx.core.stats.expired_fields += removed.len() as u64;
+    ctx.tell_edit(key, KeyspaceEvents::HASH, "hexpired", removed.len(), is_empty);
+    Ok(())
+}
