@@ -114,14 +114,24 @@ impl Options {
 
     /// Whether the conditions hold for a hash, which is empty where there is no key.
     fn allow(self, hash: &Hash, pairs: Args<'_>, sight: Sight) -> bool {
-        let holds = |condition, is_there| match condition {
-            None => true,
-            Some(condition) => is_there == (condition == Condition::IfPresent),
-        };
         let is_seen = |index: usize| hash.presence(&pairs[index], sight) == Presence::Seen;
         let all_hold = || (0..pairs.len()).step_by(2).all(|index| holds(self.fields, is_seen(index)));
         holds(self.key, !hash.is_empty()) && (self.fields.is_none() || all_hold())
     }
+}
+
+fn holds(condition: Option<Condition>, is_there: bool) -> bool {
+    condition.is_none_or(|condition| is_there == (condition == Condition::IfPresent))
+}
+
+/// The time is none: the key's type and the condition about the key come first.
+fn refuse_time(ctx: &mut Ctx<'_>, key: &[u8], options: Options, error: ReplyError) -> Result<(), ReplyError> {
+    let is_there = ctx.edit_typed(key, |_: &mut Hash, _, _| ())?.is_some();
+    if holds(options.key, is_there) {
+        return Err(error);
+    }
+    ctx.reply.int(0);
+    Ok(())
 }
 
 pub(super) fn hgetex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
@@ -129,7 +139,11 @@ pub(super) fn hgetex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError
     let found = Fields::search(args, 2).ok_or(FIELD_COUNT)?;
     let options = Options::parse(args, found.at, Form::Get)?;
     let fields = found.names()?;
-    let action = match options.at(ctx, args, "hgetex")? {
+    let at = match options.at(ctx, args, "hgetex") {
+        Ok(at) => at,
+        Err(error) => return refuse_time(ctx, key, options, error),
+    };
+    let action = match at {
         Some(at) if ctx.is_gone_at(at) => Some(Action::Remove),
         Some(at) => Some(Action::Set(at)),
         None => (options.expiry == ExpiryOption::Persist).then_some(Action::Persist),
@@ -200,7 +214,10 @@ pub(super) fn hsetex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError
     let found = Fields::search(args, 2).ok_or(FIELD_COUNT)?;
     let options = Options::parse(args, found.at, Form::Set)?;
     let pairs = found.groups(2)?;
-    let at = options.at(ctx, args, "hsetex")?;
+    let at = match options.at(ctx, args, "hsetex") {
+        Ok(at) => at,
+        Err(error) => return refuse_time(ctx, key, options, error),
+    };
     if at.is_some_and(|at| ctx.is_gone_at(at)) {
         return store_past(ctx, key, options, pairs);
     }
