@@ -173,6 +173,12 @@ fn write_all_kinds(server: &Server) {
         "SREM after:set:narrow 0 1 2 3 4",
         "SUNIONSTORE union after:set:narrow after:set:mixed",
         "SINTERSTORE after:set:few nosuch",
+        "HINCRBY after:hash:numbers 3 7",
+        "HINCRBYFLOAT after:hash:numbers 0 1.5",
+        "HDEL after:hash:few field:0 field:1",
+        "HDEL after:hash:odd nosuch",
+        "HSETNX after:hash:many new 1",
+        "HMSET after:hash:new a 1 b 2",
     ];
     let words = |line: &str| line.split(' ').map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>();
     pipeline(&mut client, lines.map(words)).unwrap();

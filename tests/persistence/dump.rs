@@ -37,6 +37,31 @@ fn dumps_without_compression_are_traded_as_well() {
 }
 
 #[test]
+fn expiries_of_fields_are_traded_with_valkey() {
+    let valkey = require_peer!(Peer::ValkeyServer);
+    for (writer, reader) in [(ours(), valkey.clone()), (valkey, ours())] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut server = launch(&writer, dir.path()).start().unwrap();
+        let mut client = server.client();
+        let expire = "HSETEX h PXAT 33177117420000 FIELDS 2 a 1 b 2";
+        pipeline(&mut client, [expire, "HSET h c 3", "HPEXPIREAT h 33177117420123 FIELDS 1 b"].map(words)).unwrap();
+        assert_eq!(client.call(["SAVE"]).unwrap(), Reply::Simple(b"OK".to_vec()));
+        server.kill().unwrap();
+
+        let server = launch(&reader, dir.path()).start().unwrap();
+
+        let times = server.client().call(words("HPEXPIRETIME h FIELDS 3 a b c")).unwrap();
+        assert_eq!(times, Reply::Array([33_177_117_420_000, 33_177_117_420_123, -1].map(Reply::Integer).to_vec()));
+        let values = server.client().call(words("HMGET h a b c")).unwrap();
+        assert_eq!(values, Reply::Array(["1", "2", "3"].map(|value| Reply::Bulk(value.into())).to_vec()));
+    }
+}
+
+fn words(line: &str) -> Vec<Vec<u8>> {
+    line.split(' ').map(|word| word.as_bytes().to_vec()).collect()
+}
+
+#[test]
 fn the_checker_of_redis_finds_no_fault_in_our_dump() {
     let redis = require_peer!(Peer::RedisServer);
     let checker = redis.with_file_name("redis-check-rdb");
@@ -68,7 +93,6 @@ fn a_background_save_under_writes_is_one_moment() {
             assert_eq!(saver.call(["BGSAVE"]).unwrap(), Reply::Simple(b"Background saving started".to_vec()));
             let mut rounds = 0;
             while rounds < 20 || info_number(&mut saver, "persistence", "rdb_bgsave_in_progress") == 1 {
-                let words = |line: &str| line.split(' ').map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>();
                 let round = ["MULTI", "DECRBY left 5", "INCRBY right 5", "EXEC"].map(words);
                 let deletes = (0..20).map(|at| words(&format!("DEL k:{}", rounds * 20 + at)));
                 let adds = (0..20).map(|at| words(&format!("SET new:{}:{at} v", rounds)));

@@ -333,10 +333,10 @@ options! {
     // Encodings.
     /// Fields up to which a hash is compact.
     hash_max_listpack_entries: u64 = 512_u64, "hash-max-listpack-entries" / "hash-max-ziplist-entries",
-        COUNT, [], Accepted("hashes are not there yet");
+        COUNT, [], Effective;
     /// Bytes of a field or value up to which a hash is compact.
     hash_max_listpack_value: u64 = 64_u64, "hash-max-listpack-value" / "hash-max-ziplist-value",
-        LONG_MEMORY, [], Accepted("hashes are not there yet");
+        LONG_MEMORY, [], Effective;
     /// Size of one node of a list: elements, or from -1 to -5 for 4 to 64 kilobytes.
     list_max_listpack_size: i32 = -2_i32, "list-max-listpack-size" / "list-max-ziplist-size",
         int(I32_MIN, I32_MAX), [], Accepted("lists are not there yet");

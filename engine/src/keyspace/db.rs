@@ -25,6 +25,8 @@ pub struct Db {
     pub(super) items: Table<Entry, Volatile>,
     pub(super) entry_bytes: usize,
     volatile: usize,
+    /// Number of hashes with fields that expire.
+    volatile_hashes: usize,
     pub(super) due: Due,
     pub(super) slots: Option<SlotCounts>,
     /// The number it had when the running snapshot began.
@@ -67,6 +69,7 @@ impl Db {
             items: Table::new(),
             entry_bytes: 0,
             volatile: 0,
+            volatile_hashes: 0,
             due: Due::default(),
             slots,
             origin,
@@ -126,6 +129,11 @@ impl Db {
         self.volatile
     }
 
+    /// Number of hashes with fields that expire.
+    pub const fn volatile_hashes_len(&self) -> usize {
+        self.volatile_hashes
+    }
+
     /// Continues a scan at `cursor` (0 begins one); returns the next cursor, 0 at the end.
     ///
     /// Visits about `count` keys. A key that is there from the first call to the last is visited at least once.
@@ -161,6 +169,7 @@ impl Db {
             place: spot.place,
             entry_bytes: &mut self.entry_bytes,
             volatile: &mut self.volatile,
+            volatile_hashes: &mut self.volatile_hashes,
             due: &mut self.due,
         })
     }
@@ -272,6 +281,7 @@ impl<'a> DbMut<'a> {
         let entry = self.db.items.take(spot)?;
         self.db.entry_bytes -= entry.memory_usage();
         self.db.volatile -= usize::from(entry.expiry().is_some());
+        self.db.volatile_hashes -= usize::from(entry.has_volatile_fields());
         if let Some(slots) = &mut self.db.slots {
             slots.remove(self.shared.hasher.hash(entry.key()));
         }
@@ -306,6 +316,7 @@ impl<'a> DbMut<'a> {
         let db = &mut *self.db;
         db.entry_bytes += entry.memory_usage();
         db.volatile += usize::from(entry.expiry().is_some());
+        db.volatile_hashes += usize::from(entry.has_volatile_fields());
         if let Some(slots) = &mut db.slots {
             slots.add(hash);
         }
@@ -335,6 +346,7 @@ pub struct EntryMut<'a> {
     place: Place,
     entry_bytes: &'a mut usize,
     volatile: &'a mut usize,
+    volatile_hashes: &'a mut usize,
     due: &'a mut Due,
     before: Before,
 }
@@ -344,13 +356,19 @@ pub struct EntryMut<'a> {
 struct Before {
     bytes: usize,
     is_volatile: bool,
+    has_volatile_fields: bool,
     next_due: Option<UnixMillis>,
 }
 
 impl Before {
     #[inline]
     fn of(entry: &Entry) -> Self {
-        Self { bytes: entry.memory_usage(), is_volatile: entry.expiry().is_some(), next_due: entry.next_due() }
+        Self {
+            bytes: entry.memory_usage(),
+            is_volatile: entry.expiry().is_some(),
+            has_volatile_fields: entry.has_volatile_fields(),
+            next_due: entry.next_due(),
+        }
     }
 }
 
@@ -410,6 +428,8 @@ impl Drop for EntryMut<'_> {
             self.summary.count = self.summary.count + u32::from(after.is_volatile) - u32::from(before.is_volatile);
             *self.volatile = *self.volatile + usize::from(after.is_volatile) - usize::from(before.is_volatile);
         }
+        let (has, had) = (after.has_volatile_fields, before.has_volatile_fields);
+        *self.volatile_hashes = *self.volatile_hashes + usize::from(has) - usize::from(had);
         if after.next_due != before.next_due
             && let Some(due) = after.next_due
         {

@@ -131,6 +131,12 @@ impl Entry {
         }
     }
 
+    /// Whether the value is a hash with fields that expire.
+    #[inline]
+    pub(super) fn has_volatile_fields(&self) -> bool {
+        matches!(self.value(), ValueRef::Object(Object::Hash(hash)) if hash.volatile_len() > 0)
+    }
+
     /// The value.
     #[inline]
     pub fn value(&self) -> ValueRef<'_> {

@@ -1,8 +1,9 @@
 //! Hashes in files: as a listpack, or as a list of fields and values, with or without the expiries of fields.
 //!
 //! Written is what Redis 7.0 reads (types 16 and 4) unless a field expires. There is no form for that which all newer
-//! servers read: Valkey 9 has type 22, Redis 7.4 types 24 and 25, and each refuses the other's. We write Valkey's and
-//! read all of them. Types 9 and 13 are what Redis before 2.6 and before 7.0 wrote.
+//! servers read: Valkey 9 has type 22, Redis 7.4 types 24 and 25, and each refuses the other's. We write Valkey's, into
+//! files with Valkey's signature ([`Dialect`](super::writer::Dialect)), and read all of them. Types 9 and 13 are what
+//! Redis before 2.6 and before 7.0 wrote.
 
 use super::encoding::{Cursor, Fault, StringWriter, put_length};
 use super::extent::Step;

@@ -6,7 +6,7 @@
 //! [`object::Loaded`]. Start at [`reader::RdbReader`] or [`writer::RdbWriter`].
 //!
 //! Written is version 10 with the types Redis 7.0 writes, which every server since loads; read is version 1 to 12. The
-//! one exception are hashes with fields that expire, which Redis 7.0 does not have: see [`mod@hash`].
+//! one exception are files that have hashes with fields that expire, which Redis 7.0 does not know: see [`mod@hash`].
 
 pub mod about;
 pub mod crc64;

@@ -5,7 +5,7 @@
 
 use super::encoding::{Compress, StringWriter, put_int, put_length, put_raw};
 use super::object::{self, RdbValue};
-use super::{MAGIC, VERSION_WRITTEN, crc64, opcode};
+use super::{MAGIC, MAGIC_VALKEY, VERSION_VALKEY, VERSION_WRITTEN, crc64, opcode};
 
 /// Writes one file.
 #[derive(Debug)]
@@ -22,6 +22,15 @@ pub enum Checksum {
     No,
     /// The CRC64 of everything before it.
     Yes,
+}
+
+/// Whose format a file is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// Redis 7.0's, which every server since loads.
+    Redis,
+    /// Valkey 9's, which has a type for hashes with fields that expire: Valkey refuses that type in Redis's files.
+    Valkey,
 }
 
 /// What precedes a key: when it expires and how it was used.
@@ -41,10 +50,26 @@ impl RdbWriter {
         Self { strings: StringWriter::new(compress), checksum, crc: 0 }
     }
 
-    /// Appends the signature and the version.
+    /// Appends the signature and the version of Redis's format.
     pub fn header(&mut self, out: &mut Vec<u8>) {
-        out.extend_from_slice(MAGIC);
-        out.extend_from_slice(&[b'0', b'0', b'0' + (VERSION_WRITTEN / 10) as u8, b'0' + (VERSION_WRITTEN % 10) as u8]);
+        self.header_in(out, Dialect::Redis);
+    }
+
+    /// Appends the signature and the version of a format.
+    pub fn header_in(&mut self, out: &mut Vec<u8>, dialect: Dialect) {
+        let digits = |version: u16| [b'0' + (version / 10) as u8, b'0' + (version % 10) as u8];
+        match dialect {
+            Dialect::Redis => {
+                out.extend_from_slice(MAGIC);
+                out.extend_from_slice(b"00");
+                out.extend_from_slice(&digits(VERSION_WRITTEN));
+            }
+            Dialect::Valkey => {
+                out.extend_from_slice(MAGIC_VALKEY);
+                out.push(b'0');
+                out.extend_from_slice(&digits(VERSION_VALKEY));
+            }
+        }
     }
 
     /// Appends a field about the file.

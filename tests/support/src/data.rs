@@ -79,7 +79,7 @@ pub fn fill(client: &mut Client, prefix: &str, keys: usize) -> io::Result<()> {
     pipeline(client, commands)
 }
 
-/// Makes collections of every type and form, some of them with an expiry far away: 11 keys.
+/// Makes collections of every type and form, some of them with an expiry far away.
 ///
 /// # Errors
 /// As [`Client::call`]; `InvalidData` when a command is refused.
@@ -110,7 +110,28 @@ pub fn fill_collections(client: &mut Client, prefix: &str) -> io::Result<()> {
     ];
     pipeline(client, sets.into_iter().flatten())?;
     let expire = |name: &str| vec![b"PEXPIRE".to_vec(), named(name), EXPIRY_MS.to_string().into_bytes()];
-    pipeline(client, ["set:few:expiring", "set:many:expiring"].map(expire))
+    pipeline(client, ["set:few:expiring", "set:many:expiring"].map(expire))?;
+    fill_hashes(client, prefix)
+}
+
+fn fill_hashes(client: &mut Client, prefix: &str) -> io::Result<()> {
+    let field = |name: &str, field: Vec<u8>, value: Vec<u8>| {
+        vec![b"HSET".to_vec(), format!("{prefix}:hash:{name}").into_bytes(), field, value]
+    };
+    let numbered = |name: &'static str, count: usize| {
+        (0..count).map(move |number| field(name, format!("field:{number}").into_bytes(), value(number)))
+    };
+    let numbers = (0..40_i64).map(|number| {
+        field("numbers", number.to_string().into_bytes(), (number * 200_000_000_000_000_000).to_string().into_bytes())
+    });
+    let odd = [
+        field("odd", Vec::new(), b"\0\r\n\xff".to_vec()),
+        field("odd", b"\xff\0".to_vec(), Vec::new()),
+        field("long", vec![b'f'; 70], vec![b'v'; 20_000]),
+    ];
+    pipeline(client, numbered("few", 5).chain(numbered("many", 3000)).chain(numbers).chain(odd))?;
+    let expire = ["PEXPIRE".to_owned(), format!("{prefix}:hash:few"), EXPIRY_MS.to_string()];
+    pipeline(client, [expire.map(String::into_bytes).to_vec()])
 }
 
 /// Sends commands in batches and checks that none is refused.

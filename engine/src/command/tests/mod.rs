@@ -5,6 +5,7 @@
 
 mod events;
 mod expiry;
+mod field_expiry;
 mod repeated;
 mod replies;
 mod watched;
