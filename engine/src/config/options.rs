@@ -39,11 +39,14 @@ macro_rules! options {
             $( $(#[doc = $doc])+ pub $field: $type, )+
             /// What a configuration file says beyond options: users, renamed commands, modules.
             pub startup: Startup,
+            /// Bytes from which on an element of a list has a node of its own, whatever the nodes' size; set by
+            /// `DEBUG QUICKLIST-PACKED-THRESHOLD`.
+            pub list_plain_bytes_min: Option<usize>,
         }
 
         impl Default for Config {
             fn default() -> Self {
-                Self { $( $field: $default.into(), )+ startup: Startup::default() }
+                Self { $( $field: $default.into(), )+ startup: Startup::default(), list_plain_bytes_min: None }
             }
         }
 

@@ -9,6 +9,7 @@ use super::entry::Entry;
 use super::expire::UnixMillis;
 use crate::value::digest::Digest;
 use crate::value::hash::Hash;
+use crate::value::list::List;
 use crate::value::memory::allocated_bytes;
 use crate::value::set::Set;
 use crate::value::{Collection, Kind};
@@ -56,6 +57,8 @@ pub enum StringEncoding {
 pub enum Object {
     /// A hash.
     Hash(Hash),
+    /// A list.
+    List(List),
     /// A set.
     Set(Set),
     /// A long string, or one that is being edited.
@@ -67,6 +70,7 @@ impl Object {
     pub fn as_collection(&self) -> Option<&dyn Collection> {
         match self {
             Self::Hash(hash) => Some(hash),
+            Self::List(list) => Some(list),
             Self::Set(set) => Some(set),
             Self::String(_) => None,
         }
@@ -75,6 +79,7 @@ impl Object {
     fn as_collection_mut(&mut self) -> Option<&mut dyn Collection> {
         match self {
             Self::Hash(hash) => Some(hash),
+            Self::List(list) => Some(list),
             Self::Set(set) => Some(set),
             Self::String(_) => None,
         }
@@ -90,6 +95,7 @@ impl Object {
     pub fn memory_usage(&self) -> usize {
         match self {
             Self::Hash(hash) => hash.memory_usage(),
+            Self::List(list) => list.memory_usage(),
             Self::Set(set) => set.memory_usage(),
             Self::String(string) => string.memory_usage(),
         }
@@ -98,19 +104,13 @@ impl Object {
     /// A time before which no field of a hash expires; nothing when none ever does.
     #[inline]
     pub(super) fn next_field_expiry(&self) -> Option<UnixMillis> {
-        match self {
-            Self::Hash(hash) => hash.next_expiry(),
-            Self::Set(_) | Self::String(_) => None,
-        }
+        if let Self::Hash(hash) = self { hash.next_expiry() } else { None }
     }
 
     /// Removes fields of a hash that are past their expiry and hands them to `gone`, until about `visits_max` fields
     /// were looked at. Returns how many were.
     pub(super) fn expire_fields(&mut self, now: UnixMillis, visits_max: usize, gone: impl FnMut(Entry)) -> usize {
-        match self {
-            Self::Hash(hash) => hash.expire(now, visits_max, gone),
-            Self::Set(_) | Self::String(_) => 0,
-        }
+        if let Self::Hash(hash) = self { hash.expire(now, visits_max, gone) } else { 0 }
     }
 
     /// Allocations that freeing it takes, roughly.

@@ -14,6 +14,7 @@ pub mod dump;
 pub mod encoding;
 mod extent;
 pub mod hash;
+pub mod list;
 pub mod lzf;
 pub mod object;
 pub mod reader;

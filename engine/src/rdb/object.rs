@@ -4,7 +4,7 @@
 
 use super::encoding::{Cursor, Fault, StringWriter, Text, put_int};
 use super::extent::Step;
-use super::{RdbError, hash, set};
+use super::{RdbError, hash, list, set};
 use crate::keyspace::{NewValue, Object, ValueRef};
 use crate::value::{Rules, Typed};
 
@@ -67,6 +67,7 @@ pub fn type_byte(value: RdbValue<'_>) -> u8 {
         RdbValue::Int(_) | RdbValue::Bytes(_) => TYPE_STRING,
         RdbValue::Object(object) => match object {
             Object::Hash(hash) => hash::type_byte(hash),
+            Object::List(_) => list::TYPE_LIST_QUICKLIST_2,
             Object::Set(set) => set::type_byte(set),
             Object::String(_) => TYPE_STRING,
         },
@@ -80,6 +81,7 @@ pub fn put(out: &mut Vec<u8>, strings: &mut StringWriter, value: RdbValue<'_>) {
         RdbValue::Bytes(bytes) => strings.put(out, bytes),
         RdbValue::Object(object) => match object {
             Object::Hash(hash) => hash::put(out, strings, hash),
+            Object::List(list) => list::put(out, strings, list),
             Object::Set(set) => set::put(out, strings, set),
             Object::String(string) => strings.put(out, string.bytes()),
         },
@@ -95,6 +97,9 @@ pub(super) fn extent(kind: u8) -> Result<&'static [Step], RdbError> {
         hash::TYPE_HASH_EXPIRIES => Ok(hash::HASH_EXPIRIES),
         hash::TYPE_HASH_METADATA => Ok(hash::HASH_METADATA),
         hash::TYPE_HASH_LISTPACK_EX => Ok(hash::HASH_LISTPACK_EX),
+        list::TYPE_LIST | list::TYPE_LIST_QUICKLIST => Ok(list::LIST),
+        list::TYPE_LIST_ZIPLIST => Ok(list::LIST_PACKED),
+        list::TYPE_LIST_QUICKLIST_2 => Ok(list::LIST_NODES),
         set::TYPE_SET => Ok(set::SET),
         set::TYPE_SET_INTSET | set::TYPE_SET_LISTPACK => Ok(set::SET_PACKED),
         kind => Err(RdbError::UnsupportedType(kind)),
@@ -122,6 +127,9 @@ pub fn read<'s, 'a: 's>(
         | hash::TYPE_HASH_EXPIRIES
         | hash::TYPE_HASH_METADATA
         | hash::TYPE_HASH_LISTPACK_EX => loaded(hash::read(kind, cursor, scratch, rules)?),
+        list::TYPE_LIST | list::TYPE_LIST_ZIPLIST | list::TYPE_LIST_QUICKLIST | list::TYPE_LIST_QUICKLIST_2 => {
+            loaded(list::read(kind, cursor, scratch, rules)?)
+        }
         set::TYPE_SET => loaded(set::read_set(cursor, scratch, rules)?),
         set::TYPE_SET_INTSET => loaded(set::read_intset(cursor, scratch, rules)?),
         set::TYPE_SET_LISTPACK => loaded(set::read_listpack(cursor, scratch, rules)?),

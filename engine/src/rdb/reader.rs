@@ -465,7 +465,7 @@ mod tests {
             (b"REDIS0013", RdbError::BadVersion(13)),
             (b"REDIS0000", RdbError::BadVersion(0)),
             (b"REDIS00x1", RdbError::BadVersion(0)),
-            (b"REDIS0010\x12\x01k", RdbError::UnsupportedType(18)),
+            (b"REDIS0010\x17\x01k", RdbError::UnsupportedType(23)),
             (b"REDIS0010\xf6", RdbError::Corrupt("function of a pre-release version")),
         ];
 

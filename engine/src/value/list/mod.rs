@@ -5,6 +5,7 @@
 //! nearer end, a node at a time. Nodes are cut as Redis cuts them, so that a DUMP is the same. Start at [`List`].
 
 mod chain;
+mod collection;
 mod node;
 mod rules;
 
