@@ -24,7 +24,7 @@ pub fn contents(entry: &Entry) -> [u8; 20] {
 }
 
 /// What DEBUG switches in the store, beside active expiry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Switches {
     /// Whether RESTORE and loads pass over checksums (`SET-SKIP-CHECKSUM-VALIDATION`).
     pub skip_checksum_validation: bool,
@@ -32,39 +32,7 @@ pub struct Switches {
     ///
     /// Nothing asks yet: it is for the commands that run scripts.
     pub disable_deny_scripts: bool,
-    /// Bytes from which an element of a list has a node for itself (`QUICKLIST-PACKED-THRESHOLD`).
-    ///
-    /// Nothing asks yet: it is for lists.
-    pub quicklist_packed_threshold_bytes: u64,
 }
-
-impl Default for Switches {
-    fn default() -> Self {
-        Self {
-            skip_checksum_validation: false,
-            disable_deny_scripts: false,
-            quicklist_packed_threshold_bytes: PACKED_THRESHOLD_BYTES_DEFAULT,
-        }
-    }
-}
-
-impl Switches {
-    /// Sets the threshold for elements of lists; 0 sets the one there is without asking.
-    ///
-    /// # Errors
-    /// When it is above [`PACKED_THRESHOLD_BYTES_MAX`]; then nothing changes.
-    pub fn set_quicklist_packed_threshold(&mut self, bytes: u64) -> Result<(), ThresholdTooLarge> {
-        if bytes > PACKED_THRESHOLD_BYTES_MAX {
-            return Err(ThresholdTooLarge);
-        }
-        self.quicklist_packed_threshold_bytes = if bytes == 0 { PACKED_THRESHOLD_BYTES_DEFAULT } else { bytes };
-        Ok(())
-    }
-}
-
-/// A threshold for elements of lists is above [`PACKED_THRESHOLD_BYTES_MAX`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ThresholdTooLarge;
 
 /// The digest of all databases, as 40 hexadecimal digits (`DEBUG DIGEST`). It does not depend on any order.
 ///
@@ -175,14 +143,9 @@ fn mix_value(digest: &mut Digest, entry: &Entry) {
     }
 }
 
-/// Bytes from which a list's element has a node for itself, as Redis has it.
-const PACKED_THRESHOLD_BYTES_DEFAULT: u64 = 1 << 30;
-/// The highest threshold for elements of lists, in bytes: what a node of Redis's may hold, 4 GB less a margin of 1 MB.
-pub const PACKED_THRESHOLD_BYTES_MAX: u64 = (1 << 32) - (1 << 20);
-
 #[cfg(test)]
 mod tests {
-    use super::{PACKED_THRESHOLD_BYTES_MAX, Switches, ThresholdTooLarge, digest, digest_value, object_line};
+    use super::{digest, digest_value, object_line};
     use crate::Engine;
     use crate::config::Config;
     use crate::keyspace::DbIndex;
@@ -207,17 +170,6 @@ mod tests {
         assert_eq!(digest_value(engine.core(), DbIndex(0), b"b"), "36b23a1456b2dce2c3ed252c456761301dba8060");
         assert_eq!(digest_value(engine.core(), DbIndex(0), b"c"), "0745672cb1bf060476eedeb8a28f5ffe1ff5a2be");
         assert_eq!(digest_value(engine.core(), DbIndex(0), b"nosuch"), "0".repeat(40));
-    }
-
-    #[test]
-    fn a_threshold_of_zero_is_the_default_and_one_too_large_changes_nothing() {
-        let mut switches = Switches::default();
-
-        assert_eq!(switches.set_quicklist_packed_threshold(PACKED_THRESHOLD_BYTES_MAX), Ok(()));
-        assert_eq!(switches.set_quicklist_packed_threshold(PACKED_THRESHOLD_BYTES_MAX + 1), Err(ThresholdTooLarge));
-        assert_eq!(switches.quicklist_packed_threshold_bytes, 4_293_918_720);
-        assert_eq!(switches.set_quicklist_packed_threshold(0), Ok(()));
-        assert_eq!(switches, Switches::default());
     }
 
     #[test]

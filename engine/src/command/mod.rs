@@ -23,6 +23,9 @@ mod hash_expire;
 mod hash_random;
 mod hash_with_expiry;
 mod introspect;
+mod list;
+mod list_move;
+mod list_pop;
 mod memory;
 mod object;
 mod pubsub;
@@ -69,11 +72,12 @@ pub fn unknown_form(container: &str, word: &[u8]) -> ReplyError {
 
 /// Adds every family of the engine to `registry`.
 pub(crate) fn register(registry: &mut Registry) {
-    let families: [(Group, &'static [Spec<DataFn>]); 9] = [
+    let families: [(Group, &'static [Spec<DataFn>]); 10] = [
         (Group::Connection, connection::ROWS),
         (Group::Generic, expire::ROWS),
         (Group::Generic, generic::ROWS),
         (Group::Hash, hash::ROWS),
+        (Group::List, list::ROWS),
         (Group::PubSub, pubsub::ROWS),
         (Group::Server, server::ROWS),
         (Group::Set, set::ROWS),

@@ -342,7 +342,7 @@ options! {
         LONG_MEMORY, [], Effective;
     /// Size of one node of a list: elements, or from -1 to -5 for 4 to 64 kilobytes.
     list_max_listpack_size: i32 = -2_i32, "list-max-listpack-size" / "list-max-ziplist-size",
-        int(I32_MIN, I32_MAX), [], Accepted("lists are not there yet");
+        int(I32_MIN, I32_MAX), [], Effective;
     /// Nodes at each end of a list that are not compressed; 0: none is.
     list_compress_depth: u32 = 0_u32, "list-compress-depth",
         int(0, I32_MAX), [], Accepted("lists are not compressed in memory");

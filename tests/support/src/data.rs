@@ -85,14 +85,12 @@ pub fn fill(client: &mut Client, prefix: &str, keys: usize) -> io::Result<()> {
 /// As [`Client::call`]; `InvalidData` when a command is refused.
 pub fn fill_collections(client: &mut Client, prefix: &str) -> io::Result<()> {
     let named = |name: &str| format!("{prefix}:{name}").into_bytes();
-    let grow = |name: &str, count: usize, member: fn(usize) -> Vec<u8>| {
-        let members = (0..count).map(member).collect::<Vec<_>>();
+    let grow_by = |verb: &str, name: &str, count: usize, member: fn(usize) -> Vec<u8>| {
+        let (verb, members) = (verb.as_bytes().to_vec(), (0..count).map(member).collect::<Vec<_>>());
         let key = named(name);
-        members
-            .chunks(100)
-            .map(|some| [vec![b"SADD".to_vec(), key.clone()], some.to_vec()].concat())
-            .collect::<Vec<_>>()
+        members.chunks(100).map(|some| [vec![verb.clone(), key.clone()], some.to_vec()].concat()).collect::<Vec<_>>()
     };
+    let grow = |name: &str, count: usize, member: fn(usize) -> Vec<u8>| grow_by("SADD", name, count, member);
     let sets = [
         grow("set:narrow", 5, |number| number.to_string().into_bytes()),
         grow("set:wide", 500, |number| (number as i64 * 40_000_000_000 - 7).to_string().into_bytes()),
@@ -108,9 +106,17 @@ pub fn fill_collections(client: &mut Client, prefix: &str) -> io::Result<()> {
         grow("set:few:expiring", 3, value),
         grow("set:many:expiring", 300, value),
     ];
-    pipeline(client, sets.into_iter().flatten())?;
+    let push = |name: &str, count: usize, element: fn(usize) -> Vec<u8>| grow_by("RPUSH", name, count, element);
+    let lists = [
+        push("list:few", 10, value),
+        push("list:many", 3000, value),
+        push("list:long", 3, |number| vec![b'x'; 5000 + 4000 * number]),
+        push("list:binary", 3, |number| [&b"\0\r\n\xff"[..], &b""[..], &b"-0"[..]][number].to_vec()),
+        push("list:many:expiring", 300, value),
+    ];
+    pipeline(client, sets.into_iter().chain(lists).flatten())?;
     let expire = |name: &str| vec![b"PEXPIRE".to_vec(), named(name), EXPIRY_MS.to_string().into_bytes()];
-    pipeline(client, ["set:few:expiring", "set:many:expiring"].map(expire))?;
+    pipeline(client, ["set:few:expiring", "set:many:expiring", "list:many:expiring"].map(expire))?;
     fill_hashes(client, prefix)
 }
 

@@ -107,6 +107,14 @@ fn object(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     Ok(())
 }
 
+fn packed_threshold(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    let error = ReplyError::Fixed("ERR argument must be a memory value bigger than 1 and smaller than 4gb");
+    let bytes = parse_memory(&call.args[2]).ok().filter(|&bytes| bytes <= PACKED_THRESHOLD_BYTES_MAX).ok_or(error)?;
+    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    node.engine.core_mut().config.list_plain_bytes_min = (bytes > 0).then_some(bytes);
+    ok(node, call)
+}
+
 fn populate(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     let positive = |text: &[u8]| {
         let number = parse_i64(text).and_then(|number| u64::try_from(number).ok());
@@ -154,16 +162,6 @@ fn set_skip_checksum(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError>
 
 fn set_disable_deny(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     node.engine.core_mut().debug.disable_deny_scripts = is_on(&call.args[2]);
-    ok(node, call)
-}
-
-fn packed_threshold(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
-    let refused = ReplyError::Fixed("ERR argument must be a memory value bigger than 1 and smaller than 4gb");
-    let switches = &mut node.engine.core_mut().debug;
-    let set = parse_memory(&call.args[2]).ok().map(|bytes| switches.set_quicklist_packed_threshold(bytes));
-    if set != Some(Ok(())) {
-        return Err(refused);
-    }
     ok(node, call)
 }
 
@@ -305,3 +303,6 @@ fn protocol(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
 
 /// Bytes STRINGMATCH-LEN makes at the most.
 const MATCH_BYTES_MAX: usize = 1 << 30;
+
+/// The highest threshold for elements of lists, in bytes: what a node of Redis's may hold, 4 GB less a margin of 1 MB.
+const PACKED_THRESHOLD_BYTES_MAX: u64 = (1 << 32) - (1 << 20);

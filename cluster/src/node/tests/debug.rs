@@ -161,12 +161,13 @@ fn switches_for_what_is_to_come_are_kept() {
     assert_eq!(fixture.call(client, "DEBUG QUICKLIST-PACKED-THRESHOLD 4gb"), refused);
     assert_eq!(fixture.call(client, "DEBUG QUICKLIST-PACKED-THRESHOLD 1.5"), refused);
     assert_eq!(fixture.call(client, "DEBUG SET-DISABLE-DENY-SCRIPTS 1"), "+OK|");
-    let switches = fixture.node.engine.core().debug;
-    assert_eq!((switches.quicklist_packed_threshold_bytes, switches.disable_deny_scripts), (2048, true));
+    let core = fixture.node.engine.core();
+    assert_eq!((core.config.list_plain_bytes_min, core.debug.disable_deny_scripts), (Some(2048), true));
 
     fixture.call(client, "DEBUG QUICKLIST-PACKED-THRESHOLD 0");
     fixture.call(client, "DEBUG SET-DISABLE-DENY-SCRIPTS no");
-    assert_eq!(fixture.node.engine.core().debug, slotmesh_engine::debug::Switches::default());
+    let core = fixture.node.engine.core();
+    assert_eq!((core.config.list_plain_bytes_min, core.debug.disable_deny_scripts), (None, false));
 }
 
 #[test]

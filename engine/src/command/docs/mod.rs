@@ -8,6 +8,7 @@ mod connection;
 mod expire;
 mod generic;
 mod hash;
+mod list;
 mod pubsub;
 mod server;
 mod set;
@@ -15,11 +16,12 @@ mod string;
 mod transaction;
 
 /// The tables of the engine's own commands.
-pub(super) const TABLES: [&[Doc]; 9] = [
+pub(super) const TABLES: [&[Doc]; 10] = [
     connection::DOCS,
     expire::DOCS,
     generic::DOCS,
     hash::DOCS,
+    list::DOCS,
     pubsub::DOCS,
     server::DOCS,
     set::DOCS,
