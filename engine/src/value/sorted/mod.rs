@@ -5,18 +5,15 @@
 //! rank) becomes a range of ranks first ([`SortedSet::ranks_by_score`], [`SortedSet::ranks_by_name`]); what to do
 //! with it is the same then: [`SortedSet::range`], [`SortedSet::remove_ranks`], or its length.
 
-mod grisu;
 mod large;
 mod members;
 mod small;
-mod text;
 mod tree;
 
 use std::ops::{Bound, Range};
 
 use large::{Large, LargeIter};
 use small::{Small, SmallIter};
-pub use text::score_text;
 
 use super::listpack::{Element, Listpack};
 use crate::table::hash::KeyHasher;

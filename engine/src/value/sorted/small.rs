@@ -7,9 +7,8 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use super::text::{as_integer, score_text};
 use super::{Change, Score, SortedSetError};
-use crate::number::{DOUBLE_BYTES_MAX, parse_f64};
+use crate::number::{DOUBLE_BYTES_MAX, as_integer, format_double, parse_f64};
 use crate::value::listpack::{Element, Iter, Listpack, Position};
 
 /// A sorted set in its compact form.
@@ -223,6 +222,6 @@ fn score_element(score: f64, buffer: &mut [u8; DOUBLE_BYTES_MAX]) -> Element<'_>
     // Which makes -0 a 0, as 7.0.15 does.
     match as_integer(score) {
         Some(number) => Element::Int(number),
-        None => Element::Bytes(score_text(score, buffer)),
+        None => Element::Bytes(format_double(score, buffer)),
     }
 }

@@ -1,34 +1,34 @@
-//! Scores as text, as Redis 7.2 and later write them.
+//! Doubles as text, as Redis 7.2 and later write them.
 
+use super::DOUBLE_BYTES_MAX;
 use super::grisu::{DIGITS_MAX, digits_of};
-use crate::number::DOUBLE_BYTES_MAX;
 
-/// Writes a score as Redis 7.2 and later do, in listpacks and in replies: `3`, `0.1`, `1e+22`, `8.1e-7`, `inf`.
+/// Writes a double as Redis 7.2 and later do, in listpacks and in replies: `3`, `0.1`, `1e+22`, `8.1e-7`, `inf`.
 ///
 /// Whole numbers up to 2^62 are written like integers; the layout of others is that of `fpconv_dtoa`, which uses an
 /// exponent only where that is shorter by some digits (observed on valkey-server 9.1).
-pub fn score_text(score: f64, buffer: &mut [u8; DOUBLE_BYTES_MAX]) -> &[u8] {
+pub fn format_double(value: f64, buffer: &mut [u8; DOUBLE_BYTES_MAX]) -> &[u8] {
     let mut writer = Writer { buffer, len: 0 };
-    if score.is_infinite() {
-        writer.put(if score > 0.0 { b"inf" } else { b"-inf" });
-    } else if score == 0.0 {
-        writer.put(if score.is_sign_negative() { b"-0" } else { b"0" });
-    } else if let Some(number) = as_integer(score) {
+    if value.is_infinite() {
+        writer.put(if value > 0.0 { b"inf" } else { b"-inf" });
+    } else if value == 0.0 {
+        writer.put(if value.is_sign_negative() { b"-0" } else { b"0" });
+    } else if let Some(number) = as_integer(value) {
         writer.put(itoa::Buffer::new().format(number).as_bytes());
-    } else if score.is_nan() {
+    } else if value.is_nan() {
         writer.put(b"nan");
     } else {
-        writer.number(score);
+        writer.number(value);
     }
     let len = writer.len;
     &buffer[..len]
 }
 
-/// The integer that a score is stored and written as, if it is whole and within half of what 64 bits hold
+/// The integer that a double is written as, and as which a listpack has a score, if it is whole and within half of what 64 bits hold
 /// (`double2ll`, `util.c` of 7.0).
 #[inline]
-pub(super) fn as_integer(score: f64) -> Option<i64> {
-    (score.fract() == 0.0 && score.abs() <= INTEGER_MAX).then_some(score as i64)
+pub(crate) fn as_integer(value: f64) -> Option<i64> {
+    (value.fract() == 0.0 && value.abs() <= INTEGER_MAX).then_some(value as i64)
 }
 
 struct Writer<'b> {
@@ -37,10 +37,10 @@ struct Writer<'b> {
 }
 
 impl Writer<'_> {
-    fn number(&mut self, score: f64) {
+    fn number(&mut self, value: f64) {
         let mut digits = [0; DIGITS_MAX];
-        let (len, last_place) = digits_of(score.abs(), &mut digits);
-        if score < 0.0 {
+        let (len, last_place) = digits_of(value.abs(), &mut digits);
+        if value < 0.0 {
             self.put(b"-");
         }
         self.digits(&digits[..len], last_place);
@@ -76,17 +76,17 @@ impl Writer<'_> {
     }
 }
 
-/// The largest magnitude of scores that are stored as integers: 2^62.
+/// The largest magnitude of doubles that are written as integers: 2^62.
 const INTEGER_MAX: f64 = 4_611_686_018_427_387_904.0;
 
 #[cfg(test)]
 mod tests {
-    use super::score_text;
+    use super::format_double;
     use crate::number::{DOUBLE_BYTES_MAX, parse_f64};
     use crate::rng::Rng;
 
     #[test]
-    fn scores_are_written_as_the_reference_writes_them() {
+    fn doubles_are_written_as_the_reference_writes_them() {
         // Replies and listpacks of valkey-server 9.1.
         let cases = [
             (1e17, "100000000000000000"),
@@ -117,18 +117,18 @@ mod tests {
         ];
 
         for (score, text) in cases {
-            assert_eq!(std::str::from_utf8(score_text(score, &mut [0; DOUBLE_BYTES_MAX])).unwrap(), text);
+            assert_eq!(std::str::from_utf8(format_double(score, &mut [0; DOUBLE_BYTES_MAX])).unwrap(), text);
         }
     }
 
     #[test]
-    fn any_score_reads_back() {
+    fn any_double_reads_back() {
         let mut rng = Rng::new(1);
 
         for _ in 0..100_000 {
             let score = f64::from_bits(rng.next_u64());
             if score.is_finite() {
-                assert_eq!(parse_f64(score_text(score, &mut [0; DOUBLE_BYTES_MAX])), Some(score));
+                assert_eq!(parse_f64(format_double(score, &mut [0; DOUBLE_BYTES_MAX])), Some(score));
             }
         }
     }
