@@ -31,12 +31,27 @@ pub fn compare(expectation: &Expectation, reply: &Reply, protocol: Protocol, bin
             let replies: Vec<_> = replies.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
             any_order_pairs(pairs, &replies, protocol, bindings)
         }
+        (Expectation::Pairs(pairs), Reply::Array(replies)) => {
+            let words = if is_resp2 { Some(replies.clone()) } else { flat(replies) };
+            words.is_some_and(|words| ordered(&pairs.flat(), &words, protocol, bindings))
+        }
         (Expectation::Attribute(pairs, inner), Reply::Attribute(replies, reply)) => {
             any_order_pairs(pairs, replies, protocol, bindings) && compare(inner, reply, protocol, bindings)
         }
         (Expectation::Variable(name), reply) => captured(name, reply, bindings),
         _ => scalar(expectation, reply, is_resp2),
     }
+}
+
+/// The elements of pairs, one after the other; nothing when one is no pair.
+fn flat(pairs: &[Reply]) -> Option<Vec<Reply>> {
+    let mut words = Vec::new();
+    for pair in pairs {
+        let Reply::Array(pair) = pair else { return None };
+        let [name, value] = &pair[..] else { return None };
+        words.extend([name.clone(), value.clone()]);
+    }
+    Some(words)
 }
 
 /// Whether the reply's type does not exist in this version of the protocol.
@@ -157,11 +172,16 @@ mod tests {
 
     #[test]
     fn each_type_has_its_form_under_both_protocols() {
-        let rows: [(&str, &[u8], &[u8]); 8] = [
+        let rows: [(&str, &[u8], &[u8]); 9] = [
             ("_nil", b"$-1\r\n", b"_\r\n"),
             ("_nilarray", b"*-1\r\n", b"_\r\n"),
             ("#t", b":1\r\n", b"#t\r\n"),
             (",1.5", b"$3\r\n1.5\r\n", b",1.5\r\n"),
+            (
+                "%[\"a\" => ,1 \"b\" => ,2]",
+                b"*4\r\n$1\r\na\r\n$1\r\n1\r\n$1\r\nb\r\n$1\r\n2\r\n",
+                b"*2\r\n*2\r\n$1\r\na\r\n,1\r\n*2\r\n$1\r\nb\r\n,2\r\n",
+            ),
             (
                 "%{\"a\" => :1 \"b\" => :2}",
                 b"*4\r\n$1\r\nb\r\n:2\r\n$1\r\na\r\n:1\r\n",

@@ -48,6 +48,8 @@ pub enum Expectation {
     Null,
     /// `_nilarray`: a null, under RESP2 the null array.
     NullArray,
+    /// `%[member => score]`: an array of pairs in this order, under RESP2 one flat array.
+    Pairs(Pairs),
     /// `/text/`: a bulk or simple string that fits a pattern.
     Pattern(Glob),
     /// `>[a b]`: an out-of-band message.
@@ -103,6 +105,14 @@ pub struct Pairs {
     pub is_open: bool,
 }
 
+impl Pairs {
+    /// Names and values one after the other.
+    pub(super) fn flat(&self) -> Elements {
+        let items = self.items.iter().flat_map(|(name, value)| [name.clone(), value.clone()]).collect();
+        Elements { items, is_open: self.is_open }
+    }
+}
+
 impl Expectation {
     /// Reads the text after `<`.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
@@ -149,9 +159,11 @@ fn aggregate(scanner: &mut Scanner<'_>, depth_left: usize) -> Result<Option<Expe
     } else if scanner.take("[") {
         Expectation::Array(elements(scanner, "]", depth_left)?)
     } else if scanner.take("%{") {
-        Expectation::Map(pairs(scanner, depth_left)?)
+        Expectation::Map(pairs(scanner, "}", depth_left)?)
+    } else if scanner.take("%[") {
+        Expectation::Pairs(pairs(scanner, "]", depth_left)?)
     } else if scanner.take("|{") {
-        let attributes = pairs(scanner, depth_left)?;
+        let attributes = pairs(scanner, "}", depth_left)?;
         Expectation::Attribute(attributes, Box::new(value(scanner, depth_left)?))
     } else {
         return Ok(None);
@@ -176,11 +188,11 @@ fn elements(scanner: &mut Scanner<'_>, close: &str, depth_left: usize) -> Result
     }
 }
 
-fn pairs(scanner: &mut Scanner<'_>, depth_left: usize) -> Result<Pairs, String> {
+fn pairs(scanner: &mut Scanner<'_>, close: &str, depth_left: usize) -> Result<Pairs, String> {
     let mut pairs = Pairs { items: Vec::new(), is_open: false };
     loop {
         scanner.skip_blanks();
-        if scanner.take("}") {
+        if scanner.take(close) {
             return Ok(pairs);
         }
         if pairs.is_open {
