@@ -12,6 +12,7 @@ use crate::value::hash::Hash;
 use crate::value::list::List;
 use crate::value::memory::allocated_bytes;
 use crate::value::set::Set;
+use crate::value::sorted::SortedSet;
 use crate::value::{Collection, Kind};
 
 /// A value to store.
@@ -61,6 +62,8 @@ pub enum Object {
     List(List),
     /// A set.
     Set(Set),
+    /// A sorted set.
+    SortedSet(SortedSet),
     /// A long string, or one that is being edited.
     String(LongString),
 }
@@ -72,6 +75,7 @@ impl Object {
             Self::Hash(hash) => Some(hash),
             Self::List(list) => Some(list),
             Self::Set(set) => Some(set),
+            Self::SortedSet(set) => Some(set),
             Self::String(_) => None,
         }
     }
@@ -81,6 +85,7 @@ impl Object {
             Self::Hash(hash) => Some(hash),
             Self::List(list) => Some(list),
             Self::Set(set) => Some(set),
+            Self::SortedSet(set) => Some(set),
             Self::String(_) => None,
         }
     }
@@ -97,6 +102,7 @@ impl Object {
             Self::Hash(hash) => hash.memory_usage(),
             Self::List(list) => list.memory_usage(),
             Self::Set(set) => set.memory_usage(),
+            Self::SortedSet(set) => set.memory_usage(),
             Self::String(string) => string.memory_usage(),
         }
     }

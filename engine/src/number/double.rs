@@ -1,22 +1,35 @@
 //! Doubles as text, as Redis 7.2 and later write them.
 
+use std::io::Write;
+
 use super::DOUBLE_BYTES_MAX;
 use super::grisu::{DIGITS_MAX, digits_of};
 
 /// Writes a double as Redis 7.2 and later do, in listpacks and in replies: `3`, `0.1`, `1e+22`, `8.1e-7`, `inf`.
 ///
-/// Whole numbers up to 2^62 are written like integers; the layout of others is that of `fpconv_dtoa`, which uses an
-/// exponent only where that is shorter by some digits (observed on valkey-server 9.1).
+/// Whole numbers up to 2^62 are written like integers, others as [`format_shortest`] does.
 pub fn format_double(value: f64, buffer: &mut [u8; DOUBLE_BYTES_MAX]) -> &[u8] {
+    match as_integer(value) {
+        Some(number) if number != 0 => {
+            let mut writer = Writer { buffer, len: 0 };
+            writer.put(itoa::Buffer::new().format(number).as_bytes());
+            let len = writer.len;
+            &buffer[..len]
+        }
+        _ => format_shortest(value, buffer),
+    }
+}
+
+/// Writes a double as `fpconv_dtoa` does, which uses an exponent only where that is shorter by some digits (observed
+/// on valkey-server 9.1): digests have scores so.
+pub fn format_shortest(value: f64, buffer: &mut [u8; DOUBLE_BYTES_MAX]) -> &[u8] {
     let mut writer = Writer { buffer, len: 0 };
-    if value.is_infinite() {
+    if value.is_nan() {
+        writer.put(b"nan");
+    } else if value.is_infinite() {
         writer.put(if value > 0.0 { b"inf" } else { b"-inf" });
     } else if value == 0.0 {
         writer.put(if value.is_sign_negative() { b"-0" } else { b"0" });
-    } else if let Some(number) = as_integer(value) {
-        writer.put(itoa::Buffer::new().format(number).as_bytes());
-    } else if value.is_nan() {
-        writer.put(b"nan");
     } else {
         writer.number(value);
     }
@@ -24,8 +37,32 @@ pub fn format_double(value: f64, buffer: &mut [u8; DOUBLE_BYTES_MAX]) -> &[u8] {
     &buffer[..len]
 }
 
-/// The integer that a double is written as, and as which a listpack has a score, if it is whole and within half of what 64 bits hold
-/// (`double2ll`, `util.c` of 7.0).
+/// Writes a double with 17 digits, as `%.17g` does: `0.10000000000000001`, `1e+17`.
+pub fn format_precise(value: f64, buffer: &mut [u8; DOUBLE_BYTES_MAX]) -> &[u8] {
+    if value == 0.0 || !value.is_finite() {
+        return format_shortest(value, buffer);
+    }
+    let mut text = [0; DOUBLE_BYTES_MAX];
+    let mut rest = &mut text[..];
+    write!(rest, "{:.16e}", value.abs()).expect("17 digits and an exponent fit");
+    let left = rest.len();
+    let text = &text[..DOUBLE_BYTES_MAX - left];
+    let (mantissa, exponent) = text.split_at(text.iter().position(|&byte| byte == b'e').unwrap_or(text.len()));
+    let exponent = super::parse_i64(&exponent[1..]).unwrap_or(0) as i32;
+    let mut digits = [0; PRECISE_DIGITS];
+    mantissa.iter().filter(|byte| byte.is_ascii_digit()).zip(&mut digits).for_each(|(byte, digit)| *digit = *byte);
+    let zeros = digits.iter().rev().take_while(|&&digit| digit == b'0').count();
+    let mut writer = Writer { buffer, len: 0 };
+    if value < 0.0 {
+        writer.put(b"-");
+    }
+    writer.general(&digits[..PRECISE_DIGITS - zeros], exponent);
+    let len = writer.len;
+    &buffer[..len]
+}
+
+/// The integer that a double is written as, and as which a listpack has a score: if it is whole and within half of
+/// what 64 bits hold (`double2ll`, `util.c` of 7.0).
 #[inline]
 pub(crate) fn as_integer(value: f64) -> Option<i64> {
     (value.fract() == 0.0 && value.abs() <= INTEGER_MAX).then_some(value as i64)
@@ -70,18 +107,49 @@ impl Writer<'_> {
         }
     }
 
+    /// Lays out digits as `%g` does, the first of which stands for that power of ten.
+    fn general(&mut self, digits: &[u8], exponent: i32) {
+        if !(-4..PRECISE_DIGITS as i32).contains(&exponent) {
+            self.put(&digits[..1]);
+            if digits.len() > 1 {
+                self.put(b".");
+                self.put(&digits[1..]);
+            }
+            self.put(if exponent < 0 { b"e-" } else { b"e+" });
+            if exponent.abs() < 10 {
+                self.put(b"0");
+            }
+            self.put(itoa::Buffer::new().format(exponent.unsigned_abs()).as_bytes());
+        } else if exponent < 0 {
+            self.put(b"0.");
+            (exponent + 1..0).for_each(|_| self.put(b"0"));
+            self.put(digits);
+        } else {
+            let point = exponent as usize + 1;
+            self.put(&digits[..digits.len().min(point)]);
+            (digits.len()..point).for_each(|_| self.put(b"0"));
+            if digits.len() > point {
+                self.put(b".");
+                self.put(&digits[point..]);
+            }
+        }
+    }
+
     fn put(&mut self, bytes: &[u8]) {
         self.buffer[self.len..self.len + bytes.len()].copy_from_slice(bytes);
         self.len += bytes.len();
     }
 }
 
+/// Digits of `%.17g`.
+const PRECISE_DIGITS: usize = 17;
+
 /// The largest magnitude of doubles that are written as integers: 2^62.
 const INTEGER_MAX: f64 = 4_611_686_018_427_387_904.0;
 
 #[cfg(test)]
 mod tests {
-    use super::format_double;
+    use super::{format_double, format_precise, format_shortest};
     use crate::number::{DOUBLE_BYTES_MAX, parse_f64};
     use crate::rng::Rng;
 
@@ -118,6 +186,31 @@ mod tests {
 
         for (score, text) in cases {
             assert_eq!(std::str::from_utf8(format_double(score, &mut [0; DOUBLE_BYTES_MAX])).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn digests_and_scans_have_other_forms() {
+        // DEBUG DIGEST-VALUE and ZSCAN of valkey-server 9.1.
+        let cases = [
+            (0.1, "0.1", "0.10000000000000001"),
+            (1e17, "1e+17", "1e+17"),
+            (3.0, "3", "3"),
+            (-1.5, "-1.5", "-1.5"),
+            (1e20, "1e+20", "1e+20"),
+            (1e16, "1e+16", "10000000000000000"),
+            (0.000_01, "0.00001", "1.0000000000000001e-05"),
+            (0.000_1, "0.0001", "0.0001"),
+            (123_456.789, "123456.789", "123456.789"),
+            (-0.0, "-0", "-0"),
+            (f64::INFINITY, "inf", "inf"),
+            (1e300, "1e+300", "1.0000000000000001e+300"),
+        ];
+
+        for (value, shortest, precise) in cases {
+            let mut buffer = [0; DOUBLE_BYTES_MAX];
+            assert_eq!(std::str::from_utf8(format_shortest(value, &mut buffer)).unwrap(), shortest);
+            assert_eq!(std::str::from_utf8(format_precise(value, &mut buffer)).unwrap(), precise);
         }
     }
 

@@ -7,7 +7,7 @@ mod double;
 mod grisu;
 
 pub(crate) use double::as_integer;
-pub use double::format_double;
+pub use double::{format_double, format_precise, format_shortest};
 
 /// Reads a canonical 64-bit decimal integer: no plus, no blanks, no leading zeros, not `-0`.
 ///
@@ -60,10 +60,21 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
     if text.is_empty() || text.len() > DOUBLE_TEXT_BYTES_MAX {
         return None;
     }
+    if let Some(number) = parse_i64(text.as_bytes()).filter(|number| number.unsigned_abs() < EXACT_INTEGERS) {
+        return Some(number as f64);
+    }
     let value = hexadecimal(text).or_else(|| text.parse::<f64>().ok())?;
-    // Rust reads "nan" and overflows to infinity; strtod reports the overflow and Redis refuses both.
+    // Rust reads "nan", overflows to infinity and underflows to zero; Redis refuses all of them.
+    if value == 0.0 && mantissa(text).any(|byte| matches!(byte, b'1'..=b'9')) {
+        return None;
+    }
     let names_infinity = text.trim_start_matches(['+', '-']).as_bytes().first().is_some_and(u8::is_ascii_alphabetic);
     (!value.is_nan() && (value.is_finite() || names_infinity)).then_some(value)
+}
+
+/// The bytes ahead of a decimal exponent.
+fn mantissa(text: &str) -> impl Iterator<Item = u8> {
+    text.bytes().take_while(|byte| !matches!(byte, b'e' | b'E' | b'x' | b'X'))
 }
 
 /// Reads what `strtod` also takes: `0x1.8p3`.
@@ -95,6 +106,9 @@ pub const DOUBLE_BYTES_MAX: usize = 40;
 
 /// Longer texts are no number to Redis (`MAX_LONG_DOUBLE_CHARS` is 5 KiB; doubles are read from at most this).
 const DOUBLE_TEXT_BYTES_MAX: usize = 5 * 1024;
+
+/// Integers below this are doubles without rounding.
+const EXACT_INTEGERS: u64 = 1 << 53;
 
 #[cfg(test)]
 mod tests {
@@ -134,6 +148,9 @@ mod tests {
         assert_eq!(parse_f64(b"-inf"), Some(f64::NEG_INFINITY));
         assert_eq!(parse_f64(b"nan"), None);
         assert_eq!(parse_f64(b"1e999"), None);
+        assert_eq!(parse_f64(b"1e-999"), None);
+        assert_eq!(parse_f64(b"0e-999"), Some(0.0));
+        assert_eq!(parse_f64(b"9007199254740993"), Some(9_007_199_254_740_992.0));
         assert_eq!(parse_f64(b" 1"), None);
     }
 }

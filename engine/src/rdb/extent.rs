@@ -15,6 +15,8 @@ pub(super) enum Step {
     Elements(&'static [Self]),
     /// A length.
     Length,
+    /// One byte, and as many bytes as it says; some values say that it is all.
+    Short,
     /// Module data: opcodes up to the one that ends them.
     Module,
     /// So many times these steps.
@@ -97,6 +99,10 @@ fn advance(step: Step, cursor: &mut Cursor<'_>) -> Result<[Option<Step>; 2], Fau
             cursor.length()?;
             Ok([None, None])
         }
+        Step::Short => {
+            let len = cursor.byte()?;
+            Ok([Some(Step::Bytes(if len < SHORT_NAMES_FROM { u64::from(len) } else { 0 })), None])
+        }
         Step::Module => {
             let step = match cursor.length()? {
                 MODULE_EOF => return Ok([None, None]),
@@ -114,6 +120,9 @@ fn advance(step: Step, cursor: &mut Cursor<'_>) -> Result<[Option<Step>; 2], Fau
         }
     }
 }
+
+/// From here on the byte of [`Step::Short`] is a name for a number that has no text.
+pub(super) const SHORT_NAMES_FROM: u8 = 253;
 
 const MODULE_EOF: u64 = 0;
 const MODULE_SINT: u64 = 1;

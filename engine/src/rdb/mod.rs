@@ -19,6 +19,7 @@ pub mod lzf;
 pub mod object;
 pub mod reader;
 pub mod set;
+pub mod sorted;
 pub mod writer;
 mod ziplist;
 mod zipmap;

@@ -4,7 +4,7 @@
 
 use super::encoding::{Cursor, Fault, StringWriter, Text, put_int};
 use super::extent::Step;
-use super::{RdbError, hash, list, set};
+use super::{RdbError, hash, list, set, sorted};
 use crate::keyspace::{NewValue, Object, ValueRef};
 use crate::value::{Rules, Typed};
 
@@ -69,6 +69,7 @@ pub fn type_byte(value: RdbValue<'_>) -> u8 {
             Object::Hash(hash) => hash::type_byte(hash),
             Object::List(_) => list::TYPE_LIST_QUICKLIST_2,
             Object::Set(set) => set::type_byte(set),
+            Object::SortedSet(set) => sorted::type_byte(set),
             Object::String(_) => TYPE_STRING,
         },
     }
@@ -83,6 +84,7 @@ pub fn put(out: &mut Vec<u8>, strings: &mut StringWriter, value: RdbValue<'_>) {
             Object::Hash(hash) => hash::put(out, strings, hash),
             Object::List(list) => list::put(out, strings, list),
             Object::Set(set) => set::put(out, strings, set),
+            Object::SortedSet(set) => sorted::put(out, strings, set),
             Object::String(string) => strings.put(out, string.bytes()),
         },
     }
@@ -102,6 +104,9 @@ pub(super) fn extent(kind: u8) -> Result<&'static [Step], RdbError> {
         list::TYPE_LIST_QUICKLIST_2 => Ok(list::LIST_NODES),
         set::TYPE_SET => Ok(set::SET),
         set::TYPE_SET_INTSET | set::TYPE_SET_LISTPACK => Ok(set::SET_PACKED),
+        sorted::TYPE_SORTED_SET_TEXT => Ok(sorted::TEXT),
+        sorted::TYPE_SORTED_SET => Ok(sorted::PAIRS),
+        sorted::TYPE_SORTED_SET_ZIPLIST | sorted::TYPE_SORTED_SET_LISTPACK => Ok(sorted::PACKED),
         kind => Err(RdbError::UnsupportedType(kind)),
     }
 }
@@ -133,6 +138,10 @@ pub fn read<'s, 'a: 's>(
         set::TYPE_SET => loaded(set::read_set(cursor, scratch, rules)?),
         set::TYPE_SET_INTSET => loaded(set::read_intset(cursor, scratch, rules)?),
         set::TYPE_SET_LISTPACK => loaded(set::read_listpack(cursor, scratch, rules)?),
+        sorted::TYPE_SORTED_SET_TEXT
+        | sorted::TYPE_SORTED_SET
+        | sorted::TYPE_SORTED_SET_ZIPLIST
+        | sorted::TYPE_SORTED_SET_LISTPACK => loaded(sorted::read(kind, cursor, scratch, rules)?),
         kind => Err(Fault::Bad(RdbError::UnsupportedType(kind))),
     }
 }

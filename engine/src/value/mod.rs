@@ -17,6 +17,7 @@ pub mod set;
 pub mod set_algebra;
 pub mod set_random;
 pub mod sorted;
+pub mod sorted_algebra;
 
 use std::fmt::Debug;
 

@@ -8,8 +8,10 @@ use std::ops::Range;
 use super::members::Members;
 use super::tree::{Key, Spot, Tree};
 use super::{Change, Score};
+use crate::keyspace::prefetch_address;
 use crate::table::Table;
 use crate::table::hash::{KeyHash, KeyHasher};
+use crate::value::PrefetchStage;
 
 /// A sorted set in its large form.
 pub(super) struct Large {
@@ -94,6 +96,19 @@ impl Large {
     /// As [`Table::scan`].
     pub(super) fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(&[u8], f64)) -> u64 {
         self.table.scan(cursor, count, |&id| visit(self.members.name(id), self.members.score(id)))
+    }
+
+    /// Asks the processor for the memory in which a member will be looked for.
+    pub(super) fn prefetch(&self, name: &[u8], stage: PrefetchStage) {
+        let hash = self.hash(name);
+        match stage {
+            PrefetchStage::Begin => {
+                self.table.probe_addresses(hash).into_iter().flatten().for_each(prefetch_address);
+            }
+            PrefetchStage::Entry => {
+                self.table.first_candidate(hash).into_iter().for_each(|&id| self.members.prefetch(id));
+            }
+        }
     }
 
     pub(super) fn memory_usage(&self) -> usize {

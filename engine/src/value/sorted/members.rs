@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::keyspace::prefetch_address;
 use crate::value::memory::allocated_bytes;
 
 /// All members of one sorted set.
@@ -59,6 +60,12 @@ impl Members {
             Name::Inline { len, bytes } => &bytes[..usize::from(*len)],
             Name::Outside(bytes) => bytes,
         }
+    }
+
+    /// Asks the processor for the memory in which a member is.
+    #[inline]
+    pub(super) fn prefetch(&self, id: u32) {
+        prefetch_address(std::ptr::from_ref(self.slot(id)).addr());
     }
 
     /// The score of a member.

@@ -5,6 +5,7 @@
 //! rank) becomes a range of ranks first ([`SortedSet::ranks_by_score`], [`SortedSet::ranks_by_name`]); what to do
 //! with it is the same then: [`SortedSet::range`], [`SortedSet::remove_ranks`], or its length.
 
+mod collection;
 mod large;
 mod members;
 mod small;
@@ -146,6 +147,15 @@ impl SortedSet {
         match &self.form {
             Form::Large(large) => large.score(member),
             Form::Small(small) => small.find(member).map(|found| found.score),
+        }
+    }
+
+    /// Prepares for `count` pairs, as a command brings them: more than the compact form may have make the set large at
+    /// once, even if some are there or come twice, and so does a new set's first member if it is long.
+    pub fn expect(&mut self, first: &[u8], count: usize, rules: SortedSetRules<'_>) {
+        let is_long = self.is_empty() && first.len() > rules.value_bytes_max;
+        if count > rules.entries_max || is_long {
+            self.enlarge(rules.hasher);
         }
     }
 
