@@ -34,6 +34,7 @@ mod server;
 mod set;
 mod set_algebra;
 mod set_random;
+mod sorted;
 mod string;
 mod string_count;
 mod string_lcs;
@@ -72,7 +73,7 @@ pub fn unknown_form(container: &str, word: &[u8]) -> ReplyError {
 
 /// Adds every family of the engine to `registry`.
 pub(crate) fn register(registry: &mut Registry) {
-    let families: [(Group, &'static [Spec<DataFn>]); 10] = [
+    let families: &[(Group, &'static [Spec<DataFn>])] = &[
         (Group::Connection, connection::ROWS),
         (Group::Generic, expire::ROWS),
         (Group::Generic, generic::ROWS),
@@ -81,10 +82,11 @@ pub(crate) fn register(registry: &mut Registry) {
         (Group::PubSub, pubsub::ROWS),
         (Group::Server, server::ROWS),
         (Group::Set, set::ROWS),
+        (Group::SortedSet, sorted::ROWS),
         (Group::String, string::ROWS),
         (Group::Transactions, transaction::ROWS),
     ];
-    for (group, rows) in families {
+    for &(group, rows) in families {
         registry.add_data(group, rows);
     }
     registry.add_exec(&transaction::EXEC);

@@ -16,7 +16,7 @@ struct Options<'a> {
     count: usize,
     pattern: Option<&'a [u8]>,
     kind: Option<&'a [u8]>,
-    /// Only the first part of each pair is wanted (`NOVALUES`).
+    /// Only the first part of each pair is wanted (`NOVALUES`, `NOSCORES`).
     names_only: bool,
 }
 
@@ -55,8 +55,12 @@ impl<'a> Options<'a> {
             self.names_only = true;
             return Ok(true);
         }
-        if args.is(index, "NOSCORES") && !args.is(0, "ZSCAN") {
-            return Err(ReplyError::Fixed("ERR NOSCORES option can only be used in ZSCAN"));
+        if args.is(index, "NOSCORES") {
+            if !args.is(0, "ZSCAN") {
+                return Err(ReplyError::Fixed("ERR NOSCORES option can only be used in ZSCAN"));
+            }
+            self.names_only = true;
+            return Ok(true);
         }
         Ok(false)
     }

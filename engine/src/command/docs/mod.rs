@@ -12,11 +12,12 @@ mod list;
 mod pubsub;
 mod server;
 mod set;
+mod sorted;
 mod string;
 mod transaction;
 
 /// The tables of the engine's own commands.
-pub(super) const TABLES: [&[Doc]; 10] = [
+pub(super) const TABLES: &[&[Doc]] = &[
     connection::DOCS,
     expire::DOCS,
     generic::DOCS,
@@ -25,6 +26,7 @@ pub(super) const TABLES: [&[Doc]; 10] = [
     pubsub::DOCS,
     server::DOCS,
     set::DOCS,
+    sorted::DOCS,
     string::DOCS,
     transaction::DOCS,
 ];
