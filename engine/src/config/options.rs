@@ -354,10 +354,10 @@ options! {
     set_max_listpack_value: u64 = 64_u64, "set-max-listpack-value", LONG_MEMORY, [], Effective;
     /// Members up to which a sorted set is compact.
     zset_max_listpack_entries: u64 = 128_u64, "zset-max-listpack-entries" / "zset-max-ziplist-entries",
-        COUNT, [], Accepted("sorted sets are not there yet");
+        COUNT, [], Effective;
     /// Bytes of a member up to which a sorted set is compact.
     zset_max_listpack_value: u64 = 64_u64, "zset-max-listpack-value" / "zset-max-ziplist-value",
-        LONG_MEMORY, [], Accepted("sorted sets are not there yet");
+        LONG_MEMORY, [], Effective;
     /// Bytes up to which a HyperLogLog is sparse.
     hll_sparse_max_bytes: u64 = 3000_u64, "hll-sparse-max-bytes", LONG_MEMORY, [], Accepted("HyperLogLogs are not there yet");
     /// Bytes of one node of a stream; 0: no limit.
