@@ -33,6 +33,13 @@ pub(crate) fn rule(command: &[Vec<u8>]) -> Rule {
         // How many names share one value in memory; Redis 7.0 lets some integers be shared and counts its own holds.
         b"OBJECT" if command.get(1).is_some_and(|word| word.eq_ignore_ascii_case(b"REFCOUNT")) => Rule::Free,
         b"KEYS" | b"SCAN" => Rule::AnyOrder,
+        b"HTTL" | b"HEXPIRETIME" => Rule::Within(CLOCK_SECONDS),
+        b"HPTTL" | b"HPEXPIRETIME" => Rule::Within(CLOCK_MILLIS),
+        b"HRANDFIELD" => Rule::Free,
+        b"HSCAN" if command.get(2).is_some_and(|cursor| !is_number(cursor)) => Rule::Newer,
+        b"HSCAN" if command.get(2).is_some_and(|cursor| cursor != b"0") => Rule::Free,
+        // Large hashes have no order.
+        b"HGETALL" | b"HKEYS" | b"HSCAN" | b"HVALS" => Rule::AnyOrder,
         b"DUMP" => Rule::Compressed,
         _ => Rule::Exact,
     }
@@ -52,9 +59,12 @@ pub(crate) fn parts_ways_in_transaction(command: &[Vec<u8>]) -> bool {
 fn is_newer_scan(words: &[Vec<u8>]) -> bool {
     let known = ["string", "list", "set", "zset", "hash", "stream"];
     let is_known = |name: &[u8]| known.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name));
-    let is_number = |cursor: &Vec<u8>| !cursor.is_empty() && cursor.iter().all(u8::is_ascii_digit);
     let asks_type = |pair: &[Vec<u8>]| pair[0].eq_ignore_ascii_case(b"TYPE") && !is_known(&pair[1]);
     words.first().is_some_and(|cursor| !is_number(cursor)) || words.windows(2).any(asks_type)
+}
+
+fn is_number(cursor: &[u8]) -> bool {
+    !cursor.is_empty() && cursor.iter().all(u8::is_ascii_digit)
 }
 
 /// Whether two answers agree under a rule.
@@ -67,10 +77,20 @@ pub(crate) fn agree(rule: Rule, ours: &Reply, theirs: &Reply) -> bool {
             // The codes for "no key" and "no time to live" are no times.
             *ours >= 0 && *theirs >= 0 && ours.abs_diff(*theirs) <= distance.unsigned_abs()
         }
+        (Rule::Within(_), Reply::Array(ours), Reply::Array(theirs)) => {
+            ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(ours, theirs)| agree(rule, ours, theirs))
+        }
         (Rule::Newer, ..) => true,
         (Rule::Free, ours, theirs) => ours.is_error() == theirs.is_error(),
         (Rule::AnyOrder, Reply::Array(ours), Reply::Array(theirs)) => sorted(ours) == sorted(theirs),
-        (Rule::Compressed, Reply::Bulk(ours), Reply::Bulk(theirs)) => is_compressed(ours) || is_compressed(theirs),
+        (Rule::AnyOrder, Reply::Map(ours), Reply::Map(theirs)) => paired(ours) == paired(theirs),
+        (Rule::Compressed, Reply::Bulk(ours), Reply::Bulk(theirs)) => {
+            let (ours, theirs) = (unsealed(ours), unsealed(theirs));
+            ours == theirs
+                || is_compressed(ours)
+                || is_compressed(theirs)
+                || is_large_hash(ours) && is_large_hash(theirs)
+        }
         _ => false,
     }
 }
@@ -85,9 +105,26 @@ fn sorted(elements: &[Reply]) -> Vec<String> {
     texts
 }
 
-/// Whether a payload of a string starts with the mark of LZF (RDB format, "String Encoding").
+fn paired(pairs: &[(Reply, Reply)]) -> Vec<String> {
+    let mut texts: Vec<String> = pairs.iter().map(|pair| format!("{pair:?}")).collect();
+    texts.sort();
+    texts
+}
+
+/// A payload without version and checksum: newer servers have other versions.
+fn unsealed(payload: &[u8]) -> &[u8] {
+    &payload[..payload.len().saturating_sub(10)]
+}
+
+/// Whether a payload of a string, or of a value that is packed into one, starts with the mark of LZF (RDB format,
+/// "String Encoding").
 fn is_compressed(payload: &[u8]) -> bool {
-    payload.starts_with(&[0, 0xc3])
+    payload.starts_with(&[0, 0xc3]) || payload.starts_with(&[16, 0xc3])
+}
+
+/// Whether a payload is a list of fields, which has no order.
+fn is_large_hash(payload: &[u8]) -> bool {
+    matches!(payload.first(), Some(4 | 22))
 }
 
 /// Time between the moments at which both servers run one command, with room for a busy machine.

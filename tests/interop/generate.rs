@@ -11,6 +11,8 @@ use slotmesh_engine::rng::Rng;
 pub(crate) enum Family {
     Expire,
     Generic,
+    Hash,
+    HashExpiry,
     String,
     Transaction,
 }
@@ -20,6 +22,8 @@ impl Family {
         match self {
             Self::Expire => EXPIRE,
             Self::Generic => GENERIC,
+            Self::Hash => HASH,
+            Self::HashExpiry => HASH_EXPIRY,
             Self::String => STRING,
             Self::Transaction => TRANSACTION,
         }
@@ -80,6 +84,19 @@ fn fill(kind: &str, rng: &mut Rng, args: &mut Vec<Vec<u8>>) {
         "key" => args.push(pick(rng, KEYS)),
         "keys" => (0..=rng.below(3)).for_each(|_| args.push(pick(rng, KEYS))),
         "pairs" => (0..=rng.below(2)).for_each(|_| args.extend([pick(rng, KEYS), pick(rng, VALUES)])),
+        "field" => args.push(pick(rng, FIELDS)),
+        "fields" => (0..=rng.below(3)).for_each(|_| args.push(pick(rng, FIELDS))),
+        "field-pairs" => (0..=rng.below(2)).for_each(|_| args.extend([pick(rng, FIELDS), pick(rng, VALUES)])),
+        "counted" => {
+            let count = 1 + rng.below(3);
+            args.extend([b"FIELDS".to_vec(), count.to_string().into_bytes()]);
+            (0..count).for_each(|_| args.push(pick(rng, FIELDS)));
+        }
+        "counted-pairs" => {
+            let count = 1 + rng.below(2);
+            args.extend([b"FIELDS".to_vec(), count.to_string().into_bytes()]);
+            (0..count).for_each(|_| args.extend([pick(rng, FIELDS), pick(rng, VALUES)]));
+        }
         "value" => args.push(pick(rng, VALUES)),
         "int" => args.push(pick(rng, INTEGERS)),
         "float" => args.push(pick(rng, FLOATS)),
@@ -141,11 +158,49 @@ const GENERIC: &[&str] = &[
     "OBJECT (ENCODING|REFCOUNT) <key>",
     "RENAME <key> <key>",
     "RENAMENX <key> <key>",
-    "SCAN 0 COUNT 1000 [MATCH <pattern>] [TYPE string]",
+    "SCAN 0 COUNT 1000 [MATCH <pattern>] [TYPE string|TYPE hash]",
     "SWAPDB 0 1",
     "TOUCH <keys>",
     "TYPE <key>",
     "UNLINK <keys>",
+];
+
+const HASH: &[&str] = &[
+    "HDEL <key> <fields>",
+    "HEXISTS <key> <field>",
+    "HGET <key> <field>",
+    "HGETALL <key>",
+    "HINCRBY <key> <field> <int>",
+    "HINCRBYFLOAT <key> <field> <float>",
+    "HKEYS <key>",
+    "HLEN <key>",
+    "HMGET <key> <fields>",
+    "HMSET <key> <field-pairs>",
+    "HRANDFIELD <key> [1|2|100|-2|0|2 WITHVALUES|-3 WITHVALUES]",
+    "HSCAN <key> 0 COUNT 1000 [MATCH <pattern>]",
+    "HSET <key> <field-pairs>",
+    "HSET <key> <field-pairs>",
+    "HSET <key> <field> <int>",
+    "HSET <key> <field> <float>",
+    "HSETNX <key> <field> <value>",
+    "HSTRLEN <key> <field>",
+    "HVALS <key>",
+];
+
+const HASH_EXPIRY: &[&str] = &[
+    "HEXPIRE <key> <seconds> [NX|XX|GT|LT|XX GT|NX LT] <counted>",
+    "HPEXPIRE <key> <millis> [NX|XX|GT|LT|XX LT] <counted>",
+    "HEXPIREAT <key> <at> [NX|XX|GT|LT|XX GT|GT LT] <counted>",
+    "HPEXPIREAT <key> <at-millis> [NX|XX|GT|LT] <counted>",
+    "HEXPIRE <key> (0|-1) <counted>",
+    "HTTL <key> <counted>",
+    "HPTTL <key> <counted>",
+    "HEXPIRETIME <key> <counted>",
+    "HPEXPIRETIME <key> <counted>",
+    "HPERSIST <key> <counted>",
+    "HGETEX <key> [EX <seconds>|PX <millis>|EXAT <at>|PXAT <at-millis>|PERSIST] <counted>",
+    "HSETEX <key> [NX|XX] [FNX|FXX] [EX <seconds>|PX <millis>|EXAT <at>|PXAT <at-millis>|KEEPTTL] <counted-pairs>",
+    "HGETDEL <key> <counted>",
 ];
 
 const EXPIRE: &[&str] = &[
@@ -165,6 +220,7 @@ const TRANSACTION: &[&str] = &["MULTI", "EXEC", "EXEC", "DISCARD", "WATCH <keys>
 
 /// Few enough that commands meet the keys of others; `\u{0}` as a name of one byte that is no letter.
 const KEYS: &[&str] = &["a", "b", "c", "key:1", "key:2", "{a}x", "", "\u{0}"];
+const FIELDS: &[&str] = &["a", "b", "c", "field", "1", "-7", "", "\u{0}"];
 const VALUES: &[&str] = &[
     "",
     "0",

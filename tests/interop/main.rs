@@ -28,8 +28,21 @@ fn expiry_commands_get_the_same_answers() {
 }
 
 #[test]
+fn hash_commands_get_the_same_answers() {
+    same_answers(&[Family::Hash], "2");
+    same_answers(&[Family::Hash, Family::Generic, Family::String, Family::Expire], "2");
+}
+
+#[test]
+fn commands_on_expiring_fields_get_the_same_answers_from_valkey() {
+    let valkey = require_peer!(Peer::ValkeyServer);
+    same_answers_as(valkey.clone(), &[Family::Hash, Family::HashExpiry], "2");
+    same_answers_as(valkey, &[Family::Hash, Family::HashExpiry, Family::Expire], "3");
+}
+
+#[test]
 fn all_families_get_the_same_answers_under_resp3() {
-    same_answers(&[Family::String, Family::Generic, Family::Expire, Family::Transaction], "3");
+    same_answers(&[Family::String, Family::Generic, Family::Hash, Family::Expire, Family::Transaction], "3");
 }
 
 /// Checks the checker: two servers that do differ must be told apart, by few commands.
@@ -48,7 +61,10 @@ fn a_difference_is_found_and_cut_down() {
 }
 
 fn same_answers(families: &[Family], protocol: &str) {
-    let reference = require_peer!(Peer::RedisServer);
+    same_answers_as(require_peer!(Peer::RedisServer), families, protocol);
+}
+
+fn same_answers_as(reference: PathBuf, families: &[Family], protocol: &str) {
     let ours = start(server_under_test());
     let reference = start(reference);
     let mut pair = Pair::connect(&ours, &reference, protocol);
