@@ -35,6 +35,7 @@ enum Step {
     Port,
     Ip,
     Capa,
+    Version,
 }
 
 /// What a reply line led to.
@@ -76,10 +77,11 @@ impl Handshake {
             Step::Auth if refused => {
                 Progress::Failed(Note::warning(format!("Unable to AUTH to MASTER: {}", printable(line))))
             }
-            Step::Auth | Step::Port | Step::Ip | Step::Capa => {
+            Step::Auth | Step::Port | Step::Ip | Step::Capa | Step::Version => {
                 let what = match step {
                     Step::Port => "listening-port",
                     Step::Ip => "ip-address",
+                    Step::Version => "version",
                     Step::Ping | Step::Auth | Step::Capa => "capa",
                 };
                 let note = refused.then(|| {
@@ -114,9 +116,15 @@ impl Handshake {
         }
         put_command(&mut out, &[b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"]);
         self.awaited.push_back(Step::Capa);
+        put_command(&mut out, &[b"REPLCONF", b"version", VERSION.as_bytes()]);
+        self.awaited.push_back(Step::Version);
         out
     }
 }
+
+/// The version we claim, for Valkey: it sends a full copy in its own format, which has the expiries of fields, only to
+/// replicas of its version 9 or later, and nothing at all to others when it holds such fields.
+const VERSION: &str = "9.0.0";
 
 /// Errors to PING that only ask for AUTH, which is the next step.
 fn is_mere_auth_error(line: &[u8]) -> bool {
@@ -152,10 +160,11 @@ mod tests {
         let expected = "*2\r\n$4\r\nAUTH\r\n$2\r\npw\r\n\
             *3\r\n$8\r\nREPLCONF\r\n$14\r\nlistening-port\r\n$5\r\n17301\r\n\
             *3\r\n$8\r\nREPLCONF\r\n$10\r\nip-address\r\n$9\r\n127.0.0.1\r\n\
-            *5\r\n$8\r\nREPLCONF\r\n$4\r\ncapa\r\n$3\r\neof\r\n$4\r\ncapa\r\n$6\r\npsync2\r\n";
+            *5\r\n$8\r\nREPLCONF\r\n$4\r\ncapa\r\n$3\r\neof\r\n$4\r\ncapa\r\n$6\r\npsync2\r\n\
+            *3\r\n$8\r\nREPLCONF\r\n$7\r\nversion\r\n$5\r\n9.0.0\r\n";
         assert_eq!(String::from_utf8(bytes).unwrap(), expected);
         assert_eq!(note.text, "Master replied to PING, replication can continue...");
-        for _ in 0..3 {
+        for _ in 0..4 {
             assert_eq!(handshake.line(b"+OK"), Progress::Wait);
         }
         assert_eq!(handshake.line(b"+OK"), Progress::Done(None));
@@ -180,6 +189,7 @@ mod tests {
 
         let Progress::Note(note) = handshake.line(b"-ERR unknown") else { panic!("goes on") };
         assert_eq!(note.text, "(Non critical) Master does not understand REPLCONF listening-port: -ERR unknown");
+        assert_eq!(handshake.line(b"+OK"), Progress::Wait);
         assert_eq!(handshake.line(b"+OK"), Progress::Wait);
         assert!(matches!(handshake.line(b"-ERR unknown"), Progress::Done(Some(_))));
     }

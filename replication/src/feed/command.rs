@@ -94,6 +94,8 @@ fn describe(feed: &mut Feed, name: &[u8], option: &[u8], value: &[u8]) -> Result
             let port = parse_number::<i64>(value).ok_or(NOT_AN_INTEGER)?;
             feed.announced_port = u16::try_from(port).unwrap_or(0);
         }
+        // Valkey's replicas say it; all get the same from us.
+        b"version" => {}
         b"rdb-filter-only" => {
             feed.needs.data = false;
             feed.needs.functions = false;

@@ -330,10 +330,11 @@ fn replconf_answers_as_on_a_real_server() {
     let mut primary = Primary::new(FeedConfig::default());
 
     assert_eq!(primary.replconf(A, &["capa", "dual-channel"]), ReplconfReply::Ok);
+    assert_eq!(primary.replconf(A, &["version", "9.1.2"]), ReplconfReply::Ok);
     assert_eq!(primary.replconf(A, &["getack", "*"]), ReplconfReply::Getack);
     assert_eq!(primary.replconf(A, &["ACK", "1"]), ReplconfReply::Silent);
     let errors: [(&[&str], &str); 4] = [
-        (&["version", "8.0.0"], "ERR Unrecognized REPLCONF option: version"),
+        (&["nosuch", "8.0.0"], "ERR Unrecognized REPLCONF option: nosuch"),
         (&["capa"], "ERR syntax error"),
         (&["listening-port", "x"], "ERR value is not an integer or out of range"),
         (&["rdb-filter-only", "keys"], "ERR Unsupported rdb-filter-only option: keys"),

@@ -67,7 +67,7 @@ impl Replica {
         self.drain();
         self.feed("+PONG\r\n");
         self.sent.clear();
-        self.feed("+OK\r\n+OK\r\n");
+        self.feed("+OK\r\n+OK\r\n+OK\r\n");
         std::mem::take(&mut self.sent)
     }
 
@@ -144,7 +144,7 @@ fn the_stream_after_a_sized_snapshot_waits_for_the_load() {
 
 #[test]
 fn input_cut_anywhere_means_the_same() {
-    let text = format!("+PONG\r\n+OK\r\n+OK\r\n\n+FULLRESYNC {ID} 1\r\n\n$5\r\nREDIS");
+    let text = format!("+PONG\r\n+OK\r\n+OK\r\n+OK\r\n\n+FULLRESYNC {ID} 1\r\n\n$5\r\nREDIS");
     for cut in 0..text.len() {
         let mut replica = Replica::new();
         replica.link.connected(replica.now);

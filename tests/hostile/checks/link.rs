@@ -90,7 +90,7 @@ impl Run {
 
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
     const ID: &str = "ef4794627cd69f7549b6f1b10b9bb4ab8290fe0d";
-    let greet = "\x08+PONG\r\n\x08+OK\r\n\x08+OK\r\n\x08+OK\r\n";
+    let greet = "\x08+PONG\r\n\x08+OK\r\n\x08+OK\r\n\x08+OK\r\n\x08+OK\r\n";
     [
         format!("\x01\0{greet}\x08+FULLRESYNC {ID} 10944\r\n\x08$5\r\n\x09\x05REDIS\x02\x08*1\r\n\x04\x10\0"),
         format!("\x03\0{greet}\x08+CONTINUE {ID}\r\n\x06\0\x08\x04\x20\0\x01\x04\x20\0\0"),
