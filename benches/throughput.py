@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""CPU time per operation and throughput of GET and SET under redis-benchmark, ours beside the real servers.
+"""CPU time per operation and throughput of GET, SET, HGET and HSET under redis-benchmark, ours beside the real servers.
 
 Each round runs every server in turn, so that a drift of the machine meets all alike; the medians of the rounds are
 compared. Server and client are pinned to different cores. CPU time is that of the server process (utime + stime
@@ -21,6 +21,14 @@ from common import Client, Server, arguments, cores, fill, median, pinned, serve
 # Operations of one run by pipeline: some 5 to 10 s each at the rates seen on two cores of a cloud machine.
 OPERATIONS = {1: 700_000, 16: 5_000_000, 64: 8_000_000}
 VALUE_BYTES = 64
+VALUE = "x" * VALUE_BYTES
+KEY, HASH = "key:__rand_int__", "hash:__rand_int__"
+COMMANDS = {
+    "get": ("GET", KEY),
+    "set": ("SET", KEY, VALUE),
+    "hget": ("HGET", HASH, "field"),
+    "hset": ("HSET", HASH, "field", VALUE),
+}
 
 
 def main():
@@ -43,15 +51,15 @@ def main():
 
 
 def measure(name, path, port, pipelines, args, results):
-    """One server, all pipelines and both commands."""
+    """One server, all pipelines and all commands."""
     server_core, client_cores = cores()
     with Server(path, port, core=server_core) as server:
         with Client(port) as client:
-            value = "x" * VALUE_BYTES
-            fill(client, (("SET", f"key:{number:012}", value) for number in range(args.keys)))
+            fill(client, (("SET", f"key:{number:012}", VALUE) for number in range(args.keys)))
+            fill(client, (("HSET", f"hash:{number:012}", "field", VALUE) for number in range(args.keys)))
         for pipeline in pipelines:
             operations = max(1, int(OPERATIONS.get(pipeline, 2_000_000) * args.scale))
-            for command in ("get", "set"):
+            for command in COMMANDS:
                 before = server.cpu_seconds()
                 rate = benchmark(port, command, pipeline, operations, args, client_cores)
                 cpu = (server.cpu_seconds() - before) / operations
@@ -62,10 +70,10 @@ def measure(name, path, port, pipelines, args, results):
 def benchmark(port, command, pipeline, operations, args, client_cores):
     """Runs redis-benchmark; gives operations per second."""
     run = subprocess.run(
-        [*pinned(client_cores), "redis-benchmark", "-p", str(port), "-t", command, "-n", str(operations),
-         "-P", str(pipeline), "-c", str(args.clients), "-d", str(VALUE_BYTES), "-r", str(args.keys), "--csv"],
+        [*pinned(client_cores), "redis-benchmark", "-p", str(port), "-n", str(operations), "-P", str(pipeline),
+         "-c", str(args.clients), "-r", str(args.keys), "--csv", *COMMANDS[command]],
         check=True, capture_output=True, text=True)
-    rows = [row for row in csv.reader(io.StringIO(run.stdout)) if row and row[0].lower() == command]
+    rows = [row for row in csv.reader(io.StringIO(run.stdout)) if row and row[0].lower().startswith(command + " ")]
     if not rows:
         sys.exit(f"redis-benchmark printed no result:\n{run.stdout}{run.stderr}")
     return float(rows[-1][1])
@@ -76,7 +84,7 @@ def report(names, pipelines, results):
     base = "redis" if "redis" in names else names[0]
     rows = []
     for pipeline in pipelines:
-        for command in ("get", "set"):
+        for command in COMMANDS:
             base_cpu, base_rate = medians(results[base, pipeline, command])
             for name in names:
                 cpu, rate = medians(results[name, pipeline, command])

@@ -115,28 +115,6 @@ impl Entry {
         Some(UnixMillis(unsafe { self.pointer().add(EXPIRY_AT).cast::<i64>().read() }))
     }
 
-    /// When active expiry has work here: the key's expiry, or the first one of its value's fields if that is earlier.
-    ///
-    /// May be too early where fields are concerned, never too late.
-    #[inline]
-    pub(super) fn next_due(&self) -> Option<UnixMillis> {
-        let expiry = self.expiry();
-        let fields = match self.value() {
-            ValueRef::Object(object) => object.next_field_expiry(),
-            ValueRef::Int(_) | ValueRef::Str(_) => None,
-        };
-        match (expiry, fields) {
-            (Some(expiry), Some(fields)) => Some(expiry.min(fields)),
-            (expiry, fields) => expiry.or(fields),
-        }
-    }
-
-    /// Whether the value is a hash with fields that expire.
-    #[inline]
-    pub(super) fn has_volatile_fields(&self) -> bool {
-        matches!(self.value(), ValueRef::Object(Object::Hash(hash)) if hash.volatile_len() > 0)
-    }
-
     /// The value.
     #[inline]
     pub fn value(&self) -> ValueRef<'_> {

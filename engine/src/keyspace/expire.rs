@@ -8,7 +8,7 @@
 
 use super::db::{Db, DbMut};
 use super::entry::{Entry, prefetch};
-use super::{DbIndex, Keyspace};
+use super::{DbIndex, Keyspace, Object, ValueRef};
 use crate::table::{Place, Spot, Summary, Table};
 use crate::time::UnixMicros;
 use crate::value::Collection;
@@ -87,6 +87,30 @@ impl Earliest {
 impl Default for Earliest {
     fn default() -> Self {
         Self(i64::MAX)
+    }
+}
+
+impl Entry {
+    /// When active expiry has work here: the key's expiry, or the first one of its value's fields if that is earlier.
+    ///
+    /// May be too early where fields are concerned, never too late.
+    #[inline]
+    pub(super) fn next_due(&self) -> Option<UnixMillis> {
+        let expiry = self.expiry();
+        let fields = match self.value() {
+            ValueRef::Object(object) => object.next_field_expiry(),
+            ValueRef::Int(_) | ValueRef::Str(_) => None,
+        };
+        match (expiry, fields) {
+            (Some(expiry), Some(fields)) => Some(expiry.min(fields)),
+            (expiry, fields) => expiry.or(fields),
+        }
+    }
+
+    /// Whether the value is a hash with fields that expire.
+    #[inline]
+    pub(super) fn has_volatile_fields(&self) -> bool {
+        matches!(self.value(), ValueRef::Object(Object::Hash(hash)) if hash.volatile_len() > 0)
     }
 }
 

@@ -196,6 +196,30 @@ fn a_copy_of_a_hash_expires_by_itself() {
 }
 
 #[test]
+fn a_snapshot_has_the_fields_that_expire_while_it_is_taken() {
+    let mut store = after(&["HSETEX h PX 5 FIELDS 2 a 1 b 2", "HSET h c 3", "HSETEX gone PX 5 FIELDS 1 a 1"]);
+    let before = digest(store.engine.core());
+    store.engine.begin_save(store.now, SaveInfo::default()).unwrap();
+    store.advance_ms(6);
+
+    settle(&mut store);
+    assert_eq!(store.run("HLEN h"), ":1");
+    let mut loader = store.engine.begin_load(store.now, crate::load::Expired::Keep);
+    while let Some(chunk) = store.engine.pull_save(64) {
+        loader.feed(&chunk).unwrap();
+    }
+
+    let mut copy = Store::new();
+    copy.engine.adopt(loader).unwrap();
+    assert_eq!(digest(copy.engine.core()), before);
+    assert_eq!(copy.run("HLEN h"), ":3");
+    copy.advance_ms(6);
+    settle(&mut copy);
+    assert_eq!(copy.run("HGETALL h"), "*2 $1 c $1 3");
+    assert_eq!(copy.run("EXISTS gone"), ":0");
+}
+
+#[test]
 fn a_file_of_commands_has_the_expiries_of_fields() {
     let mut store = after(&["HSETEX h PXAT 1000000000005 FIELDS 2 a 1 b 2", "HSET h c 3", "HSET small x 1"]);
     store.advance_ms(6);
