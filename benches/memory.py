@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Memory per key: growth of the process and of used_memory over a million keys, ours beside the real servers.
 
-Keys have 16 bytes; the values 8 or 64, or 64 with a time to live. Every server gets the same bytes over the network,
-in the same order, into a fresh process.
+Keys have 16 bytes; the values 8 or 64, or 64 with a time to live. Hashes have five fields with 16 B values each; or one
+has all the fields, whose names have 16 bytes and their values 64. Every server gets the same bytes over the network, in
+the same order, into a fresh process.
 
     benches/memory.py
     benches/memory.py --only redis,valkey --keys 200000
@@ -13,7 +14,13 @@ import time
 
 from common import Client, Server, arguments, fill, servers, table
 
-CASES = [("8 B value", 8, False), ("64 B value", 64, False), ("64 B value with TTL", 64, True)]
+CASES = [
+    ("8 B value", lambda keys: strings(keys, 8)),
+    ("64 B value", lambda keys: strings(keys, 64)),
+    ("64 B value with TTL", lambda keys: strings(keys, 64, "EX", TTL_SECONDS)),
+    ("hash of 5 fields", lambda keys: hashes(keys)),
+    ("field of one hash", lambda keys: fields(keys)),
+]
 # Far enough that nothing expires while it is counted.
 TTL_SECONDS = 1_000_000
 # Looks at the process, 50 ms apart, until it is taken to be at rest in any case; and how many alike mean rest.
@@ -26,22 +33,42 @@ def main():
     args = parser.parse_args()
     chosen = servers(args)
     rows = []
-    for title, value_bytes, has_ttl in CASES:
+    for title, commands in CASES:
         for at, (name, path) in enumerate(chosen):
             print(f"{title}, {name}", file=sys.stderr)
-            rss, used = measure(path, args.port + at, args.keys, value_bytes, has_ttl)
+            rss, used = measure(path, args.port + at, args.keys, commands)
             rows.append([title, name, f"{rss:.1f}", "-" if used is None else f"{used:.1f}"])
     table(["16 B key", "server", "RSS B/key", "used_memory B/key"], rows)
 
 
-def measure(path, port, keys, value_bytes, has_ttl):
-    """Bytes per key, by the system's and by the server's own account."""
+def value(number, value_bytes):
+    """No two values alike, and none a number: nothing to share and nothing to pack."""
+    return f"v{number:0{value_bytes - 1}}"
+
+
+def strings(keys, value_bytes, *options):
+    """One string for each key."""
+    return (("SET", f"key:{number:012}", value(number, value_bytes), *options) for number in range(keys))
+
+
+def hashes(keys):
+    """A hash of five fields for each key."""
+    for number in range(keys):
+        pairs = (word for field in range(5) for word in (f"field{field}", value(5 * number + field, 16)))
+        yield ("HSET", f"key:{number:012}", *pairs)
+
+
+def fields(keys):
+    """A hash with as many fields as there would be keys."""
+    return (("HSET", "hash", f"fld:{number:012}", value(number, 64)) for number in range(keys))
+
+
+def measure(path, port, keys, commands):
+    """Bytes per key or field, by the system's and by the server's own account."""
     with Server(path, port) as server, Client(port) as client:
         rss_before, used_before = server.rss_bytes(), client.info("used_memory")
-        options = ("EX", TTL_SECONDS) if has_ttl else ()
-        # No two values alike, and none a number: nothing to share and nothing to pack.
-        fill(client, (("SET", f"key:{number:012}", f"v{number:0{value_bytes - 1}}", *options) for number in range(keys)))
-        if client.call("DBSIZE") != keys:
+        fill(client, commands(keys))
+        if max(client.call("DBSIZE"), client.call("HLEN", "hash")) != keys:
             sys.exit("keys are missing")
         settle(server)
         rss = (server.rss_bytes() - rss_before) / keys

@@ -31,6 +31,23 @@ fn changing_in_place_allocates_nothing() {
 }
 
 #[test]
+fn fields_are_read_and_overwritten_without_an_allocation() {
+    let mut store =
+        Store::after(&["HSET k f value n 12", "HSETEX t EX 100 FIELDS 2 f value n 12", "HPERSIST t FIELDS 1 n"]);
+
+    for key in ["k", "t"] {
+        for command in ["HGET k f", "HGET k nosuch", "HMGET k f n", "HEXISTS k f", "HSTRLEN k f", "HGETALL k", "HLEN k"]
+        {
+            let line = command.replacen('k', key, 1);
+            assert_eq!(store.allocations_of(&line), 0, "{line}");
+        }
+    }
+    for line in ["HSET k f other", "HINCRBY k n 5", "HSET t f other", "HINCRBY t n 5", "HTTL t FIELDS 2 f n"] {
+        assert_eq!(store.allocations_of(line), 0, "{line}");
+    }
+}
+
+#[test]
 fn setting_another_length_allocates_the_entry() {
     let mut store = Store::after(&["SET k value", "SET k short", "SET other value"]);
 
