@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::access;
+use crate::blocked::Blocked;
 use crate::changes::Changes;
 use crate::command::Registry;
 use crate::config::Config;
@@ -33,6 +34,8 @@ pub struct Core {
     pub pubsub: PubSub,
     /// Who watches what.
     pub watch: Watch,
+    /// Who waits for what.
+    pub blocked: Blocked,
     /// What the log must hear of.
     pub changes: Changes,
     /// Counters for INFO.
@@ -236,6 +239,7 @@ impl Core {
         if !self.keyspace.db_mut(at.db).set(at.hash, at.key, value, expiry) {
             self.notify(KeyspaceEvents::NEW, "new", at.db, at.key);
         }
+        self.blocked.key_came(at.db, at.key);
     }
 
     /// Puts a value under a key that an edit has just not found.
@@ -243,12 +247,20 @@ impl Core {
         self.keyspace.set_access_rule(access::born(caller.now, &self.config));
         self.keyspace.db_mut(at.db).set_new(at.hash, at.key, value);
         self.notify(KeyspaceEvents::NEW, "new", at.db, at.key);
+        self.blocked.key_came(at.db, at.key);
     }
 
     /// Puts an entry from elsewhere under a key that is not there.
     pub(crate) fn put(&mut self, at: At<'_>, entry: Entry) {
         self.keyspace.db_mut(at.db).put(at.hash, at.key, entry);
         self.notify(KeyspaceEvents::NEW, "new", at.db, at.key);
+        self.blocked.key_came(at.db, at.key);
+    }
+
+    /// Databases changed as a whole: some keys that somebody waits for may be there now.
+    pub(crate) fn look_for_awaited(&mut self) {
+        let keyspace = &self.keyspace;
+        self.blocked.keys_came_where(|db, key| keyspace.db(db).find(keyspace.hash(key), key).is_some());
     }
 
     /// Tells watchers that the databases `is_flushed` names are about to lose their keys.

@@ -5,6 +5,7 @@
 
 use slab::Slab;
 
+use crate::blocked::{Blocked, Request, Wish};
 use crate::changes::Changes;
 use crate::command::ctx::{Effects, Primed};
 use crate::command::spec::{DENY_OOM, Group, NO_AUTH, NO_MULTI, Spec};
@@ -76,6 +77,7 @@ impl Engine {
             config,
             pubsub: PubSub::default(),
             watch: Watch::default(),
+            blocked: Blocked::default(),
             changes: Changes::default(),
             stats: Stats::default(),
             rng,
@@ -150,7 +152,7 @@ impl Engine {
         id
     }
 
-    /// Ends a session: its subscriptions, watches and transaction go with it.
+    /// Ends a session: its subscriptions, watches, transaction and wait go with it.
     pub fn close(&mut self, id: SessionId) {
         if self.find(id).is_none() {
             return;
@@ -161,6 +163,9 @@ impl Engine {
         }
         if session.state.watched > 0 {
             self.core.watch.remove(id);
+        }
+        if session.state.blocked {
+            self.core.blocked.end(id);
         }
     }
 
@@ -228,7 +233,7 @@ impl Engine {
         }
     }
 
-    /// Forgets transaction, watches and subscriptions, and returns to RESP2 and database 0 (`RESET`).
+    /// Forgets transaction, watches, subscriptions and a wait, and returns to RESP2 and database 0 (`RESET`).
     pub fn reset(&mut self, id: SessionId) {
         let authenticated = self.core.config.requirepass.is_empty();
         let state = &mut self.sessions[id.index()].state;
@@ -237,6 +242,9 @@ impl Engine {
         }
         if std::mem::take(&mut state.watched) > 0 {
             self.core.watch.remove(id);
+        }
+        if std::mem::take(&mut state.blocked) {
+            self.core.blocked.end(id);
         }
         state.transaction = None;
         state.db = crate::keyspace::DbIndex(0);
@@ -293,8 +301,23 @@ impl Engine {
         self.core.changes.begin_unit();
         let mut ctx = Ctx::new(now, &mut session.state, &mut session.out, &mut self.core, primed);
         let result = run(&mut ctx, args);
-        let effects = ctx.into_effects();
+        let (effects, wish) = ctx.into_effects();
+        if let Some(wish) = wish {
+            return self.block(id, *wish, Request { command, args: ArgsBuf::copy_of(args) });
+        }
         self.finish(id, command, args, begin, effects, &result);
+    }
+
+    /// Begins a wait. What the command did before it found out that it has to wait, such as removing an expired key,
+    /// is done; the command itself is counted when it ends.
+    fn block(&mut self, id: SessionId, wish: Wish, request: Request) {
+        self.core.changes.end_unit();
+        let session = &mut self.sessions[id.index()].state;
+        session.blocked = true;
+        self.core.blocked.begin(id, session.db, wish, request);
+        if self.core.pubsub.has_deliveries() {
+            self.deliver();
+        }
     }
 
     fn finish(
@@ -478,8 +501,20 @@ impl Engine {
 
     // --- alone ------------------------------------------------------------------------------------------------
 
-    /// Runs one request with the gates a store needs when no host stands around it.
+    /// Runs one request with the gates a store needs when no host stands around it, and then the requests of others
+    /// that waited for what it brought.
+    ///
+    /// A session that waits itself ([`Engine::is_blocked`]) has no more patience: its wait ends as if its time had
+    /// come, so that replies keep their order.
     pub fn execute(&mut self, now: Now, id: SessionId, args: Args<'_>) {
+        self.end_wait(id);
+        self.execute_one(now, id, args);
+        if self.has_served() {
+            self.serve_alone(now);
+        }
+    }
+
+    fn execute_one(&mut self, now: Now, id: SessionId, args: Args<'_>) {
         let command = match self.resolve(args) {
             Ok(command) => command,
             Err(error) => {
@@ -518,7 +553,7 @@ impl Engine {
         self.end_exec();
     }
 
-    fn gate(&mut self, now: Now, id: SessionId, command: Resolved) -> Result<(), ReplyError> {
+    pub(crate) fn gate(&mut self, now: Now, id: SessionId, command: Resolved) -> Result<(), ReplyError> {
         self.auth_gate(id, command)?;
         self.multi_gate(id, command)?;
         self.memory_gate(now, id, command, 0)?;

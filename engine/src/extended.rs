@@ -49,6 +49,27 @@ impl Extended {
         Self::rounded(large.negative, sum, large.exponent - 62, lost)
     }
 
+    /// A thousand times the number, rounded as every result is and then up to a whole one; the nearest there is
+    /// beyond the range.
+    pub fn thousandfold_ceil(self) -> i64 {
+        if self.mantissa == 0 {
+            return 0;
+        }
+        let product = Self::rounded(self.negative, u128::from(self.mantissa) * 1000, self.exponent, false);
+        let Some(Self { negative, mantissa, exponent }) = product.filter(|product| product.exponent < 0) else {
+            return if self.negative { i64::MIN } else { i64::MAX };
+        };
+        let shift = exponent.unsigned_abs();
+        let (whole, rest) =
+            if shift < 64 { (mantissa >> shift, mantissa << (64 - shift) != 0) } else { (0, mantissa > 0) };
+        match (negative, i64::try_from(whole)) {
+            (true, Ok(whole)) => -whole,
+            (true, Err(_)) => i64::MIN,
+            (false, Ok(whole)) => whole.saturating_add(i64::from(rest)),
+            (false, Err(_)) => i64::MAX,
+        }
+    }
+
     fn magnitude_is_less(self, other: Self) -> bool {
         (self.exponent, self.mantissa).cmp(&(other.exponent, other.mantissa)) == Ordering::Less
     }

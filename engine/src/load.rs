@@ -139,6 +139,7 @@ impl Engine {
         let core = self.core_mut();
         core.watch.touch_all();
         core.keyspace.replace(loader.keyspace);
+        core.look_for_awaited();
         Ok(loader.info)
     }
 }

@@ -79,6 +79,8 @@ pub struct SessionState {
     pub subscriptions: Option<Box<Subscriptions>>,
     /// Number of watched keys.
     pub watched: u32,
+    /// Whether it waits for a key: see [`Engine::next_served`](crate::Engine::next_served).
+    pub blocked: bool,
 }
 
 /// Where a session's commands come from.
@@ -187,6 +189,7 @@ impl SessionState {
             transaction: None,
             subscriptions: None,
             watched: 0,
+            blocked: false,
         }
     }
 

@@ -6,6 +6,7 @@
 
 use bytes::Bytes;
 
+use crate::blocked::Wish;
 use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::core::{At, Broadcast, Caller, Core, Touch, is_past};
 use crate::keyspace::{DbIndex, Entry, EntryMut, Expiry, KeyHash, NewValue, UnixMillis};
@@ -14,7 +15,8 @@ use crate::resp::args::Args;
 use crate::resp::outbuf::OutBuf;
 use crate::resp::reply::Reply;
 use crate::session::{Origin, SessionState, Subscriptions};
-use crate::time::Now;
+use crate::time::{Instant, Now};
+use crate::value;
 
 /// The surroundings of one running command.
 pub struct Ctx<'e> {
@@ -29,6 +31,8 @@ pub struct Ctx<'e> {
     /// The hash of the request's first key, when the batch computed it already.
     primed: Option<Primed>,
     effects: Effects,
+    /// What the command waits for.
+    wish: Option<Box<Wish>>,
 }
 
 /// A key whose hash is known already.
@@ -77,11 +81,11 @@ impl<'e> Ctx<'e> {
         primed: Option<Primed>,
     ) -> Self {
         let reply = Reply::new(out, session.protocol);
-        Self { now, session, reply, core, primed, effects: Effects::default() }
+        Self { now, session, reply, core, primed, effects: Effects::default(), wish: None }
     }
 
-    pub(crate) fn into_effects(self) -> Effects {
-        self.effects
+    pub(crate) fn into_effects(self) -> (Effects, Option<Box<Wish>>) {
+        (self.effects, self.wish)
     }
 
     // --- keys -------------------------------------------------------------------------------------------------
@@ -284,6 +288,33 @@ impl<'e> Ctx<'e> {
     /// As [`Ctx::notify`], for a key of any database.
     pub fn notify_in(&mut self, class: KeyspaceEvents, event: &str, db: DbIndex, key: &[u8]) {
         self.core.notify(class, event, db, key);
+    }
+
+    // --- waiting ----------------------------------------------------------------------------------------------
+
+    /// Has the session wait until one of these keys is there and of this type; then the request runs again. Returns
+    /// whether it waits: in a transaction, and in streams that are no client's, nothing does, and the command replies
+    /// at once.
+    ///
+    /// A command that waits has written no reply and changed nothing.
+    pub fn block<'k>(
+        &mut self,
+        kind: value::Kind,
+        keys: impl Iterator<Item = &'k [u8]>,
+        deadline: Option<Instant>,
+    ) -> bool {
+        if self.session.origin != Origin::Client || self.core.changes.is_in_transaction() {
+            return false;
+        }
+        let keys = keys.map(Bytes::copy_from_slice).collect();
+        self.wish = Some(Box::new(Wish { kind, keys, deadline }));
+        true
+    }
+
+    /// Has those served who wait for a key that was there before and got what they may wait for: an entry of a
+    /// stream. Keys that come into being need no mention.
+    pub fn key_came(&mut self, key: &[u8]) {
+        self.core.blocked.key_came(self.session.db, key);
     }
 
     // --- propagation ------------------------------------------------------------------------------------------

@@ -118,6 +118,11 @@ impl KeySpec {
         Self { access, begin: Begin::Index(index), find: Find::Range { last: -1, step, limit: 0 }, notes: "" }
     }
 
+    /// Keys from word `index` up to the word in front of the last one.
+    pub const fn but_last(index: u16, access: Access) -> Self {
+        Self { access, begin: Begin::Index(index), find: Find::Range { last: -2, step: 1, limit: 0 }, notes: "" }
+    }
+
     /// Keys from word `first` to word `last`.
     pub const fn span(first: u16, last: u16, access: Access) -> Self {
         let find = Find::Range { last: (last - first) as i16, step: 1, limit: 0 };

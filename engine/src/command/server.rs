@@ -80,6 +80,7 @@ fn swapdb(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     if one != other {
         ctx.core.touch_swapped(ctx.now, one, other);
         ctx.core.keyspace.swap(one, other);
+        ctx.core.look_for_awaited();
     }
     ctx.count_changes(1);
     ctx.reply.ok();
