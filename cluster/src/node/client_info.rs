@@ -116,7 +116,7 @@ fn flags(client: &Client, session: &SessionState, multi: i64) -> String {
     add('O', client.role == Role::Monitor);
     add('P', session.is_subscribed());
     add('x', multi >= 0);
-    add('b', matches!(client.waiting, Some(Waiting::Replicas)));
+    add('b', matches!(client.waiting, Some(Waiting::Keys | Waiting::Replicas)));
     add('c', client.closing);
     add('U', matches!(client.peer, Peer::Unix { .. }));
     add('r', session.readonly);

@@ -93,6 +93,8 @@ pub(crate) enum Role {
 pub(crate) enum Waiting {
     /// The host's answer: a file, a listener, the end of the node.
     Host,
+    /// A key that is not there; the engine knows which.
+    Keys,
     /// CLIENT PAUSE, or a failover in progress.
     Pause,
     /// The time of other requests must be told first, so that the next one is measured alone.

@@ -1,7 +1,7 @@
 //! The gates every request passes, in the order of Redis's `processCommand`, so that the same error wins when two
 //! apply. Nothing else in the node refuses a command.
 
-use slotmesh_engine::command::spec::{LOADING, MAY_REPLICATE, PROTECTED, READ, STALE, WRITE};
+use slotmesh_engine::command::spec::{BLOCKING, LOADING, MAY_REPLICATE, PROTECTED, READ, STALE, WRITE};
 use slotmesh_engine::command::{Action, Resolved};
 use slotmesh_engine::config::choices::Allowed;
 use slotmesh_engine::error::ReplyError;
@@ -17,7 +17,7 @@ use super::conns::{Role, Waiting};
 use crate::machine::{ConnId, Peer};
 
 /// Why a request does not run.
-enum Refusal {
+pub(super) enum Refusal {
     /// A gate's error; an EXEC says so in its own words.
     Gate(ReplyError),
     /// Another node serves its keys, or nobody.
@@ -52,7 +52,11 @@ impl Node {
         let is_plain = client.role == Role::Normal && self.engine.session(session).is_plain();
         if is_plain && self.lets_all_pass(command) {
             self.note_run(now, conn, command, args);
-            return self.engine.call_primed(now, session, command, args, key);
+            self.engine.call_primed(now, session, command, args, key);
+            if self.engine.has_served() {
+                self.serve_blocked(now);
+            }
+            return;
         }
         let was_asking = self.engine.session(session).asking;
         if let Err(refusal) = self.gates(now, conn, session, command, args) {
@@ -71,11 +75,18 @@ impl Node {
             self.note_run(now, conn, command, args);
             self.run_command(now, conn, session, command, args, key);
             self.show_monitors(now, conn, command.id, args);
+            if command.flags.has(BLOCKING) && self.engine.is_blocked(session) {
+                // What was said of this one request holds until it is answered.
+                return self.hold_blocked(conn);
+            }
         }
         if was_asking {
             self.forget_asking(session, Some(command.id));
         }
         self.after_reply_mode(session);
+        if self.engine.has_served() {
+            self.serve_blocked(now);
+        }
     }
 
     /// Runs a command that passed the gates.
@@ -117,7 +128,7 @@ impl Node {
         self.engine.end_exec();
     }
 
-    fn refuse(
+    pub(super) fn refuse(
         &mut self,
         now: Now,
         conn: ConnId,
@@ -161,7 +172,7 @@ impl Node {
 
     // --- gates ------------------------------------------------------------------------------------------------
 
-    fn gates(
+    pub(super) fn gates(
         &mut self,
         now: Now,
         conn: ConnId,
@@ -198,7 +209,7 @@ impl Node {
             && !core.is_replica
             && !core.is_loading
             && core.config.maxmemory == 0
-            && !command.flags.has(PROTECTED)
+            && !command.flags.any(PROTECTED | BLOCKING)
             && (command.flags.has(READ) || !takes_no_change())
     }
 
@@ -312,7 +323,7 @@ impl Node {
     }
 
     /// CLIENT REPLY SKIP silences exactly the next command.
-    fn after_reply_mode(&mut self, session: SessionId) {
+    pub(super) fn after_reply_mode(&mut self, session: SessionId) {
         let Some(state) = self.engine.find(session) else { return };
         let next = match state.reply_mode {
             ReplyMode::On | ReplyMode::Off => return,

@@ -105,7 +105,9 @@ fn server(node: &mut Node, now: Now, text: &mut String) {
 fn clients(node: &mut Node, _: Now, text: &mut String) {
     let count = |role: Role| node.conns.clients().filter(|(_, client)| client.role == role).count();
     let plain = node.conns.client_count() - count(Role::Replica);
-    let blocked = node.conns.clients().filter(|(_, client)| client.waiting == Some(Waiting::Replicas)).count();
+    let waits = node.conns.clients().filter(|(_, client)| client.waiting == Some(Waiting::Replicas)).count();
+    let keys = &node.engine.core().blocked;
+    let (blocked, limited, blocking_keys) = (waits + keys.len(), waits + keys.limited(), keys.keys());
     let input_max = node.conns.clients().map(|(_, client)| client.input.len()).max().unwrap_or(0);
     let output_max =
         node.conns.clients().map(|(_, client)| node.engine.out_ref(client.session).allocated()).max().unwrap_or(0);
@@ -121,9 +123,9 @@ fn clients(node: &mut Node, _: Now, text: &mut String) {
         "tracking_clients" => 0,
         "pubsub_clients" => pubsub,
         "watching_clients" => core.watch.sessions(),
-        "clients_in_timeout_table" => blocked,
+        "clients_in_timeout_table" => limited,
         "total_watched_keys" => core.watch.keys(),
-        "total_blocking_keys" => 0,
+        "total_blocking_keys" => blocking_keys,
     );
 }
 

@@ -88,8 +88,11 @@ impl Node {
             }
             BusOutput::SaveConfig { sync, version } => self.save_cluster_config(sync, version),
             BusOutput::Send { link, bytes, after_sync } => self.send_link(link, bytes, after_sync),
-            BusOutput::SlotsLost { ranges, delete_keys } => self.slots_lost(&ranges, delete_keys),
-            BusOutput::StateChanged(_) => {}
+            BusOutput::SlotsLost { ranges, delete_keys } => {
+                self.slots_lost(&ranges, delete_keys);
+                self.redirect_blocked(now);
+            }
+            BusOutput::StateChanged(_) => self.redirect_blocked(now),
             BusOutput::UnpauseWrites => {
                 self.pause.end_by_failover();
                 self.resume_paused(now);

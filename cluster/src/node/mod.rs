@@ -1,11 +1,12 @@
 //! The node: engine, replication and cluster bus composed into one machine.
 //!
 //! [`Node`] holds the fields and takes inputs; every other file here is one concern of it: `intake` and `ahead` read
-//! requests, `dispatch` is the list of gates, `drain` moves what the parts produced to where it must go, `links` feeds
+//! requests, `dispatch` is the list of gates, `blocked` and `waiting` hold clients back, `drain` moves what the parts produced to where it must go, `links` feeds
 //! the bus, `primary_link` and `replicas` the two sides of replication, `snapshot` and `persistence` the files, `boot`
 //! and `shutdown` the two ends of its life, `timers` its waits. No file decides what another concern owns.
 
 mod ahead;
+mod blocked;
 mod boot;
 mod client_info;
 mod clients;

@@ -125,24 +125,21 @@ impl Node {
         self.engine.core_mut().config.replicaof = primary.map(|(host, port)| Primary { host: host.to_owned(), port });
     }
 
-    /// Clients in WAIT hear that nobody can acknowledge any more.
+    /// Clients that wait for replicas or for keys hear that nothing comes of it any more, and are sent away.
     fn unblock_waits(&mut self) {
-        let waiting: Vec<ConnId> = self
-            .conns
-            .clients()
-            .filter(|(_, client)| client.waiting == Some(Waiting::Replicas))
-            .map(|(conn, _)| conn)
-            .collect();
+        let error = ReplyError::Fixed(
+            "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
+        );
+        let waits = |waiting| matches!(waiting, Some(Waiting::Keys | Waiting::Replicas));
+        let waiting: Vec<ConnId> =
+            self.conns.clients().filter(|(_, client)| waits(client.waiting)).map(|(conn, _)| conn).collect();
         for conn in waiting {
             let Some(client) = self.conns.client_mut(conn) else { continue };
             client.closing = true;
             let session = client.session;
-            self.engine.reply_error(
-                session,
-                &ReplyError::Fixed(
-                    "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
-                ),
-            );
+            if !self.engine.fail_wait(session, &error) {
+                self.engine.reply_error(session, &error);
+            }
         }
     }
 

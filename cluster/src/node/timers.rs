@@ -15,7 +15,7 @@ pub(super) struct Timers {
     changes_seen: u64,
     /// Bytes in clients' buffers when they were last added up: what counts for `maxmemory` beside the keys.
     pub(super) buffer_bytes: u64,
-    /// The next look at idle clients.
+    /// The next look at idle clients, and at those whose keys have moved away.
     clients: Instant,
     /// There is more to do than one slice allows.
     yielded: bool,
@@ -71,9 +71,11 @@ impl Node {
         if self.pause.expire(now.instant) {
             self.resume_paused(now);
         }
+        self.tick_blocked(now);
         if now.instant >= self.timers.clients {
             self.timers.clients = now.instant.plus_millis(CLIENT_CRON_MS);
             self.close_idle_clients(now);
+            self.redirect_blocked(now);
             self.timers.buffer_bytes = self.client_buffer_bytes();
         }
     }
@@ -86,8 +88,9 @@ impl Node {
 
     fn client_deadline(&self) -> Option<Instant> {
         let config = &self.engine.core().config;
-        let idle = (config.timeout_secs > 0 || config.maxmemory > 0).then_some(self.timers.clients);
-        [self.pause.deadline(), idle].into_iter().flatten().min()
+        let misplaced = self.bus.is_some() && !self.engine.core().blocked.is_empty();
+        let cron = (config.timeout_secs > 0 || config.maxmemory > 0 || misplaced).then_some(self.timers.clients);
+        [self.pause.deadline(), self.engine.block_deadline(), cron].into_iter().flatten().min()
     }
 
     fn tick_engine(&mut self, now: Now) {
@@ -142,5 +145,5 @@ impl Node {
 /// about that long after its time even if nobody asks for it.
 const ENGINE_CRON_MS: u64 = 100;
 
-/// How often idle clients are looked for, in milliseconds.
+/// How often idle clients, and those whose keys have moved away, are looked for, in milliseconds.
 const CLIENT_CRON_MS: u64 = 1000;

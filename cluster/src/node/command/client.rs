@@ -298,27 +298,36 @@ fn unblock(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
         _ => return Err(ReplyError::Fixed("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
     };
     let id = integer(&args[2])?;
-    let blocked = node
-        .conns
-        .clients()
-        .find(|(_, client)| client.session.client_id() as i64 == id && client.waiting == Some(Waiting::Replicas))
-        .map(|(conn, client)| (conn, client.session, client.wrote_to));
-    if let Some((conn, session, wrote_to)) = blocked {
-        node.replication.waits.cancel(WaitId(Node::peer_id(conn).0));
-        if with_error {
-            let error = ReplyError::Fixed("UNBLOCKED client unblocked via CLIENT UNBLOCK");
-            node.engine.reply_error(session, &error);
-        } else {
-            let count = node.replication.feeds.acknowledged(Offset(wrote_to));
-            node.engine.reply(session).len(count);
+    let error = with_error.then_some(ReplyError::Fixed("UNBLOCKED client unblocked via CLIENT UNBLOCK"));
+    let found = node.conns.clients().find(|(_, client)| client.session.client_id() as i64 == id);
+    let blocked = match found.map(|(conn, client)| (conn, client.waiting)) {
+        Some((conn, Some(Waiting::Keys))) => node.unblock(conn, error.as_ref()),
+        Some((conn, Some(Waiting::Replicas))) => {
+            node.end_wait(conn, error.as_ref());
+            true
         }
-        if let Some(client) = node.conns.client_mut(conn) {
-            client.waiting = None;
-        }
-        node.resumed.push(conn);
-    }
-    node.engine.reply(call.session).int(i64::from(blocked.is_some()));
+        Some((_, Some(Waiting::Host | Waiting::Pause | Waiting::Turn) | None)) | None => false,
+    };
+    node.engine.reply(call.session).int(i64::from(blocked));
     Ok(())
+}
+
+impl Node {
+    /// Ends a client's WAIT before its time.
+    fn end_wait(&mut self, conn: ConnId, error: Option<&ReplyError>) {
+        self.replication.waits.cancel(WaitId(Self::peer_id(conn).0));
+        let Some(client) = self.conns.client_mut(conn) else { return };
+        client.waiting = None;
+        let (session, wrote_to) = (client.session, client.wrote_to);
+        match error {
+            Some(error) => self.engine.reply_error(session, error),
+            None => {
+                let count = self.replication.feeds.acknowledged(Offset(wrote_to));
+                self.engine.reply(session).len(count);
+            }
+        }
+        self.resumed.push(conn);
+    }
 }
 
 fn reply(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {

@@ -1,0 +1,96 @@
+//! Clients that wait for keys: holding them, serving them, letting them go.
+//!
+//! Who waits for what, and who is next, is the engine's (`slotmesh_engine::blocked`). Here a client's further requests
+//! are held back, its own one passes the gates again when it is served, and what ends a wait from outside is carried
+//! out: time, another role, slots that another node serves.
+
+use slotmesh_engine::blocked::Request;
+use slotmesh_engine::error::ReplyError;
+use slotmesh_engine::session::SessionId;
+use slotmesh_engine::time::Now;
+
+use super::Node;
+use super::conns::Waiting;
+use crate::machine::ConnId;
+
+impl Node {
+    /// Holds a client's next requests while it waits for a key.
+    pub(super) fn hold_blocked(&mut self, conn: ConnId) {
+        if let Some(client) = self.conns.client_mut(conn) {
+            client.waiting = Some(Waiting::Keys);
+        }
+        // The wait may be the next to end.
+        self.stirred = true;
+    }
+
+    /// Runs the requests of clients whose keys are there, until nobody can be served any more. Each is a unit of its
+    /// own in the log.
+    pub(super) fn serve_blocked(&mut self, now: Now) {
+        while let Some((session, request)) = self.engine.next_served(now) {
+            if let Some(conn) = self.conns.of_session(session) {
+                self.run_again(now, conn, session, &request);
+            }
+        }
+    }
+
+    /// The gates are asked once more: the node may have become full or lost a slot meanwhile. A pause is not: what
+    /// filled the key has run.
+    fn run_again(&mut self, now: Now, conn: ConnId, session: SessionId, request: &Request) {
+        let (command, args) = (request.command, request.args.as_args());
+        match self.gates(now, conn, session, command, args) {
+            Err(refusal) => self.refuse(now, conn, session, command, args, &refusal),
+            Ok(()) => self.run_command(now, conn, session, command, args, None),
+        }
+        if !self.engine.is_blocked(session) {
+            self.release_blocked(conn, session);
+        }
+    }
+
+    /// Lets a client go on whose wait is over and that has its reply.
+    pub(super) fn release_blocked(&mut self, conn: ConnId, session: SessionId) {
+        self.forget_asking(session, None);
+        self.after_reply_mode(session);
+        let Some(client) = self.conns.client_mut(conn) else { return };
+        client.waiting = None;
+        if !client.input.is_empty() {
+            self.resumed.push(conn);
+        }
+    }
+
+    /// Ends the waits whose time has come.
+    pub(super) fn tick_blocked(&mut self, now: Now) {
+        while let Some(session) = self.engine.time_out(now) {
+            if let Some(conn) = self.conns.of_session(session) {
+                self.release_blocked(conn, session);
+            }
+        }
+    }
+
+    /// Ends a client's wait by CLIENT UNBLOCK: as if its time had come, or with an error. Returns whether it waited.
+    pub(super) fn unblock(&mut self, conn: ConnId, error: Option<&ReplyError>) -> bool {
+        let Some(client) = self.conns.client(conn) else { return false };
+        let session = client.session;
+        let ended = match error {
+            Some(error) => self.engine.fail_wait(session, error),
+            None => self.engine.end_wait(session),
+        };
+        if ended {
+            self.release_blocked(conn, session);
+        }
+        ended
+    }
+
+    /// Sends clients away whose keys another node serves by now, or nobody.
+    pub(super) fn redirect_blocked(&mut self, now: Now) {
+        let misplaced = self.engine.core().blocked.waiting().filter_map(|(session, request)| {
+            let error = self.slot_gate(now, session, request.command, request.args.as_args()).err()?;
+            // A slot on its way is still ours: its keys come here until it has moved.
+            matches!(error.code(), b"MOVED" | b"CLUSTERDOWN").then_some((session, error))
+        });
+        for (session, error) in misplaced.collect::<Vec<_>>() {
+            if let Some(conn) = self.conns.of_session(session) {
+                self.unblock(conn, Some(&error));
+            }
+        }
+    }
+}
