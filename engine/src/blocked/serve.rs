@@ -94,3 +94,6 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,15 +1,16 @@
 //! Lists: adding, reading and changing elements.
 //!
 //! Taking elements is in [`list_pop`](super::list_pop), moving them from list to list in
-//! [`list_move`](super::list_move).
+//! [`list_move`](super::list_move), waiting for them in [`list_block`](super::list_block).
 
 use std::ops::Range;
 
 use super::keys::{Access, INSERT_ONE, INSPECT_ONE, KeySpec, READ_ONE};
+use super::list_block::{blmove, blmpop, blpop, brpop, brpoplpush};
 use super::list_move::{lmove, rpoplpush};
 use super::list_pop::{lmpop, lpop, rpop};
 use super::set::reply_member;
-use super::spec::{DENY_OOM, FAST, READ, Spec, WRITE, data};
+use super::spec::{BLOCKING, DENY_OOM, FAST, READ, Spec, WRITE, data};
 use super::words::integer;
 use super::{Ctx, DataFn};
 use crate::config::special::keyspace_events::KeyspaceEvents;
@@ -18,7 +19,12 @@ use crate::resp::args::Args;
 use crate::value::list::{End, List, Side};
 
 pub(super) const ROWS: &[Spec<DataFn>] = &[
-    data("LINDEX", 3, READ, READ_ONE, lindex as DataFn),
+    data("BLMOVE", 6, WRITE.and(DENY_OOM).and(BLOCKING), MOVE_KEYS, blmove as DataFn),
+    data("BLMPOP", -5, WRITE.and(BLOCKING), TAKE_COUNTED_LATER, blmpop),
+    data("BLPOP", -3, WRITE.and(BLOCKING), TAKE_SEVERAL, blpop),
+    data("BRPOP", -3, WRITE.and(BLOCKING), TAKE_SEVERAL, brpop),
+    data("BRPOPLPUSH", 4, WRITE.and(DENY_OOM).and(BLOCKING), MOVE_KEYS, brpoplpush),
+    data("LINDEX", 3, READ, READ_ONE, lindex),
     data("LINSERT", 5, WRITE.and(DENY_OOM), INSERT_ONE, linsert),
     data("LLEN", 2, READ.and(FAST), INSPECT_ONE, llen),
     data("LMOVE", 5, WRITE.and(DENY_OOM), MOVE_KEYS, lmove),
@@ -40,6 +46,8 @@ pub(super) const ROWS: &[Spec<DataFn>] = &[
 const TAKEN: Access = Access::RW.and(Access::ACCESS).and(Access::DELETE);
 const TAKE_ONE: &[KeySpec] = &[KeySpec::one(1, TAKEN)];
 const TAKE_COUNTED: &[KeySpec] = &[KeySpec::counted(1, TAKEN)];
+const TAKE_COUNTED_LATER: &[KeySpec] = &[KeySpec::counted(2, TAKEN)];
+const TAKE_SEVERAL: &[KeySpec] = &[KeySpec::but_last(1, TAKEN)];
 const DELETE_ONE: &[KeySpec] = &[KeySpec::one(1, Access::RW.and(Access::DELETE))];
 const SET_ONE: &[KeySpec] = &[KeySpec::one(1, Access::RW.and(Access::UPDATE))];
 const MOVE_KEYS: &[KeySpec] = &[KeySpec::one(1, TAKEN), KeySpec::one(2, Access::RW.and(Access::INSERT))];

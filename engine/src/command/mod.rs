@@ -24,6 +24,7 @@ mod hash_random;
 mod hash_with_expiry;
 mod introspect;
 mod list;
+mod list_block;
 mod list_move;
 mod list_pop;
 mod memory;

@@ -15,7 +15,28 @@ const MANY_ELEMENTS: &[(&str, &str)] = &[("2.4.0", "Takes several elements.")];
 const MANY_ELEMENTS_LATER: &[(&str, &str)] = &[("4.0.0", "Takes several elements.")];
 const POP_COUNT: &[(&str, &str)] = &[("6.2.0", "Takes a count.")];
 
+const TIMEOUT: Argument = argument("timeout", Kind::Double);
+const PER_KEY: &str = "O(N) where N is the number of keys";
+const FRACTIONS: &[(&str, &str)] = &[("6.0.0", "Takes fractions of seconds.")];
+
 pub(super) const DOCS: &[Doc] = &[
+    doc("blmove", "6.2.0", "Moves an element from an end of a list to an end of another; waits for one if need be.")
+        .takes(&[SOURCE, TARGET, one_of("wherefrom", ENDS), one_of("whereto", ENDS), TIMEOUT]),
+    doc("blmpop", "7.0.0", "Removes elements from the first list that has any; waits for one if need be.")
+        .costs("O(N+M) where N is the number of keys and M the number of elements returned")
+        .takes(&[TIMEOUT, integer("numkeys"), KEY.multiple(), WHERE, COUNT]),
+    doc("blpop", "2.0.0", "Removes the first element of the first list that has any; waits for one if need be.")
+        .costs(PER_KEY)
+        .history(FRACTIONS)
+        .takes(&[KEY.multiple(), TIMEOUT]),
+    doc("brpop", "2.0.0", "Removes the last element of the first list that has any; waits for one if need be.")
+        .costs(PER_KEY)
+        .history(FRACTIONS)
+        .takes(&[KEY.multiple(), TIMEOUT]),
+    doc("brpoplpush", "2.2.0", "Moves the last element of a list to the front of another; waits for one if need be.")
+        .history(FRACTIONS)
+        .deprecated("6.2.0", "`BLMOVE` with the `RIGHT` and `LEFT` arguments")
+        .takes(&[SOURCE, TARGET, TIMEOUT]),
     doc("lindex", "1.0.0", "Returns the element at an index of a list.")
         .costs(TO_THE_INDEX)
         .takes(&[KEY, integer("index")]),
