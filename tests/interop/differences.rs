@@ -20,6 +20,8 @@ pub(crate) enum Rule {
     /// Payloads may differ in how, and whether, they are compressed, where that saves little; the checksum and so the
     /// last bytes differ then. What they hold is compared at the end of the stream.
     Compressed,
+    /// The forms of lists: short ones are a quicklist in Redis 7.0, and a listpack since 7.2.
+    ListForm,
 }
 
 /// The rule for a command.
@@ -32,6 +34,13 @@ pub(crate) fn rule(command: &[Vec<u8>]) -> Rule {
         b"SCAN" if command.get(1).is_some_and(|cursor| cursor != b"0") => Rule::Free,
         // How many names share one value in memory; Redis 7.0 lets some integers be shared and counts its own holds.
         b"OBJECT" if command.get(1).is_some_and(|word| word.eq_ignore_ascii_case(b"REFCOUNT")) => Rule::Free,
+        b"OBJECT" => Rule::ListForm,
+        // Redis 7.0 takes what is too far away for a negative number, or for a wait.
+        b"BLPOP" | b"BRPOP" | b"BLMOVE" | b"BRPOPLPUSH" | b"BLMPOP" if has_word(command, b"9223372036854775808") => {
+            Rule::Newer
+        }
+        // The number without an absolute value is refused since 7.2.
+        b"LREM" | b"LPOS" if has_word(command, b"-9223372036854775808") => Rule::Newer,
         b"KEYS" | b"SCAN" => Rule::AnyOrder,
         b"HTTL" | b"HEXPIRETIME" => Rule::Within(CLOCK_SECONDS),
         b"HPTTL" | b"HPEXPIRETIME" => Rule::Within(CLOCK_MILLIS),
@@ -53,6 +62,10 @@ pub(crate) fn parts_ways_in_transaction(command: &[Vec<u8>]) -> bool {
         b"WATCH" => command.len() > 1,
         _ => false,
     }
+}
+
+fn has_word(command: &[Vec<u8>], word: &[u8]) -> bool {
+    command.iter().any(|own| own == word)
 }
 
 /// A SCAN from a cursor that is no number, or of a type that does not exist.
@@ -82,6 +95,7 @@ pub(crate) fn agree(rule: Rule, ours: &Reply, theirs: &Reply) -> bool {
         }
         (Rule::Newer, ..) => true,
         (Rule::Free, ours, theirs) => ours.is_error() == theirs.is_error(),
+        (Rule::ListForm, Reply::Bulk(ours), Reply::Bulk(theirs)) => ours == b"listpack" && theirs == b"quicklist",
         (Rule::AnyOrder, Reply::Array(ours), Reply::Array(theirs)) => sorted(ours) == sorted(theirs),
         (Rule::AnyOrder, Reply::Map(ours), Reply::Map(theirs)) => paired(ours) == paired(theirs),
         (Rule::Compressed, Reply::Bulk(ours), Reply::Bulk(theirs)) => {
@@ -117,9 +131,11 @@ fn unsealed(payload: &[u8]) -> &[u8] {
 }
 
 /// Whether a payload of a string, or of a value that is packed into one, starts with the mark of LZF (RDB format,
-/// "String Encoding").
+/// "String Encoding"), or one of a list has that mark anywhere.
 fn is_compressed(payload: &[u8]) -> bool {
-    payload.starts_with(&[0, 0xc3]) || payload.starts_with(&[16, 0xc3])
+    payload.starts_with(&[0, 0xc3])
+        || payload.starts_with(&[16, 0xc3])
+        || (payload.starts_with(&[18]) && payload.contains(&0xc3))
 }
 
 /// Whether a payload is a list of fields, which has no order.

@@ -13,6 +13,7 @@ pub(crate) enum Family {
     Generic,
     Hash,
     HashExpiry,
+    List,
     String,
     Transaction,
 }
@@ -24,6 +25,7 @@ impl Family {
             Self::Generic => GENERIC,
             Self::Hash => HASH,
             Self::HashExpiry => HASH_EXPIRY,
+            Self::List => LIST,
             Self::String => STRING,
             Self::Transaction => TRANSACTION,
         }
@@ -97,6 +99,9 @@ fn fill(kind: &str, rng: &mut Rng, args: &mut Vec<Vec<u8>>) {
             args.extend([b"FIELDS".to_vec(), count.to_string().into_bytes()]);
             (0..count).for_each(|_| args.extend([pick(rng, FIELDS), pick(rng, VALUES)]));
         }
+        "values" => (0..=rng.below(6)).for_each(|_| args.push(pick(rng, VALUES))),
+        // Nodes of lists are full with a few of these; what is compressed of them differs.
+        "long" => args.push((0..=rng.below(6000)).map(|at| b'a' + (at % 25) as u8).collect()),
         "value" => args.push(pick(rng, VALUES)),
         "int" => args.push(pick(rng, INTEGERS)),
         "float" => args.push(pick(rng, FLOATS)),
@@ -201,6 +206,34 @@ const HASH_EXPIRY: &[&str] = &[
     "HGETEX <key> [EX <seconds>|PX <millis>|EXAT <at>|PXAT <at-millis>|PERSIST] <counted>",
     "HSETEX <key> [NX|XX] [FNX|FXX] [EX <seconds>|PX <millis>|EXAT <at>|PXAT <at-millis>|KEEPTTL] <counted-pairs>",
     "HGETDEL <key> <counted>",
+];
+
+/// Waits are short and few: they take the reference a tenth of a second.
+const LIST: &[&str] = &[
+    "(BLPOP <keys> 0.001|BRPOP <keys> 0.001|BRPOPLPUSH <key> <key> 0.001|BLMOVE <key> <key> RIGHT LEFT 0.001|BLMPOP \
+     0.001 2 <key> <key> LEFT COUNT 2)",
+    "LINDEX <key> <index>",
+    "LINSERT <key> (BEFORE|AFTER) <value> <value>",
+    "LINSERT <key> (BEFORE|AFTER) <int> <long>",
+    "LLEN <key>",
+    "LMOVE <key> <key> (LEFT|RIGHT) (LEFT|RIGHT)",
+    "LMPOP 2 <key> <key> (LEFT|RIGHT) [COUNT 3]",
+    "LPOP <key> [<offset>]",
+    "LPOS <key> <value> [RANK <index>] [COUNT <offset>] [MAXLEN <offset>]",
+    "LPUSH <key> <values>",
+    "LPUSH <key> <int> <long>",
+    "LPUSHX <key> <values>",
+    "LRANGE <key> <index> <index>",
+    "LREM <key> <index> <value>",
+    "LSET <key> <index> <value>",
+    "LSET <key> <index> <long>",
+    "LTRIM <key> <index> <index>",
+    "RPOP <key> [<offset>]",
+    "RPOPLPUSH <key> <key>",
+    "RPUSH <key> <values>",
+    "RPUSH <key> <values>",
+    "RPUSH <key> <long> <int>",
+    "RPUSHX <key> <values>",
 ];
 
 const EXPIRE: &[&str] = &[

@@ -36,13 +36,25 @@ fn hash_commands_get_the_same_answers() {
 #[test]
 fn commands_on_expiring_fields_get_the_same_answers_from_valkey() {
     let valkey = require_peer!(Peer::ValkeyServer);
-    same_answers_as(valkey.clone(), &[Family::Hash, Family::HashExpiry], "2");
-    same_answers_as(valkey, &[Family::Hash, Family::HashExpiry, Family::Expire], "3");
+    same_answers_as(valkey.clone(), &[], &[Family::Hash, Family::HashExpiry], "2");
+    same_answers_as(valkey, &[], &[Family::Hash, Family::HashExpiry, Family::Expire], "3");
+}
+
+#[test]
+fn list_commands_get_the_same_answers() {
+    same_answers(&[Family::List, Family::List, Family::Generic], "2");
+}
+
+#[test]
+fn lists_of_short_nodes_get_the_same_answers() {
+    let families = &[Family::List, Family::List, Family::List, Family::Transaction, Family::Generic];
+    same_answers_with(&[("list-max-listpack-size", "4")], families, "2");
 }
 
 #[test]
 fn all_families_get_the_same_answers_under_resp3() {
-    same_answers(&[Family::String, Family::Generic, Family::Hash, Family::Expire, Family::Transaction], "3");
+    let families = [Family::String, Family::Generic, Family::Hash, Family::List, Family::Expire, Family::Transaction];
+    same_answers(&families, "3");
 }
 
 /// Checks the checker: two servers that do differ must be told apart, by few commands.
@@ -61,12 +73,16 @@ fn a_difference_is_found_and_cut_down() {
 }
 
 fn same_answers(families: &[Family], protocol: &str) {
-    same_answers_as(require_peer!(Peer::RedisServer), families, protocol);
+    same_answers_with(&[], families, protocol);
 }
 
-fn same_answers_as(reference: PathBuf, families: &[Family], protocol: &str) {
-    let ours = start(server_under_test());
-    let reference = start(reference);
+fn same_answers_with(options: &[(&str, &str)], families: &[Family], protocol: &str) {
+    same_answers_as(require_peer!(Peer::RedisServer), options, families, protocol);
+}
+
+fn same_answers_as(reference: PathBuf, options: &[(&str, &str)], families: &[Family], protocol: &str) {
+    let ours = start(server_under_test(), options);
+    let reference = start(reference, options);
     let mut pair = Pair::connect(&ours, &reference, protocol);
     for seed in seeds() {
         let commands = stream(seed, families, commands_per_seed());
@@ -90,8 +106,9 @@ fn stream(seed: u64, families: &[Family], len: usize) -> Vec<Vec<Vec<u8>>> {
     (0..len).map(|_| command(&mut rng, families)).collect()
 }
 
-fn start(server: PathBuf) -> Server {
-    Launch::new(server).start().expect("the server starts")
+fn start(server: PathBuf, options: &[(&str, &str)]) -> Server {
+    let launch = Launch::new(server);
+    options.iter().fold(launch, |launch, (name, value)| launch.option(name, value)).start().expect("the server starts")
 }
 
 fn seeds() -> Vec<u64> {
