@@ -263,6 +263,12 @@ impl<'e> Ctx<'e> {
         self.changed_in(self.session.db, key);
     }
 
+    /// As [`Ctx::changed`], for so many changes at once.
+    pub fn changed_often(&mut self, key: &[u8], changes: u64) {
+        self.core.watch.touch(self.session.db, key);
+        self.count_changes(changes);
+    }
+
     /// As [`Ctx::changed`], in any database.
     pub fn changed_in(&mut self, db: DbIndex, key: &[u8]) {
         self.core.watch.touch(db, key);

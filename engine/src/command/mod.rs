@@ -13,6 +13,10 @@ pub mod spec;
 pub mod typed;
 pub mod words;
 
+mod bitmap;
+mod bitmap_field;
+mod bitmap_op;
+mod bitmap_range;
 mod connection;
 mod dump;
 mod expire;
@@ -75,6 +79,7 @@ pub fn unknown_form(container: &str, word: &[u8]) -> ReplyError {
 /// Adds every family of the engine to `registry`.
 pub(crate) fn register(registry: &mut Registry) {
     let families: &[(Group, &'static [Spec<DataFn>])] = &[
+        (Group::Bitmap, bitmap::ROWS),
         (Group::Connection, connection::ROWS),
         (Group::Generic, expire::ROWS),
         (Group::Generic, generic::ROWS),

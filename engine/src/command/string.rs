@@ -100,7 +100,8 @@ fn strlen(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     })
 }
 
-fn string_len(entry: &Entry) -> Result<usize, ReplyError> {
+/// The length of a string in bytes. The wrong type is an error.
+pub(super) fn string_len(entry: &Entry) -> Result<usize, ReplyError> {
     let mut digits = itoa::Buffer::new();
     entry.value().string_bytes(&mut digits).map(<[u8]>::len).ok_or(ReplyError::WrongType)
 }
@@ -194,7 +195,7 @@ fn setrange(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
 }
 
 /// Longest string a command may make, in bytes. A load and the primary's stream repeat what was allowed elsewhere.
-fn len_max(ctx: &Ctx<'_>) -> usize {
+pub(super) fn len_max(ctx: &Ctx<'_>) -> usize {
     match ctx.session.origin {
         Origin::Client => usize::try_from(ctx.core.config.proto_max_bulk_len).unwrap_or(usize::MAX),
         Origin::File | Origin::Primary => usize::MAX,

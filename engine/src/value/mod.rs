@@ -5,6 +5,7 @@
 //! (`rdb/<type>.rs`), expiry of keys. To add a type, follow the list in ARCHITECTURE.md ("Values"); [`set`] is the
 //! example to read.
 
+pub mod bits;
 pub mod digest;
 pub mod entries;
 pub mod hash;

@@ -4,6 +4,7 @@
 //! and docs find each other by the full name; a host registers its own with
 //! [`Registry::add_docs`](super::Registry::add_docs). To document a command, add a [`Doc`] to its family's file.
 
+mod bitmap;
 mod connection;
 mod expire;
 mod generic;
@@ -18,6 +19,7 @@ mod transaction;
 
 /// The tables of the engine's own commands.
 pub(super) const TABLES: &[&[Doc]] = &[
+    bitmap::DOCS,
     connection::DOCS,
     expire::DOCS,
     generic::DOCS,

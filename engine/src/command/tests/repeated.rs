@@ -180,3 +180,25 @@ fn random_pops_are_repeated_as_what_they_took() {
     assert_eq!(store.run("SCARD k"), ":1");
     assert_eq!(store.run(&format!("SMISMEMBER k {} {}", words[2], words[3])), "*2 :0 :0");
 }
+
+#[test]
+fn bits_that_were_like_that_are_not_repeated() {
+    let before = ["SET a x"];
+
+    for command in ["GETBIT a 1", "SETBIT a 1 1", "SETBIT a 0 0", "BITFIELD a GET u8 0", "BITFIELD a SET u8 0 120"] {
+        check(&before, command, &[]);
+    }
+    for command in ["SETBIT a 0 1", "SETBIT a 8 0", "SETBIT b 0 0", "BITFIELD a SET u8 8 0", "BITFIELD b SET u8 0 1"] {
+        check(&before, command, &[command]);
+    }
+    check(&before, "BITOP NOT b nosuch", &[]);
+    check(&before, "BITOP NOT a nosuch", &["BITOP NOT a nosuch"]);
+    check(&before, "bitop not b a", &["bitop not b a"]);
+}
+
+#[test]
+fn a_string_that_grew_by_a_field_that_failed_is_repeated() {
+    // Redis 7.0 does not repeat it, and its replicas have no such key then.
+    check(&[], "BITFIELD a OVERFLOW FAIL INCRBY u2 10 5", &["BITFIELD a OVERFLOW FAIL INCRBY u2 10 5"]);
+    check(&["SET a x"], "BITFIELD a OVERFLOW FAIL SET u2 0 5", &[]);
+}
