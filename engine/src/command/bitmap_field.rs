@@ -1,7 +1,8 @@
 //! BITFIELD: integers of any width at any bit of a string.
 
 use super::Ctx;
-use super::bitmap::{bit_offset, edit_bits, tell};
+use super::bitmap::{Growth, bit_offset, edit_bits, tell};
+use super::keys::Access;
 use super::words::integer;
 use crate::error::ReplyError;
 use crate::number::parse_i64;
@@ -181,6 +182,23 @@ fn parse_overflow(args: Args<'_>, index: usize) -> Result<Overflow, ReplyError> 
     kind.ok_or(ReplyError::Fixed("ERR Invalid OVERFLOW type specified"))
 }
 
+/// What a BITFIELD does with its key: it writes unless all that it names are fields to get.
+pub(super) fn access(args: Args<'_>) -> Access {
+    let mut index = 2;
+    while index < args.len() {
+        let words = match () {
+            () if args.is(index, "GET") => 3,
+            () if args.is(index, "OVERFLOW") => 2,
+            () => 1,
+        };
+        if words == 1 || index + words > args.len() {
+            return Access::RW.and(Access::ACCESS).and(Access::UPDATE);
+        }
+        index += words;
+    }
+    Access::RO.and(Access::ACCESS)
+}
+
 pub(super) fn bitfield(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     let steps = parse(ctx, args)?;
     let Some(last) = steps.iter().filter_map(Step::last_written).max() else {
@@ -197,7 +215,7 @@ pub(super) fn bitfield(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyErr
     })?;
     let (written, changed) = edited.result;
     // What is written where there was no room before is a change even if it is zero.
-    let changes = if edited.growth == super::bitmap::Growth::None { changed } else { written };
+    let changes = if edited.growth == Growth::None { changed } else { written };
     tell(ctx, &args[1], edited.growth, changes);
     Ok(())
 }

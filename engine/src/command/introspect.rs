@@ -4,7 +4,7 @@ use super::docs::{Argument, Doc, Kind};
 use super::keys::{Access, Begin, Find, KeySpec, NO_KEYS, each_key};
 use super::registry::{Command, CommandId, Registry, unknown_subcommand};
 use super::spec::{Categories, LOADING, NO_MANDATORY_KEYS, STALE, Spec, arity_allows, data};
-use super::{Ctx, DataFn, string_set};
+use super::{Ctx, DataFn, bitmap_field, string_set};
 use crate::error::ReplyError;
 use crate::glob;
 use crate::resp::args::Args;
@@ -249,7 +249,12 @@ fn keys_of(registry: &Registry, request: Args<'_>) -> Result<Vec<(usize, Access)
 
 /// The access of this very request, where the row's depends on the words.
 fn settled(access: Access, command: &str, request: Args<'_>) -> Access {
-    if access.any(Access::VARIABLE) && command == "set" { string_set::access(request) } else { access }
+    match command {
+        _ if !access.any(Access::VARIABLE) => access,
+        "bitfield" => bitmap_field::access(request),
+        "set" => string_set::access(request),
+        _ => access,
+    }
 }
 
 fn docs(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {

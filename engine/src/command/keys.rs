@@ -140,6 +140,15 @@ impl KeySpec {
         Self { access, begin: Begin::Index(index), find: Find::Count { count: 0, first: 1, step: 1 }, notes: "" }
     }
 
+    /// The same group, one key every `step` words.
+    pub const fn stepping(mut self, step: u16) -> Self {
+        self.find = match self.find {
+            Find::Count { count, first, .. } => Find::Count { count, first, step },
+            Find::Range { last, limit, .. } => Find::Range { last, step, limit },
+        };
+        self
+    }
+
     /// One key behind `keyword`, which is searched from word `from` on.
     pub const fn after(keyword: &'static str, from: i16, access: Access) -> Self {
         Self {
@@ -212,11 +221,11 @@ impl Find {
             }
             Self::Count { count, first, step } => {
                 let count = args.get(begin + usize::from(count)).and_then(crate::number::parse_i64);
-                let first = begin + usize::from(first);
+                let (first, step) = (begin + usize::from(first), usize::from(step).max(1));
                 match count {
                     Some(0) => Ok((1, 0, 1)),
-                    Some(count) if count > 0 && count as usize <= args.len().saturating_sub(first) => {
-                        Ok((first, first + (count as usize - 1) * usize::from(step), usize::from(step)))
+                    Some(count) if count > 0 && count as usize <= args.len().saturating_sub(first).div_ceil(step) => {
+                        Ok((first, first + (count as usize - 1) * step, step))
                     }
                     _ => Err(ReplyError::Fixed("ERR Invalid arguments specified for command")),
                 }
@@ -242,14 +251,18 @@ mod tests {
         assert_eq!(found(KeySpec::one(1, Access::RO), "GET k"), [1]);
         assert_eq!(found(KeySpec::every(1, 2, Access::OW), "MSET a 1 b 2"), [1, 3]);
         assert_eq!(found(KeySpec::counted(1, Access::RO), "ZUNION 2 a b WEIGHTS 1 2"), [2, 3]);
+        assert_eq!(found(KeySpec::counted(1, Access::OW).stepping(2), "MSETEX 2 a 1 b 2 NX"), [2, 4]);
         assert_eq!(found(KeySpec::after("STORE", 2, Access::OW), "SORT a BY w store d"), [5]);
         assert_eq!(found(KeySpec::after("KEYS", -2, Access::RW), "MIGRATE h 1 x 0 5 KEYS k"), [7]);
     }
 
     #[test]
     fn a_count_that_lies_is_an_error() {
-        let args: ArgsBuf = ["ZUNION", "9", "a"].into_iter().collect();
+        for (step, line) in [(1, "ZUNION 9 a"), (1, "ZUNION -1 a"), (1, "ZUNION x a"), (2, "MSETEX 3 a 1 b 2")] {
+            let args: ArgsBuf = line.split(' ').collect();
+            let keys = [KeySpec::counted(1, Access::RO).stepping(step)];
 
-        assert!(each_key(&[KeySpec::counted(1, Access::RO)], args.as_args(), |_, _| {}).is_err());
+            assert!(each_key(&keys, args.as_args(), |_, _| {}).is_err(), "{line}");
+        }
     }
 }

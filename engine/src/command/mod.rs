@@ -42,6 +42,7 @@ mod set_random;
 mod sorted;
 mod string;
 mod string_count;
+mod string_if;
 mod string_lcs;
 mod string_set;
 mod transaction;

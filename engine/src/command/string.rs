@@ -1,11 +1,12 @@
 //! Strings: reading, and editing parts.
 //!
 //! Writing whole values is in [`string_set`](super::string_set), counting in [`string_count`](super::string_count),
-//! LCS in [`string_lcs`](super::string_lcs).
+//! LCS in [`string_lcs`](super::string_lcs), what newer servers do under conditions in [`string_if`](super::string_if).
 
 use super::keys::{Access, INSERT_ONE, INSPECT_ONE, KeySpec, OVERWRITE_ONE, READ_ONE, UPDATE_ONE};
 use super::spec::{DENY_OOM, FAST, Flags, READ, Spec, WRITE, data};
 use super::string_count::{decr, decrby, incr, incrby, incrbyfloat};
+use super::string_if::{delifeq, msetex};
 use super::string_lcs::lcs;
 use super::string_set::{getdel, getex, getset, mset, msetnx, psetex, set, setex, setnx};
 use super::words::{integer, string_to_store};
@@ -24,6 +25,7 @@ pub(super) const ROWS: &[Spec<DataFn>] = &[
     data("APPEND", 3, COUNT, INSERT_ONE, append as DataFn),
     data("DECR", 2, COUNT, UPDATE_ONE, decr),
     data("DECRBY", 3, COUNT, UPDATE_ONE, decrby),
+    data("DELIFEQ", 3, WRITE.and(FAST), REMOVE_ONE, delifeq),
     data("GET", 2, READ.and(FAST), READ_ONE, get),
     data("GETDEL", 2, WRITE.and(FAST), TAKE_ONE, getdel),
     data("GETEX", -2, WRITE.and(FAST), READ_AND_EXPIRE_ONE, getex),
@@ -35,6 +37,8 @@ pub(super) const ROWS: &[Spec<DataFn>] = &[
     data("LCS", -3, READ, READ_TWO, lcs),
     data("MGET", -2, READ.and(FAST), READ_EVERY, mget as DataFn).tips(&["request_policy:multi_shard"]),
     data("MSET", -3, STORE, OVERWRITE_EVERY, mset as DataFn)
+        .tips(&["request_policy:multi_shard", "response_policy:all_succeeded"]),
+    data("MSETEX", -4, STORE, OVERWRITE_COUNTED, msetex as DataFn)
         .tips(&["request_policy:multi_shard", "response_policy:all_succeeded"]),
     data("MSETNX", -3, STORE, ADD_EVERY, msetnx as DataFn)
         .tips(&["request_policy:multi_shard", "response_policy:agg_min"]),
@@ -53,6 +57,8 @@ const READ_AND_EXPIRE_ONE: &[KeySpec] = &[KeySpec::one(1, Access::RW.and(Access:
 const READ_TWO: &[KeySpec] = &[KeySpec::span(1, 2, Access::RO.and(Access::ACCESS))];
 const READ_EVERY: &[KeySpec] = &[KeySpec::every(1, 1, Access::RO.and(Access::ACCESS))];
 const OVERWRITE_EVERY: &[KeySpec] = &[KeySpec::every(1, 2, Access::OW.and(Access::UPDATE))];
+const OVERWRITE_COUNTED: &[KeySpec] = &[KeySpec::counted(1, Access::OW.and(Access::UPDATE)).stepping(2)];
+const REMOVE_ONE: &[KeySpec] = &[KeySpec::one(1, Access::RM.and(Access::DELETE))];
 const ADD_EVERY: &[KeySpec] = &[KeySpec::every(1, 2, Access::OW.and(Access::INSERT))];
 const ADD_ONE: &[KeySpec] = &[KeySpec::one(1, Access::OW.and(Access::INSERT))];
 const EDIT_ONE: &[KeySpec] = &[KeySpec::one(1, Access::RW.and(Access::UPDATE))];

@@ -9,21 +9,23 @@ use crate::error::ReplyError;
 use crate::keyspace::{Expiry, UnixMillis};
 use crate::resp::args::Args;
 
-/// What SET and GETEX take behind their fixed words.
+/// What SET, GETEX and MSETEX take behind their fixed words.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Options {
-    condition: Option<Condition>,
+pub(super) struct Options {
+    pub(super) condition: Option<Condition>,
     get: bool,
     expiry: ExpiryOption,
 }
 
 /// When SET does something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Condition {
+pub(super) enum Condition {
     /// `NX`.
-    IfAbsent,
+    Absent,
+    /// `IFEQ`, with the word that has the value.
+    EqualTo(usize),
     /// `XX`.
-    IfPresent,
+    Present,
 }
 
 /// What becomes of the expiry.
@@ -47,30 +49,38 @@ struct Clock {
     is_absolute: bool,
 }
 
-/// Which command reads the options: not all of them suit both.
+/// Which command reads the options: not all of them suit each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+pub(super) enum Form {
     GetEx,
+    MSetEx,
     Set,
 }
 
 impl Options {
-    fn parse(args: Args<'_>, first: usize, form: Form) -> Result<Self, ReplyError> {
+    pub(super) fn parse(args: Args<'_>, first: usize, form: Form) -> Result<Self, ReplyError> {
         let mut options = Self::default();
         let mut index = first;
         while index < args.len() {
-            let condition = [("NX", Condition::IfAbsent), ("XX", Condition::IfPresent)];
+            let condition = [("NX", Condition::Absent), ("XX", Condition::Present)];
             let condition =
                 condition.into_iter().find(|(word, _)| args.is(index, word)).map(|(_, condition)| condition);
             let free = options.expiry == ExpiryOption::Unsaid;
-            if let (Some(condition), Form::Set) = (condition, form) {
+            if let (Some(condition), Form::MSetEx | Form::Set) = (condition, form) {
                 if options.condition.is_some_and(|other| other != condition) {
                     return Err(ReplyError::Syntax);
                 }
                 options.condition = Some(condition);
+            } else if args.is(index, "IFEQ") && form == Form::Set {
+                index += 1;
+                if index >= args.len() || options.condition.is_some() {
+                    return Err(ReplyError::Syntax);
+                }
+                options.condition = Some(Condition::EqualTo(index));
             } else if args.is(index, "GET") && form == Form::Set {
                 options.get = true;
-            } else if args.is(index, "KEEPTTL") && form == Form::Set && (free || options.expiry == ExpiryOption::Keep) {
+            } else if args.is(index, "KEEPTTL") && form != Form::GetEx && (free || options.expiry == ExpiryOption::Keep)
+            {
                 options.expiry = ExpiryOption::Keep;
             } else if args.is(index, "PERSIST")
                 && form == Form::GetEx
@@ -90,6 +100,26 @@ impl Options {
             index += 1;
         }
         Ok(options)
+    }
+
+    /// Whether SET is to do anything.
+    fn holds(self, ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<bool, ReplyError> {
+        let key = &args[1];
+        match self.condition {
+            None => Ok(true),
+            Some(Condition::Absent) => Ok(!ctx.exists_to_write(key)),
+            Some(Condition::Present) => Ok(ctx.exists_to_write(key)),
+            Some(Condition::EqualTo(index)) => is_equal(ctx, key, &args[index]),
+        }
+    }
+
+    /// What they make of the expiry of a key that `command`, in lower case, sets.
+    pub(super) fn expiry(self, ctx: &Ctx<'_>, args: Args<'_>, command: &str) -> Result<Expiry, ReplyError> {
+        Ok(match self.expiry {
+            ExpiryOption::Keep => Expiry::Keep,
+            ExpiryOption::Time(clock, index) => Expiry::At(clock.time(ctx, &args[index], command)?),
+            ExpiryOption::Unsaid | ExpiryOption::Persist => Expiry::Never,
+        })
     }
 }
 
@@ -122,17 +152,11 @@ pub(super) fn set(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
         return Ok(());
     }
     let options = Options::parse(args, 3, Form::Set)?;
-    let expiry = match options.expiry {
-        ExpiryOption::Keep => Expiry::Keep,
-        ExpiryOption::Time(clock, index) => Expiry::At(clock.time(ctx, &args[index], "set")?),
-        ExpiryOption::Unsaid | ExpiryOption::Persist => Expiry::Never,
-    };
+    let expiry = options.expiry(ctx, args, "set")?;
     if options.get {
         ctx.view(key, reply_string)?;
     }
-    if let Some(condition) = options.condition
-        && ctx.exists_to_write(key) != (condition == Condition::IfPresent)
-    {
+    if !options.holds(ctx, args)? {
         if !options.get {
             ctx.reply.null();
         }
@@ -140,8 +164,12 @@ pub(super) fn set(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     }
     store(ctx, key, value, expiry);
     let is_absolute = matches!(options.expiry, ExpiryOption::Time(Clock::PXAT, _));
+    // The comparison was made: whoever repeats the command, Redis 7.0 too, need not know of it.
+    let is_compared = matches!(options.condition, Some(Condition::EqualTo(_)));
     match expiry {
-        Expiry::At(at) if !is_absolute => repeat_with_expiry(ctx, key, value, at),
+        Expiry::At(at) if !is_absolute || is_compared => repeat_with_expiry(ctx, key, value, at),
+        Expiry::Keep if is_compared => ctx.rewrite(&[b"SET", key, value, b"KEEPTTL"]),
+        Expiry::Never if is_compared => ctx.rewrite(&[b"SET", key, value]),
         Expiry::At(_) | Expiry::Keep | Expiry::Never if options.get => repeat_without_get(ctx, args),
         // Typed as it is to be repeated.
         Expiry::At(_) | Expiry::Keep | Expiry::Never => {}
@@ -159,7 +187,7 @@ pub(super) fn access(args: Args<'_>) -> Access {
 }
 
 /// Stores a value and tells listeners.
-fn store(ctx: &mut Ctx<'_>, key: &[u8], value: &[u8], expiry: Expiry) {
+pub(super) fn store(ctx: &mut Ctx<'_>, key: &[u8], value: &[u8], expiry: Expiry) {
     ctx.set(key, string_to_store(value), expiry);
     ctx.notify(KeyspaceEvents::STRING, "set", key);
     if let Expiry::At(_) = expiry {
@@ -167,8 +195,17 @@ fn store(ctx: &mut Ctx<'_>, key: &[u8], value: &[u8], expiry: Expiry) {
     }
 }
 
+/// Whether a key is there and holds these bytes. The wrong type is an error.
+pub(super) fn is_equal(ctx: &mut Ctx<'_>, key: &[u8], value: &[u8]) -> Result<bool, ReplyError> {
+    ctx.edit(key, |entry, _| {
+        let Some(entry) = entry else { return Ok(false) };
+        let mut digits = itoa::Buffer::new();
+        entry.value().string_bytes(&mut digits).map(|held| held == value).ok_or(ReplyError::WrongType)
+    })
+}
+
 /// A time to live means another time wherever the command is repeated; a point in time does not.
-fn repeat_with_expiry(ctx: &mut Ctx<'_>, key: &[u8], value: &[u8], at: UnixMillis) {
+pub(super) fn repeat_with_expiry(ctx: &mut Ctx<'_>, key: &[u8], value: &[u8], at: UnixMillis) {
     ctx.rewrite(&[b"SET", key, value, b"PXAT", itoa::Buffer::new().format(at.0).as_bytes()]);
 }
 

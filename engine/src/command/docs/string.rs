@@ -15,6 +15,7 @@ pub(super) const DOCS: &[Doc] = &[
     doc("decr", "1.0.0", "Subtracts one from an integer; a missing key counts as 0.").takes(&[KEY]),
     doc("decrby", "1.0.0", "Subtracts a number from an integer; a missing key counts as 0.")
         .takes(&[KEY, integer("decrement")]),
+    doc("delifeq", "9.0.0", "Deletes a key if its string equals another.").takes(&[KEY, VALUE]),
     doc("get", "1.0.0", "Returns a string.").takes(&[KEY]),
     doc("getdel", "6.2.0", "Returns a string and deletes its key.").takes(&[KEY]),
     doc("getex", "6.2.0", "Returns a string and sets or removes its expiry.").takes(&[
@@ -54,6 +55,24 @@ pub(super) const DOCS: &[Doc] = &[
         .costs("O(N) where N is the number of keys")
         .takes(&[KEY.multiple()]),
     doc("mset", "1.0.1", "Sets several strings at once.").costs("O(N) where N is the number of keys").takes(PAIRS),
+    doc("msetex", "9.1.0", "Sets several strings at once, with an expiry and under a condition that holds for all.")
+        .costs("O(N) where N is the number of keys")
+        .takes(&[
+            integer("numkeys"),
+            block("data", &[KEY, VALUE]).multiple(),
+            one_of("condition", &[token("nx", "NX"), token("xx", "XX")]).optional(),
+            one_of(
+                "expiration",
+                &[
+                    integer("seconds").after("EX"),
+                    integer("milliseconds").after("PX"),
+                    argument("unix-time-seconds", Kind::UnixTime).after("EXAT"),
+                    argument("unix-time-milliseconds", Kind::UnixTime).after("PXAT"),
+                    token("keepttl", "KEEPTTL"),
+                ],
+            )
+            .optional(),
+        ]),
     doc("msetnx", "1.0.1", "Sets several strings at once, if none of the keys exists.")
         .costs("O(N) where N is the number of keys")
         .takes(PAIRS),
@@ -66,11 +85,20 @@ pub(super) const DOCS: &[Doc] = &[
             ("6.0.0", "The option `KEEPTTL`."),
             ("6.2.0", "The options `GET`, `EXAT` and `PXAT`."),
             ("7.0.0", "`NX` and `GET` may be used together."),
+            ("8.1.0", "The option `IFEQ`."),
         ])
         .takes(&[
             KEY,
             VALUE,
-            one_of("condition", &[token("nx", "NX"), token("xx", "XX")]).since("2.6.12").optional(),
+            one_of(
+                "condition",
+                &[
+                    token("nx", "NX").since("2.6.12"),
+                    token("xx", "XX").since("2.6.12"),
+                    string("comparison-value").after("IFEQ").since("8.1.0"),
+                ],
+            )
+            .optional(),
             token("get", "GET").since("6.2.0").optional(),
             one_of(
                 "expiration",

@@ -202,3 +202,65 @@ fn a_string_that_grew_by_a_field_that_failed_is_repeated() {
     check(&[], "BITFIELD a OVERFLOW FAIL INCRBY u2 10 5", &["BITFIELD a OVERFLOW FAIL INCRBY u2 10 5"]);
     check(&["SET a x"], "BITFIELD a OVERFLOW FAIL SET u2 0 5", &[]);
 }
+
+#[test]
+fn elements_that_raise_no_register_are_not_repeated() {
+    let before = ["PFADD a x y"];
+
+    check(&before, "PFADD a x", &[]);
+    check(&before, "PFADD a", &[]);
+    check(&before, "PFADD a z", &["PFADD a z"]);
+    check(&[], "PFADD a", &["PFADD a"]);
+    check(&before, "PFMERGE b a", &["PFMERGE b a"]);
+    check(&before, "PFDEBUG DECODE a", &[]);
+    check(&before, "PFDEBUG TODENSE a", &["PFDEBUG TODENSE a"]);
+    check(&["PFADD a x", "PFDEBUG TODENSE a"], "PFDEBUG TODENSE a", &[]);
+}
+
+#[test]
+fn a_count_is_repeated_when_its_estimate_was_kept() {
+    let before = ["PFADD a x y"];
+
+    check(&before, "PFCOUNT a", &["PFCOUNT a"]);
+    check(&before, "PFCOUNT a b", &[]);
+    check(&["PFADD a x y", "PFCOUNT a"], "PFCOUNT a", &[]);
+    check(&[], "PFCOUNT a", &[]);
+}
+
+#[test]
+fn a_count_on_a_replica_keeps_nothing() {
+    let mut store = Store::new();
+    store.run("PFADD a x y");
+    let before = store.run("GET a");
+    store.engine.core_mut().is_replica = true;
+
+    assert_eq!(store.repeated_by("PFCOUNT a"), [""; 0]);
+    assert_eq!(store.run("PFCOUNT a"), ":2");
+    assert_eq!(store.run("GET a"), before);
+}
+
+#[test]
+fn what_was_compared_is_repeated_without_the_comparison() {
+    let before = ["SET a x EX 100"];
+
+    check(&before, "SET a y IFEQ x", &["SET a y"]);
+    check(&before, "SET a GET IFEQ x GET", &["SET a GET"]);
+    check(&before, "SET a y IFEQ x KEEPTTL", &["SET a y KEEPTTL"]);
+    check(&before, "SET a y IFEQ x EX 10", &["SET a y PXAT 1000000010000"]);
+    check(&before, "SET a y IFEQ x PXAT 1000000010000 GET", &["SET a y PXAT 1000000010000"]);
+    check(&before, "DELIFEQ a x", &["DEL a"]);
+    for command in ["SET a y IFEQ z", "SET b y IFEQ x", "DELIFEQ a y", "DELIFEQ b x"] {
+        check(&before, command, &[]);
+    }
+}
+
+#[test]
+fn several_strings_set_with_options_are_repeated_as_single_ones() {
+    let before = ["SET a x"];
+
+    check(&before, "MSETEX 1 b 1", &["SET b 1"]);
+    check(&before, "MSETEX 1 b 1 NX EX 10", &["SET b 1 PXAT 1000000010000"]);
+    check(&before, "MSETEX 2 a 1 b 2 KEEPTTL", &["MULTI", "SET a 1 KEEPTTL", "SET b 2 KEEPTTL", "EXEC"]);
+    check(&before, "MSETEX 2 a 1 b 2 NX", &[]);
+    check(&before, "MSETEX 2 a 1 b 2 XX", &[]);
+}
