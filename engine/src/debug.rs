@@ -8,11 +8,13 @@ use crate::access;
 use crate::command::encoding_name;
 use crate::core::{At, Caller, Core};
 use crate::engine::Engine;
+use crate::error::ReplyError;
 use crate::keyspace::{DbIndex, Entry, Expiry, NewValue};
 use crate::rdb::encoding::{Compress, StringWriter};
 use crate::rdb::object;
 use crate::session::Origin;
 use crate::time::Now;
+use crate::value::Collection;
 use crate::value::digest::Digest;
 
 /// A number that is equal for values with equal contents, whatever their forms and order: for tests that compare
@@ -104,6 +106,52 @@ pub fn table_lines(core: &Core, db: DbIndex) -> String {
     text
 }
 
+/// Figures about the table that a key's value is (`DEBUG HTSTATS-KEY`).
+///
+/// # Errors
+/// When there is no such key, or its value is none.
+pub fn value_table_lines(core: &Core, db: DbIndex, key: &[u8]) -> Result<String, ReplyError> {
+    let none = ReplyError::Fixed("ERR The value stored at the specified key is not represented using an hash table");
+    let collection = form_of(core, db, key, &["hashtable", "skiplist"])?.ok_or(none)?;
+    Ok(format!(
+        "[Dictionary HT]\n table: {}\n number of elements: {}\n bytes: {}\n",
+        collection.encoding(),
+        collection.len(),
+        collection.memory_usage(),
+    ))
+}
+
+/// A line about the compact form that a key's value has (`DEBUG LISTPACK`).
+///
+/// # Errors
+/// When there is no such key, or its value has another form.
+pub fn listpack_line(core: &Core, db: DbIndex, key: &[u8]) -> Result<String, ReplyError> {
+    let none = ReplyError::Fixed("ERR Not a listpack encoded object.");
+    let collection = form_of(core, db, key, &["listpack"])?.ok_or(none)?;
+    let mut saved = Vec::new();
+    let entry = core.keyspace.db(db).find(core.keyspace.hash(key), key).ok_or(ReplyError::NoSuchKey)?;
+    object::put(&mut saved, &mut StringWriter::new(Compress::No), entry.value().into());
+    Ok(format!(
+        "listpack of {} '{}': {} elements, {} bytes of memory: {}",
+        collection.kind().name(),
+        key[..key.len().min(SHOWN_BYTES_MAX)].escape_ascii(),
+        collection.len(),
+        collection.memory_usage(),
+        saved[..saved.len().min(SHOWN_BYTES_MAX)].escape_ascii(),
+    ))
+}
+
+/// The collection of a key, if it is stored in one of these forms.
+fn form_of<'c>(
+    core: &'c Core,
+    db: DbIndex,
+    key: &[u8],
+    encodings: &[&str],
+) -> Result<Option<&'c dyn Collection>, ReplyError> {
+    let entry = core.keyspace.db(db).find(core.keyspace.hash(key), key).ok_or(ReplyError::NoSuchKey)?;
+    Ok(entry.value().as_collection().filter(|collection| encodings.contains(&collection.encoding())))
+}
+
 impl Engine {
     /// Makes keys `<prefix>:0`, `<prefix>:1` and so on (`DEBUG POPULATE`), without replacing any.
     ///
@@ -143,11 +191,15 @@ fn mix_value(digest: &mut Digest, entry: &Entry) {
     }
 }
 
+/// Bytes of a key, and of its value, that a line of the log shows.
+const SHOWN_BYTES_MAX: usize = 4096;
+
 #[cfg(test)]
 mod tests {
-    use super::{digest, digest_value, object_line};
+    use super::{digest, digest_value, listpack_line, object_line, value_table_lines};
     use crate::Engine;
     use crate::config::Config;
+    use crate::error::ReplyError;
     use crate::keyspace::DbIndex;
     use crate::time::Now;
 
@@ -185,6 +237,25 @@ mod tests {
         assert!(line(b"n").unwrap().contains(" encoding:int serializedlength:2 "));
         assert!(line(b"s").unwrap().contains(" encoding:embstr serializedlength:6 "));
         assert_eq!(line(b"nosuch"), None);
+    }
+
+    #[test]
+    fn only_values_of_a_form_are_looked_into() {
+        let member = "x".repeat(100);
+        let engine = engine_after(&["SADD small a b", &format!("SADD large {member}"), "SET s x"]);
+        let db = DbIndex(0);
+        let table = |key: &[u8]| value_table_lines(engine.core(), db, key);
+        let listpack = |key: &[u8]| listpack_line(engine.core(), db, key);
+
+        assert!(table(b"large").unwrap().contains(" number of elements: 1\n"));
+        assert!(listpack(b"small").unwrap().starts_with("listpack of set 'small': 2 elements"));
+        for key in [&b"small"[..], b"s"] {
+            assert!(matches!(table(key), Err(ReplyError::Fixed(_))));
+        }
+        for key in [&b"large"[..], b"s"] {
+            assert!(matches!(listpack(key), Err(ReplyError::Fixed(_))));
+        }
+        assert_eq!((table(b"nosuch"), listpack(b"nosuch")), (Err(ReplyError::NoSuchKey), Err(ReplyError::NoSuchKey)));
     }
 
     #[test]

@@ -48,6 +48,8 @@ const FORMS: &[Form] = &[
     form("DROP-CLUSTER-PACKET-FILTER", "<type>", 3..=3, drop_filter, "Ignores bus messages of a type; -1: of none."),
     form("ERROR", "<text>", 3..=3, error, "Replies with this error."),
     form("HTSTATS", "<db>", 3..=4, htstats, "Describes the table of a database."),
+    form("HTSTATS-KEY", "<key> [full]", 3..=4, htstats_key, "Describes the table that a value is."),
+    form("LISTPACK", "<key>", 3..=3, listpack, "Writes a compact value to the log."),
     form("LOADAOF", "", 2..=2, loadaof, "Completes the append only file and reads it back."),
     form("LOG", "<text>", 3..=3, log, "Writes a line to the log."),
     form("OBJECT", "<key>", 3..=4, object, "Describes how a value is stored."),
@@ -141,6 +143,21 @@ fn htstats(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     let db = DbIndex(db.ok_or(ReplyError::Fixed("ERR Out of range database"))?);
     let text = inside::table_lines(node.engine.core(), db);
     node.engine.reply(call.session).verbatim(b"txt", text.as_bytes());
+    Ok(())
+}
+
+fn htstats_key(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    let db = node.engine.session(call.session).db;
+    let text = inside::value_table_lines(node.engine.core(), db, &call.args[2])?;
+    node.engine.reply(call.session).verbatim(b"txt", text.as_bytes());
+    Ok(())
+}
+
+fn listpack(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    let db = node.engine.session(call.session).db;
+    let line = inside::listpack_line(node.engine.core(), db, &call.args[2])?;
+    node.log_notice(line);
+    node.engine.reply(call.session).simple("Listpack structure printed on stdout");
     Ok(())
 }
 
