@@ -26,6 +26,8 @@ mod hash_count;
 mod hash_expire;
 mod hash_random;
 mod hash_with_expiry;
+mod hyperloglog;
+mod hyperloglog_debug;
 mod introspect;
 mod list;
 mod list_block;
@@ -86,6 +88,7 @@ pub(crate) fn register(registry: &mut Registry) {
         (Group::Generic, generic::ROWS),
         (Group::Hash, hash::ROWS),
         (Group::List, list::ROWS),
+        (Group::HyperLogLog, hyperloglog::ROWS),
         (Group::PubSub, pubsub::ROWS),
         (Group::Server, server::ROWS),
         (Group::Set, set::ROWS),

@@ -359,7 +359,7 @@ options! {
     zset_max_listpack_value: u64 = 64_u64, "zset-max-listpack-value" / "zset-max-ziplist-value",
         LONG_MEMORY, [], Effective;
     /// Bytes up to which a HyperLogLog is sparse.
-    hll_sparse_max_bytes: u64 = 3000_u64, "hll-sparse-max-bytes", LONG_MEMORY, [], Accepted("HyperLogLogs are not there yet");
+    hll_sparse_max_bytes: u64 = 3000_u64, "hll-sparse-max-bytes", LONG_MEMORY, [], Effective;
     /// Bytes of one node of a stream; 0: no limit.
     stream_node_max_bytes: u64 = 4096_u64, "stream-node-max-bytes", LONG_MEMORY, [], Accepted("streams are not there yet");
     /// Entries of one node of a stream; 0: no limit.

@@ -9,6 +9,7 @@ pub mod bits;
 pub mod digest;
 pub mod entries;
 pub mod hash;
+pub mod hyperloglog;
 pub mod intset;
 pub mod list;
 pub mod listpack;

@@ -9,6 +9,7 @@ mod connection;
 mod expire;
 mod generic;
 mod hash;
+mod hyperloglog;
 mod list;
 mod pubsub;
 mod server;
@@ -25,6 +26,7 @@ pub(super) const TABLES: &[&[Doc]] = &[
     generic::DOCS,
     hash::DOCS,
     list::DOCS,
+    hyperloglog::DOCS,
     pubsub::DOCS,
     server::DOCS,
     set::DOCS,
