@@ -123,6 +123,11 @@ impl<'e> Ctx<'e> {
         self.view_as(key, touch, view)
     }
 
+    /// Looks a key up to say that it was used, which CLIENT NO-TOUCH does not hinder. Returns whether it is there.
+    pub fn touch(&mut self, key: &[u8]) -> bool {
+        self.view_as(key, Touch::Renew, |entry, _| entry.is_some())
+    }
+
     /// As [`Ctx::view`], for a command that asks about the key and not for its value: the access time stays.
     pub fn inspect<R>(&mut self, key: &[u8], view: impl FnOnce(Option<&Entry>, &mut Reply<'_>) -> R) -> R {
         self.view_as(key, Touch::Leave, view)

@@ -68,7 +68,7 @@ fn exists(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
 }
 
 fn touch(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
-    let there = args.from(1).iter().filter(|key| ctx.view(key, |entry, _| entry.is_some())).count();
+    let there = args.from(1).iter().filter(|key| ctx.touch(key)).count();
     ctx.reply.len(there);
     Ok(())
 }
