@@ -170,6 +170,9 @@ fn options(text: &mut String) {
 const DIFFERENCES: &[(&str, &str)] = &[
     ("DUMP", "compressed strings may be compressed in another way; either server restores the other's"),
     ("KEYS", "the order is another one, which Redis does not promise either"),
+    ("MEMORY DOCTOR", "it looks for the same problems, and says so in words of its own"),
+    ("MEMORY MALLOC-STATS", "the allocator is none that tells of itself"),
+    ("MEMORY STATS", "the fields of Valkey 9; the figures are those of our own layout"),
     ("MEMORY USAGE", "the figures are those of our own layout, which is smaller"),
     ("SCAN", "cursors are other numbers; a whole iteration gives the same keys"),
 ];

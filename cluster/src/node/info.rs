@@ -12,6 +12,7 @@ use slotmesh_replication::link::LinkState;
 
 use super::Node;
 use super::conns::{Role, Waiting};
+use super::memory::ratio;
 
 /// A section's place in the order of the full text, and whether it is in the default text.
 struct Section {
@@ -130,31 +131,22 @@ fn clients(node: &mut Node, _: Now, text: &mut String) {
 }
 
 fn memory(node: &mut Node, _: Now, text: &mut String) {
-    let dataset = node.engine.core().keyspace.memory();
-    let (mut normal, mut replicas) = (0, 0);
-    for (_, client) in node.conns.clients() {
-        let bytes = client.input.capacity() + node.engine.out_ref(client.session).allocated();
-        *(if client.role == Role::Replica { &mut replicas } else { &mut normal }) += bytes;
-    }
-    let links = node.conns.link_bytes();
-    let backlog = node.replication.log.allocated();
-    let used = dataset.total() + backlog + normal + replicas + links;
-    node.memory_peak = node.memory_peak.max(used);
-    let (resident, system) = (node.host.memory.resident_bytes, node.host.memory.system_bytes);
-    let percent = |part: usize, whole: usize| if whole > 0 { part as f64 * 100.0 / whole as f64 } else { 0.0 };
+    let found = node.memory_use();
+    let (used, resident, system) = (found.total(), found.resident, node.host.memory.system_bytes);
+    let percent = |part: usize, whole: usize| 100.0 * ratio(part, whole);
     let config = &node.engine.core().config;
     fields!(text,
         "used_memory" => used,
         "used_memory_human" => human(used),
         "used_memory_rss" => resident,
         "used_memory_rss_human" => human(resident),
-        "used_memory_peak" => node.memory_peak,
-        "used_memory_peak_human" => human(node.memory_peak),
-        "used_memory_peak_perc" => format_args!("{:.2}%", percent(used, node.memory_peak)),
-        "used_memory_overhead" => used - dataset.entries,
+        "used_memory_peak" => found.peak,
+        "used_memory_peak_human" => human(found.peak),
+        "used_memory_peak_perc" => format_args!("{:.2}%", percent(used, found.peak)),
+        "used_memory_overhead" => found.overhead(),
         "used_memory_startup" => 0,
-        "used_memory_dataset" => dataset.entries,
-        "used_memory_dataset_perc" => format_args!("{:.2}%", percent(dataset.entries, used)),
+        "used_memory_dataset" => found.entries,
+        "used_memory_dataset_perc" => format_args!("{:.2}%", percent(found.entries, used)),
         "total_system_memory" => system,
         "total_system_memory_human" => human(system),
         // There are no scripts and no functions.
@@ -174,19 +166,19 @@ fn memory(node: &mut Node, _: Now, text: &mut String) {
         "maxmemory" => config.maxmemory,
         "maxmemory_human" => human(config.maxmemory as usize),
         "maxmemory_policy" => config.maxmemory_policy.word(),
-        "mem_fragmentation_ratio" => format_args!("{:.2}", percent(resident, used) / 100.0),
+        "mem_fragmentation_ratio" => format_args!("{:.2}", found.fragmentation()),
         "mem_fragmentation_bytes" => resident as i64 - used as i64,
-        "mem_not_counted_for_evict" => backlog + replicas,
-        "mem_replication_backlog" => backlog,
-        "mem_total_replication_buffers" => backlog + replicas,
-        "mem_clients_slaves" => replicas,
-        "mem_clients_normal" => normal,
-        "mem_cluster_links" => links,
+        "mem_not_counted_for_evict" => found.backlog + found.replicas,
+        "mem_replication_backlog" => found.backlog,
+        "mem_total_replication_buffers" => found.backlog + found.replicas,
+        "mem_clients_slaves" => found.replicas,
+        "mem_clients_normal" => found.clients,
+        "mem_cluster_links" => found.links,
         // The file reads the backlog: it has no buffer of its own.
         "mem_aof_buffer" => 0,
         "mem_allocator" => node.host.allocator,
         "active_defrag_running" => 0,
-        "lazyfree_pending_objects" => u8::from(dataset.detached > 0),
+        "lazyfree_pending_objects" => u8::from(found.has_detached),
         "lazyfreed_objects" => 0,
     );
 }

@@ -18,6 +18,7 @@ mod drain;
 mod info;
 mod intake;
 mod links;
+mod memory;
 mod monitor;
 mod pause;
 mod persistence;

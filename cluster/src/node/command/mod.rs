@@ -9,6 +9,8 @@ mod config;
 mod connection;
 mod debug;
 mod latency;
+mod memory;
+mod module;
 mod persistence;
 mod replication;
 mod server;
@@ -39,13 +41,15 @@ pub(super) struct Call<'a> {
 
 /// Adds the node's rows to the registry and returns their functions by number.
 pub(super) fn register(registry: &mut Registry) -> Vec<NodeFn> {
-    let families: [(Group, &'static [Spec<NodeFn>]); 10] = [
+    let families: [(Group, &'static [Spec<NodeFn>]); 12] = [
         (Group::Connection, client::ROWS),
         (Group::Connection, connection::ROWS),
         (Group::Cluster, cluster::ROWS),
         (Group::Server, config::ROWS),
         (Group::Server, debug::ROWS),
         (Group::Server, latency::ROWS),
+        (Group::Server, memory::ROWS),
+        (Group::Server, module::ROWS),
         (Group::Server, persistence::ROWS),
         (Group::Server, replication::ROWS),
         (Group::Server, server::ROWS),
