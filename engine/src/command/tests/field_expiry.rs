@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::Store;
 use crate::config::Config;
 use crate::debug::digest;
@@ -241,4 +243,86 @@ fn a_file_of_commands_has_the_expiries_of_fields() {
     }
     assert_eq!(digest(copy.core()), digest(store.engine.core()));
     assert!(text.contains("HSETEX") && text.contains("1000000000005"));
+}
+
+type Fields = BTreeMap<String, Option<u64>>;
+
+/// Runs random commands on few keys, lets time pass, and compares with a model that forgets what is due.
+#[test]
+fn any_sequence_of_writes_keeps_the_expiries_of_the_model() {
+    for seed in 0..4 {
+        let (mut store, mut rng) = (Store::new(), crate::rng::Rng::new(seed));
+        let mut model: BTreeMap<String, Fields> = BTreeMap::new();
+        let mut now = 0;
+        for round in 0..4000 {
+            let (key, other) = (format!("k{}", rng.below(4)), format!("k{}", rng.below(4)));
+            let (field, millis) = (format!("f{}", rng.below(if seed % 2 == 0 { 8 } else { 700 })), 1 + rng.below(40));
+            match rng.below(12) {
+                0..3 => {
+                    store.run(&format!("HSET {key} {field} v"));
+                    model.entry(key).or_default().insert(field, None);
+                }
+                3..6 => {
+                    store.run(&format!("HSETEX {key} PX {millis} FIELDS 1 {field} v"));
+                    model.entry(key).or_default().insert(field, Some(now + millis));
+                }
+                6 => {
+                    store.run(&format!("HPEXPIRE {key} {millis} FIELDS 1 {field}"));
+                    model.entry(key).or_default().entry(field).and_modify(|expiry| *expiry = Some(now + millis));
+                }
+                7 => {
+                    store.run(&format!("HPERSIST {key} FIELDS 1 {field}"));
+                    model.entry(key).or_default().entry(field).and_modify(|expiry| *expiry = None);
+                }
+                8 => {
+                    store.run(&format!("HDEL {key} {field}"));
+                    model.entry(key).or_default().remove(&field);
+                }
+                9 if key != other && store.run(&format!("COPY {key} {other} REPLACE")) == ":1" => {
+                    model.insert(other, model[&key].clone());
+                }
+                10 if store.run(&format!("RENAME {key} {other}")) == "+OK" => {
+                    let moved = model.remove(&key).unwrap();
+                    model.insert(other, moved);
+                }
+                11 if rng.chance(20) => {
+                    store.run(&format!("DEL {key}"));
+                    model.remove(&key);
+                }
+                _ => {}
+            }
+            if rng.chance(20) {
+                let step = rng.below(10);
+                now += step;
+                store.advance_ms(step);
+                settle(&mut store);
+                for fields in model.values_mut() {
+                    // Strictly after its time, as keys.
+                    fields.retain(|_, expiry| expiry.is_none_or(|at| now <= at));
+                }
+            }
+            model.retain(|_, fields| !fields.is_empty());
+            if round % 50 == 0 {
+                compare(&mut store, &model, seed);
+            }
+        }
+        assert!(store.engine.core().stats.expired_fields > 200, "seed {seed}");
+    }
+}
+
+fn compare(store: &mut Store, model: &BTreeMap<String, Fields>, seed: u64) {
+    let core = store.engine.core();
+    let db = core.keyspace.db(crate::keyspace::DbIndex(0));
+    assert_eq!(db.len(), model.len(), "seed {seed}");
+    let volatile = model.values().filter(|fields| fields.values().any(Option::is_some)).count();
+    assert_eq!(db.volatile_hashes_len(), volatile, "seed {seed}");
+    assert_eq!(core.keyspace.memory().entries, db.iter().map(crate::keyspace::Entry::memory_usage).sum::<usize>());
+    for (key, fields) in model {
+        for (field, expiry) in fields {
+            let expected = expiry.map_or(-1, |at| super::START_MS + at.cast_signed());
+            let told = store.run(&format!("HPEXPIRETIME {key} FIELDS 1 {field}"));
+            assert_eq!(told, format!("*1 :{expected}"), "seed {seed}: {key} {field}");
+        }
+        assert_eq!(store.run(&format!("HLEN {key}")), format!(":{}", fields.len()), "seed {seed}: {key}");
+    }
 }
