@@ -92,6 +92,7 @@ impl Node {
         self.last_now = now;
         self.started = now;
         self.timing.configure(&self.engine.core().config);
+        self.sizes.configure(&self.engine.core().config);
         self.persistence = Persistence::new(now, &self.engine.core().config, self.process_id);
         if let Some(lines) = self.modules_asked_for() {
             lines.into_iter().for_each(|line| self.log_warning(line));

@@ -52,7 +52,9 @@ impl Node {
         let is_plain = client.role == Role::Normal && self.engine.session(session).is_plain();
         if is_plain && self.lets_all_pass(command) {
             self.note_run(now, conn, command, args);
+            let begin = self.engine.out_ref(session).position();
             self.engine.call_primed(now, session, command, args, key);
+            self.note_sizes(now, conn, session, command, args, begin);
             if self.engine.has_served() {
                 self.serve_blocked(now);
             }
@@ -73,7 +75,9 @@ impl Node {
             }
         } else {
             self.note_run(now, conn, command, args);
+            let begin = self.engine.out_ref(session).position();
             self.run_command(now, conn, session, command, args, key);
+            self.note_sizes(now, conn, session, command, args, begin);
             self.show_monitors(now, conn, command.id, args);
             if command.flags.has(BLOCKING) && self.engine.is_blocked(session) {
                 // What was said of this one request holds until it is answered.

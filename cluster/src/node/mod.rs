@@ -29,6 +29,7 @@ mod recovery;
 mod reload;
 mod replicas;
 mod shutdown;
+mod sizes;
 mod slot_gate;
 mod snapshot;
 mod state;
@@ -74,6 +75,7 @@ use reconfigure::Reconfiguring;
 use reload::Reload;
 use replicas::Replication;
 use shutdown::Ending;
+use sizes::Sizes;
 use timers::Timers;
 use timing::Timing;
 
@@ -142,6 +144,8 @@ pub struct Node {
     counters: Counters,
     rates: Rates,
     timing: Timing,
+    /// Large requests and replies.
+    sizes: Sizes,
     /// The commands of [`timing::PLAIN_SETS`].
     plain_sets: [Option<CommandId>; 3],
 }
@@ -243,6 +247,7 @@ impl Node {
             counters: Counters::default(),
             rates: Rates::default(),
             timing: Timing::default(),
+            sizes: Sizes::default(),
             plain_sets,
         }
     }

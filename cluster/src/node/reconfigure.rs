@@ -275,6 +275,7 @@ impl Node {
             self.replication.log.resize(config.repl_backlog_size);
         }
         self.timing.configure(&config);
+        self.sizes.configure(&config);
         let link_config = self.link_config();
         if let Some(link) = &mut self.replication.link {
             link.configure(link_config);

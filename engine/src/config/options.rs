@@ -367,9 +367,20 @@ options! {
 
     // Slow commands and latency.
     /// Microseconds from which a command is slow; 0: all are, -1: none is.
-    slowlog_log_slower_than_micros: i64 = 10_000_i64, "slowlog-log-slower-than", int(-1, i64::MAX), [], Effective;
+    slowlog_log_slower_than_micros: i64 = 10_000_i64, "slowlog-log-slower-than" / "commandlog-execution-slower-than",
+        int(-1, i64::MAX), [], Effective;
     /// Entries the slow log keeps.
-    slowlog_max_len: u64 = 128_u64, "slowlog-max-len", COUNT, [], Effective;
+    slowlog_max_len: u64 = 128_u64, "slowlog-max-len" / "commandlog-slow-execution-max-len", COUNT, [], Effective;
+    /// Bytes from which a request is large; 0: all are, -1: none is.
+    commandlog_request_larger_than_bytes: i64 = 1_048_576_i64, "commandlog-request-larger-than",
+        int(-1, i64::MAX), [], Effective;
+    /// Entries the log of large requests keeps.
+    commandlog_large_request_max_len: u64 = 128_u64, "commandlog-large-request-max-len", COUNT, [], Effective;
+    /// Bytes from which a reply is large; 0: all are, -1: none is.
+    commandlog_reply_larger_than_bytes: i64 = 1_048_576_i64, "commandlog-reply-larger-than",
+        int(-1, i64::MAX), [], Effective;
+    /// Entries the log of large replies keeps.
+    commandlog_large_reply_max_len: u64 = 128_u64, "commandlog-large-reply-max-len", COUNT, [], Effective;
     /// Milliseconds from which an event is recorded for LATENCY; 0: none is.
     latency_monitor_threshold_ms: u64 = 0_u64, "latency-monitor-threshold", COUNT, [], Effective;
     /// Keep latency histograms of commands.

@@ -72,6 +72,15 @@ impl<'a> Args<'a> {
         self.get(index).is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()))
     }
 
+    /// Bytes from the first word to the end of the last, with what lies between them in their buffer.
+    pub fn span(self) -> usize {
+        match self.ranges {
+            [] => 0,
+            [first, .., last] => (last.start + last.len).saturating_sub(first.start) as usize,
+            [only] => only.len as usize,
+        }
+    }
+
     /// Number of bytes of all words together.
     pub fn bytes(self) -> usize {
         self.ranges.iter().map(|range| range.len as usize).sum()

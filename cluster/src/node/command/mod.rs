@@ -5,6 +5,7 @@
 
 mod client;
 mod cluster;
+mod commandlog;
 mod config;
 mod connection;
 mod debug;
@@ -14,7 +15,6 @@ mod module;
 mod persistence;
 mod replication;
 mod server;
-mod slowlog;
 
 use slotmesh_engine::command::spec::{Group, Spec};
 use slotmesh_engine::command::{Registry, Resolved};
@@ -45,6 +45,7 @@ pub(super) fn register(registry: &mut Registry) -> Vec<NodeFn> {
         (Group::Connection, client::ROWS),
         (Group::Connection, connection::ROWS),
         (Group::Cluster, cluster::ROWS),
+        (Group::Server, commandlog::ROWS),
         (Group::Server, config::ROWS),
         (Group::Server, debug::ROWS),
         (Group::Server, latency::ROWS),
@@ -53,7 +54,6 @@ pub(super) fn register(registry: &mut Registry) -> Vec<NodeFn> {
         (Group::Server, persistence::ROWS),
         (Group::Server, replication::ROWS),
         (Group::Server, server::ROWS),
-        (Group::Server, slowlog::ROWS),
     ];
     let mut functions = Vec::new();
     for (group, rows) in families {

@@ -234,7 +234,9 @@ impl Node {
         };
         let address = self.client_addresses(conn).0;
         let words = self.timing.words.shown();
-        self.timing.slowlog.add(slowlog::Event { unix_secs: began.unix.seconds(), micros, words, address, name }, max);
+        self.timing
+            .slowlog
+            .add(slowlog::Event { unix_secs: began.unix.seconds(), measure: micros, words, address, name }, max);
     }
 
     /// Notes a command's time that no clock measured: DEBUG SLEEP's, which is asked for.

@@ -25,7 +25,8 @@ pub(in crate::node) struct Entry {
 pub(in crate::node) struct Event {
     /// When it began.
     pub(in crate::node) unix_secs: i64,
-    pub(in crate::node) micros: u64,
+    /// Microseconds; bytes in the logs of large requests and replies.
+    pub(in crate::node) measure: u64,
     pub(in crate::node) words: Vec<Vec<u8>>,
     /// The client's address.
     pub(in crate::node) address: String,
