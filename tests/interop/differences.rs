@@ -2,6 +2,7 @@
 //!
 //! Everything not named here must agree byte for byte.
 
+use slotmesh_engine::number::parse_i64;
 use slotmesh_test_support::Reply;
 
 /// How far two answers to one command may be apart.
@@ -29,6 +30,7 @@ pub(crate) fn rule(command: &[Vec<u8>]) -> Rule {
     match command[0].to_ascii_uppercase().as_slice() {
         b"TTL" | b"EXPIRETIME" => Rule::Within(CLOCK_SECONDS),
         b"PTTL" | b"PEXPIRETIME" => Rule::Within(CLOCK_MILLIS),
+        b"BITCOUNT" | b"BITPOS" if is_newer_range(command) => Rule::Newer,
         b"SCAN" if is_newer_scan(&command[1..]) => Rule::Newer,
         // What lies behind a cursor is the table's own affair; only a whole iteration means something.
         b"SCAN" if command.get(1).is_some_and(|cursor| cursor != b"0") => Rule::Free,
@@ -66,6 +68,18 @@ pub(crate) fn parts_ways_in_transaction(command: &[Vec<u8>]) -> bool {
 
 fn has_word(command: &[Vec<u8>], word: &[u8]) -> bool {
     command.iter().any(|own| own == word)
+}
+
+/// A BITCOUNT or BITPOS with words that are wrong, or a BITCOUNT without an end.
+fn is_newer_range(command: &[Vec<u8>]) -> bool {
+    let is_count = command[0].eq_ignore_ascii_case(b"BITCOUNT");
+    let range = command.get(if is_count { 2 } else { 3 }..).unwrap_or_default();
+    let (ends, unit) = range.split_at(range.len().min(2));
+    let is_unit = |word: &Vec<u8>| [&b"BIT"[..], b"BYTE"].iter().any(|unit| unit.eq_ignore_ascii_case(word));
+    (is_count && ends.len() == 1)
+        || !ends.iter().all(|word| parse_i64(word).is_some())
+        || !unit.iter().all(is_unit)
+        || unit.len() > 1
 }
 
 /// A SCAN from a cursor that is no number, or of a type that does not exist.

@@ -9,11 +9,13 @@ use slotmesh_engine::rng::Rng;
 /// Which forms to choose from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Family {
+    Bitmap,
     Expire,
     Generic,
     Hash,
     HashExpiry,
     List,
+    HyperLogLog,
     String,
     Transaction,
 }
@@ -21,11 +23,13 @@ pub(crate) enum Family {
 impl Family {
     const fn forms(self) -> &'static [&'static str] {
         match self {
+            Self::Bitmap => BITMAP,
             Self::Expire => EXPIRE,
             Self::Generic => GENERIC,
             Self::Hash => HASH,
             Self::HashExpiry => HASH_EXPIRY,
             Self::List => LIST,
+            Self::HyperLogLog => HYPERLOGLOG,
             Self::String => STRING,
             Self::Transaction => TRANSACTION,
         }
@@ -107,6 +111,19 @@ fn fill(kind: &str, rng: &mut Rng, args: &mut Vec<Vec<u8>>) {
         "float" => args.push(pick(rng, FLOATS)),
         "index" => args.push((rng.below(60).cast_signed() - 30).to_string().into_bytes()),
         "offset" => args.push(rng.below(80).to_string().into_bytes()),
+        "bit" => args.push(rng.below(2).to_string().into_bytes()),
+        // One of the numbers below 10,000, and up to 300 of them in a row.
+        "element" => args.push(rng.below(10_000).to_string().into_bytes()),
+        "elements" => {
+            let first = rng.below(10_000);
+            (0..rng.below(300)).for_each(|more| args.push((first + more).to_string().into_bytes()));
+        }
+        "bit-field" => {
+            let sign = if rng.chance(50) { 'i' } else { 'u' };
+            args.push(format!("{sign}{}", rng.below(66)).into_bytes());
+            let counted = if rng.chance(30) { "#" } else { "" };
+            args.push(format!("{counted}{}", rng.below(200)).into_bytes());
+        }
         "pattern" => args.push(pick(rng, PATTERNS)),
         "db" => args.push(rng.below(18).to_string().into_bytes()),
         // Far apart, so that no two are equal on one server and a millisecond apart on the other.
@@ -150,6 +167,35 @@ const STRING: &[&str] = &[
     "SETRANGE <key> <offset> <value>",
     "STRLEN <key>",
     "SUBSTR <key> <index> <index>",
+];
+
+const BITMAP: &[&str] = &[
+    "BITCOUNT <key>",
+    "BITCOUNT <key> <index> <index> [BYTE|BIT]",
+    "BITFIELD <key> GET <bit-field> [OVERFLOW SAT|OVERFLOW FAIL] INCRBY <bit-field> <int>",
+    "BITFIELD <key> [OVERFLOW SAT|OVERFLOW FAIL|OVERFLOW WRAP] SET <bit-field> <int> INCRBY <bit-field> <int>",
+    "BITFIELD <key> [GET <bit-field>] [SET <bit-field> <int>] [INCRBY <bit-field> <int>]",
+    "BITFIELD_RO <key> GET <bit-field> GET <bit-field>",
+    "BITOP (AND|OR|XOR) <key> <keys>",
+    "BITOP NOT <key> <key>",
+    "BITPOS <key> <bit>",
+    "BITPOS <key> <bit> <index>",
+    "BITPOS <key> <bit> <index> <index> [BYTE|BIT]",
+    "GETBIT <key> <offset>",
+    "SETBIT <key> <offset> <bit>",
+];
+
+const HYPERLOGLOG: &[&str] = &[
+    "DEL <key>",
+    "GET <key>",
+    "PFADD <key>",
+    "PFADD <key> <element>",
+    "PFADD <key> <elements>",
+    "PFADD <key> <value> <value>",
+    "PFCOUNT <key>",
+    "PFCOUNT <keys>",
+    "PFDEBUG (DECODE|ENCODING|GETREG|TODENSE) <key>",
+    "PFMERGE <key> <keys>",
 ];
 
 const GENERIC: &[&str] = &[

@@ -23,6 +23,16 @@ fn string_commands_get_the_same_answers() {
 }
 
 #[test]
+fn bitmap_commands_get_the_same_answers() {
+    same_answers(&[Family::Bitmap, Family::Bitmap, Family::String, Family::Generic], "2");
+}
+
+#[test]
+fn hyperloglog_commands_get_the_same_answers() {
+    same_answers(&[Family::HyperLogLog, Family::HyperLogLog, Family::HyperLogLog, Family::Generic], "3");
+}
+
+#[test]
 fn expiry_commands_get_the_same_answers() {
     same_answers(&[Family::String, Family::Expire], "2");
 }
