@@ -122,7 +122,7 @@ pub(super) fn find(bytes: &[u8], place: Place) -> Result<Option<Change>, Corrupt
     loop {
         let run = Run::first(&bytes[at..]).ok_or(Corrupted)?;
         if place.index < first + run.len() {
-            // A second byte that was cut off cannot be written over.
+            // A second byte that was cut off cannot be written over; Redis 7.0 does so, past the end of the string.
             let is_whole = at + run.bytes() <= bytes.len();
             let change = Change { run, at, before, first };
             // A value that no run can have makes the whole dense, which does not ask for the one there is.
