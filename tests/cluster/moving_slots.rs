@@ -22,6 +22,24 @@ fn keys_move_with_their_slot() {
 }
 
 #[test]
+fn who_waits_for_a_key_hears_where_its_slot_has_moved() {
+    let mut t = TestCluster::new(3, 0);
+    let waiter = t.with_sim(|sim| {
+        let waiter = sim.client(MachineId(0));
+        sim.send(waiter, b"BLPOP {sample1}:list 0\r\nPING\r\n");
+        waiter
+    });
+    t.settle();
+    assert_eq!(t.with_sim(|sim| sim.take_received(waiter)), b"");
+
+    t.move_slot(Slot::of_key(b"sample1"), MachineId(2));
+    t.run_until(TestCluster::is_healthy);
+
+    let told = t.with_sim(|sim| sim.take_received(waiter));
+    assert_eq!(String::from_utf8(told).unwrap(), "-MOVED 47 10.0.0.3:30003\r\n+PONG\r\n");
+}
+
+#[test]
 fn a_moving_slot_sends_clients_to_where_its_missing_keys_are() {
     let t = TestCluster::new(3, 0);
     let mut c = t.client();
