@@ -17,6 +17,7 @@ pub mod engine;
 pub mod error;
 pub mod evict;
 pub mod extended;
+pub mod geo;
 pub mod glob;
 pub mod keyspace;
 pub mod load;

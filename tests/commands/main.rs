@@ -34,7 +34,7 @@ macro_rules! families {
     };
 }
 
-families! { bitmap connection expire generic hash hyperloglog keyspace list protocol pubsub server set string transaction zset }
+families! { bitmap connection expire generic geo hash hyperloglog keyspace list protocol pubsub server set string transaction zset }
 
 #[test]
 fn every_folder_of_scripts_is_run() {

@@ -21,6 +21,7 @@ mod connection;
 mod dump;
 mod expire;
 mod generic;
+mod geo;
 mod hash;
 mod hash_count;
 mod hash_expire;
@@ -86,9 +87,10 @@ pub(crate) fn register(registry: &mut Registry) {
         (Group::Connection, connection::ROWS),
         (Group::Generic, expire::ROWS),
         (Group::Generic, generic::ROWS),
+        (Group::Geo, geo::ROWS),
         (Group::Hash, hash::ROWS),
-        (Group::List, list::ROWS),
         (Group::HyperLogLog, hyperloglog::ROWS),
+        (Group::List, list::ROWS),
         (Group::PubSub, pubsub::ROWS),
         (Group::Server, server::ROWS),
         (Group::Set, set::ROWS),

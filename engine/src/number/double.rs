@@ -61,6 +61,24 @@ pub fn format_precise(value: f64, buffer: &mut [u8; DOUBLE_BYTES_MAX]) -> &[u8] 
     &buffer[..len]
 }
 
+/// Writes a double with up to 17 decimals, as `%.17f` does, without the zeros at the end. What is too long for the
+/// buffer, from 10^20 on, is written as [`format_precise`] does.
+pub fn format_plain(value: f64, buffer: &mut [u8; DOUBLE_BYTES_MAX]) -> &[u8] {
+    if !value.is_finite() || value.abs() >= PLAIN_MAX {
+        return format_precise(value, buffer);
+    }
+    let mut rest = &mut buffer[..];
+    write!(rest, "{value:.17}").expect("20 digits, a sign and 17 decimals fit");
+    let left = rest.len();
+    let text = &buffer[..DOUBLE_BYTES_MAX - left];
+    let zeros = text.iter().rev().take_while(|&&digit| digit == b'0').count();
+    match &text[..text.len() - zeros] {
+        [whole @ .., b'.'] if whole == b"-0" => b"0",
+        [whole @ .., b'.'] => whole,
+        text => text,
+    }
+}
+
 /// The integer that a double is written as, and as which a listpack has a score: if it is whole and within half of
 /// what 64 bits hold (`double2ll`, `util.c` of 7.0).
 #[inline]
@@ -141,6 +159,9 @@ impl Writer<'_> {
     }
 }
 
+/// Doubles below this have at most 20 digits ahead of the point.
+const PLAIN_MAX: f64 = 1e20;
+
 /// Digits of `%.17g`.
 const PRECISE_DIGITS: usize = 17;
 
@@ -149,7 +170,7 @@ const INTEGER_MAX: f64 = 4_611_686_018_427_387_904.0;
 
 #[cfg(test)]
 mod tests {
-    use super::{format_double, format_precise, format_shortest};
+    use super::{format_double, format_plain, format_precise, format_shortest};
     use crate::number::{DOUBLE_BYTES_MAX, parse_f64};
     use crate::rng::Rng;
 
@@ -211,6 +232,23 @@ mod tests {
             let mut buffer = [0; DOUBLE_BYTES_MAX];
             assert_eq!(std::str::from_utf8(format_shortest(value, &mut buffer)).unwrap(), shortest);
             assert_eq!(std::str::from_utf8(format_precise(value, &mut buffer)).unwrap(), precise);
+        }
+    }
+
+    #[test]
+    fn coordinates_have_no_exponent() {
+        let cases = [
+            (0.000_002_682_209_014_89, "0.00000268220901489"),
+            (-2.999_999_821_186_065_7, "-2.99999982118606567"),
+            (180.0, "180"),
+            (-0.0, "0"),
+            (1e-300, "0"),
+            (1e21, "1e+21"),
+        ];
+
+        for (value, text) in cases {
+            let mut buffer = [0; DOUBLE_BYTES_MAX];
+            assert_eq!(std::str::from_utf8(format_plain(value, &mut buffer)).unwrap(), text);
         }
     }
 

@@ -7,7 +7,7 @@ mod double;
 mod grisu;
 
 pub(crate) use double::as_integer;
-pub use double::{format_double, format_precise, format_shortest};
+pub use double::{format_double, format_plain, format_precise, format_shortest};
 
 /// Reads a canonical 64-bit decimal integer: no plus, no blanks, no leading zeros, not `-0`.
 ///

@@ -153,6 +153,10 @@ impl<'a> Reply<'a> {
     pub fn double(&mut self, value: f64) {
         let mut text = [0; crate::number::DOUBLE_BYTES_MAX];
         let text = crate::number::format_double(value, &mut text);
+        self.double_text(text);
+    }
+
+    fn double_text(&mut self, text: &[u8]) {
         match self.protocol {
             Protocol::Resp2 => self.bulk(text),
             Protocol::Resp3 => self.out.put_with(|tail| {
@@ -161,6 +165,13 @@ impl<'a> Reply<'a> {
                 tail.extend_from_slice(b"\r\n");
             }),
         }
+    }
+
+    /// A double with up to 17 decimals and never an exponent, as coordinates are shown.
+    pub fn plain_double(&mut self, value: f64) {
+        let mut text = [0; crate::number::DOUBLE_BYTES_MAX];
+        let text = crate::number::format_plain(value, &mut text);
+        self.double_text(text);
     }
 
     /// A boolean; 1 and 0 in RESP2.

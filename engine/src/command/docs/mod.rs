@@ -8,6 +8,7 @@ mod bitmap;
 mod connection;
 mod expire;
 mod generic;
+mod geo;
 mod hash;
 mod hyperloglog;
 mod list;
@@ -24,9 +25,10 @@ pub(super) const TABLES: &[&[Doc]] = &[
     connection::DOCS,
     expire::DOCS,
     generic::DOCS,
+    geo::DOCS,
     hash::DOCS,
-    list::DOCS,
     hyperloglog::DOCS,
+    list::DOCS,
     pubsub::DOCS,
     server::DOCS,
     set::DOCS,

@@ -170,7 +170,7 @@ impl Added {
     }
 }
 
-fn zadd(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
+pub(super) fn zadd(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     add(ctx, args, AddOptions::default())
 }
 
