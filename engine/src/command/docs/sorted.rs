@@ -5,6 +5,7 @@ use super::{Argument, Doc, Kind, argument, block, doc, integer, key, one_of, str
 const KEY: Argument = key("key");
 const MEMBER: Argument = string("member");
 const SCORE: Argument = argument("score", Kind::Double);
+const TIMEOUT: Argument = argument("timeout", Kind::Double);
 const NUMKEYS: Argument = integer("numkeys");
 const TARGET: Argument = argument("destination", Kind::Key(0));
 const SOURCES: Argument = argument("key", Kind::Key(1)).multiple();
@@ -34,9 +35,21 @@ const INTER: &str = "O(N*K)+O(M*log(M)) at worst, where N is the number of membe
 const DIFF: &str = "O(L+(N-K)log(N)) at worst, where L is the number of members of all sorted sets, N that of the \
                     first one, and K that of the result";
 const MANY: &[(&str, &str)] = &[("2.4.0", "Takes several members.")];
+const FRACTIONS: &[(&str, &str)] = &[("6.0.0", "Takes fractions of seconds.")];
 const NEWER_SCORE: &[(&str, &str)] = &[("7.2.0", "Takes `WITHSCORE`.")];
 
 pub(super) const DOCS: &[Doc] = &[
+    doc("bzmpop", "7.0.0", "Takes members out of the first sorted set that has any; waits for one if need be.")
+        .costs("O(K)+O(M*log(N)) where K is the number of keys, N the number of members and M that of those taken")
+        .takes(&[TIMEOUT, NUMKEYS, KEY.multiple(), WHERE, integer("count").after("COUNT").optional()]),
+    doc("bzpopmax", "5.0.0", "Takes the member with the highest score; waits for one if need be.")
+        .costs(SEARCH)
+        .history(FRACTIONS)
+        .takes(&[KEY.multiple(), TIMEOUT]),
+    doc("bzpopmin", "5.0.0", "Takes the member with the lowest score; waits for one if need be.")
+        .costs(SEARCH)
+        .history(FRACTIONS)
+        .takes(&[KEY.multiple(), TIMEOUT]),
     doc("zadd", "1.2.0", "Adds members to a sorted set, or changes their scores.")
         .costs(PER_MEMBER)
         .history(&[

@@ -1,9 +1,10 @@
 //! Sorted sets: members one by one.
 //!
 //! Ranges are in [`range`] and their bounds in [`bounds`], members taken from the ends in [`pop`], random ones in
-//! [`random`], several sets at once in [`algebra`].
+//! [`random`], several sets at once in [`algebra`]; [`block`] waits for members.
 
 mod algebra;
+mod block;
 mod bounds;
 mod pop;
 mod random;
@@ -12,7 +13,7 @@ mod range;
 use super::keys::{Access, INSPECT_ONE, KeySpec, READ_ONE};
 use super::scan::scan_within;
 use super::set::reply_member;
-use super::spec::{DENY_OOM, FAST, MOVABLE_KEYS, READ, Spec, WRITE, data};
+use super::spec::{BLOCKING, DENY_OOM, FAST, MOVABLE_KEYS, READ, Spec, WRITE, data};
 use super::{Ctx, DataFn};
 use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::error::ReplyError;
@@ -23,6 +24,9 @@ use crate::value::listpack::Element;
 use crate::value::sorted::{Change, Score, SortedSet};
 
 pub(super) const ROWS: &[Spec<DataFn>] = &[
+    data("BZMPOP", -5, WRITE.and(BLOCKING).and(MOVABLE_KEYS), TAKE_COUNTED_LATER, block::bzmpop as DataFn),
+    data("BZPOPMAX", -3, WRITE.and(FAST).and(BLOCKING), TAKE_EVERY, block::bzpopmax),
+    data("BZPOPMIN", -3, WRITE.and(FAST).and(BLOCKING), TAKE_EVERY, block::bzpopmin),
     data("ZADD", -4, WRITE.and(DENY_OOM).and(FAST), UPDATE, zadd as DataFn),
     data("ZCARD", 2, READ.and(FAST), INSPECT_ONE, zcard),
     data("ZCOUNT", 4, READ.and(FAST), READ_ONE, range::zcount),
@@ -65,6 +69,8 @@ const UPDATE_AND_TELL: &[KeySpec] = &[KeySpec::one(1, Access::RW.and(Access::ACC
 const DELETE_ONE: &[KeySpec] = &[KeySpec::one(1, Access::RW.and(Access::DELETE))];
 const TAKE_ONE: &[KeySpec] = &[KeySpec::one(1, TAKEN)];
 const TAKE_COUNTED: &[KeySpec] = &[KeySpec::counted(1, TAKEN)];
+const TAKE_COUNTED_LATER: &[KeySpec] = &[KeySpec::counted(2, TAKEN)];
+const TAKE_EVERY: &[KeySpec] = &[KeySpec::but_last(1, TAKEN)];
 const READ_COUNTED: &[KeySpec] = &[KeySpec::counted(1, Access::RO.and(Access::ACCESS))];
 const STORE_COUNTED: &[KeySpec] = &[KeySpec::one(1, REPLACED), KeySpec::counted(2, Access::RO.and(Access::ACCESS))];
 const STORE_ONE: &[KeySpec] = &[KeySpec::one(1, REPLACED), KeySpec::one(2, Access::RO.and(Access::ACCESS))];
@@ -349,3 +355,6 @@ pub(super) fn store(ctx: &mut Ctx<'_>, target: &[u8], set: SortedSet, event: &st
     }
     ctx.reply.len(len);
 }
+
+#[cfg(test)]
+mod tests;

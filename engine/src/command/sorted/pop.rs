@@ -28,7 +28,7 @@ impl End {
         }
     }
 
-    const fn command(self) -> &'static [u8] {
+    pub(super) const fn command(self) -> &'static [u8] {
         match self {
             Self::Max => b"ZPOPMAX",
             Self::Min => b"ZPOPMIN",
@@ -63,13 +63,9 @@ fn pop(ctx: &mut Ctx<'_>, args: Args<'_>, end: End) -> Result<(), ReplyError> {
 }
 
 pub(super) fn zmpop(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
-    let request = MultiPop::parse(args, 1)?;
-    for key in request.keys.iter() {
-        if request.pop(ctx, key)? {
-            return Ok(());
-        }
+    if !MultiPop::parse(args, 1)?.pop_first(ctx)? {
+        ctx.reply.null_array();
     }
-    ctx.reply.null_array();
     Ok(())
 }
 
@@ -106,8 +102,18 @@ impl<'a> MultiPop<'a> {
         Ok(request)
     }
 
+    /// Takes members of the first key that has any. Returns whether there is one.
+    pub(super) fn pop_first(&self, ctx: &mut Ctx<'_>) -> Result<bool, ReplyError> {
+        for key in self.keys.iter() {
+            if self.pop(ctx, key)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Takes members of one key, with the reply and the command to repeat. Returns whether there were any.
-    pub(super) fn pop(&self, ctx: &mut Ctx<'_>, key: &[u8]) -> Result<bool, ReplyError> {
+    fn pop(&self, ctx: &mut Ctx<'_>, key: &[u8]) -> Result<bool, ReplyError> {
         let head = |reply: &mut Reply<'_>, len: usize| {
             reply.array(2);
             reply.bulk(key);
