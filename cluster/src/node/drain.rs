@@ -69,7 +69,6 @@ impl Node {
         for conn in std::mem::take(&mut self.resumed) {
             self.run_kept(now, conn);
         }
-        self.stirred = true;
         self.yield_now();
     }
 

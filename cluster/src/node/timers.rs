@@ -65,6 +65,8 @@ impl Node {
     /// Asks to be called again at once, after the host has let other events in.
     pub(super) fn yield_now(&mut self) {
         self.timers.yielded = true;
+        // The drain that follows has a timer to plan.
+        self.stirred = true;
     }
 
     fn tick_clients(&mut self, now: Now) {

@@ -66,6 +66,19 @@ fn requests_behind_a_long_one_are_measured_apart_and_answered_in_order() {
 }
 
 #[test]
+fn clients_whose_turn_is_still_to_come_are_not_left_until_a_timer() {
+    let mut fixture = measured(Duration::from_millis(20));
+    use crate::machine::{Machine, Timer};
+    let clients: Vec<_> = (0..3).map(|_| fixture.client()).collect();
+    let arrivals: Vec<_> = clients.iter().map(|&client| (client, &b"KEYS a\r\nKEYS b\r\n"[..])).collect();
+    fixture.node.receive_many(fixture.now, &arrivals);
+
+    fixture.node.took(fixture.now, Duration::from_millis(20));
+
+    assert_eq!(fixture.node.deadline().map(|(_, timer)| timer), Some(Timer::Yield));
+}
+
+#[test]
 fn one_clients_long_request_does_not_lengthen_anothers() {
     let mut fixture = measured(Duration::from_millis(20));
     let (first, second) = (fixture.client(), fixture.client());
