@@ -2,7 +2,7 @@
 //!
 //! The string is Redis's, byte for byte: a header of 16 bytes (`HYLL`, the form, three bytes that nobody uses, the last
 //! estimate as 8 bytes of which the highest bit says that it is out of date), then 16,384 registers of 6 bits. Few
-//! registers in use are written as runs ([`sparse`]), many as they are ([`dense`]).
+//! registers in use are written as runs (`sparse`), many as they are (`dense`).
 //!
 //! Lives here: everything about those bytes. What does not: keys, replies, events. Bytes that come from outside are
 //! checked by [`form`] and, as far as runs are concerned, wherever they are read ([`Corrupted`]). Start at [`add`].
