@@ -4,7 +4,7 @@ use super::docs::{Argument, Doc, Kind};
 use super::keys::{Access, Begin, Find, KeySpec, NO_KEYS, each_key};
 use super::registry::{Command, CommandId, Registry, unknown_subcommand};
 use super::spec::{Categories, LOADING, NO_MANDATORY_KEYS, STALE, Spec, arity_allows, data};
-use super::{Ctx, DataFn, bitmap_field, string_set};
+use super::{Ctx, DataFn, bitmap, string};
 use crate::error::ReplyError;
 use crate::glob;
 use crate::resp::args::Args;
@@ -251,8 +251,8 @@ fn keys_of(registry: &Registry, request: Args<'_>) -> Result<Vec<(usize, Access)
 fn settled(access: Access, command: &str, request: Args<'_>) -> Access {
     match command {
         _ if !access.any(Access::VARIABLE) => access,
-        "bitfield" => bitmap_field::access(request),
-        "set" => string_set::access(request),
+        "bitfield" => bitmap::field::access(request),
+        "set" => string::store::access(request),
         _ => access,
     }
 }

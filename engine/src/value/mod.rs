@@ -16,8 +16,6 @@ pub mod listpack;
 pub(crate) mod memory;
 pub mod rebuild;
 pub mod set;
-pub mod set_algebra;
-pub mod set_random;
 pub mod sorted;
 pub mod sorted_algebra;
 

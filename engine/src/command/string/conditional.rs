@@ -1,7 +1,7 @@
 //! Strings: DELIFEQ and MSETEX, which write under a condition.
 
-use super::Ctx;
-use super::string_set::{Condition, Form, Options, is_equal, repeat_with_expiry, store};
+use super::store::{Condition, Form, Options, is_equal, repeat_with_expiry, store};
+use crate::command::Ctx;
 use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::error::ReplyError;
 use crate::keyspace::Expiry;

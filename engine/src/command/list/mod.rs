@@ -1,14 +1,14 @@
 //! Lists: adding, reading and changing elements.
 //!
-//! Taking elements is in [`list_pop`](super::list_pop), moving them from list to list in
-//! [`list_move`](super::list_move), waiting for them in [`list_block`](super::list_block).
+//! Taking elements is in [`pop`], moving them from list to list in [`moves`], waiting for them in [`block`].
+
+mod block;
+mod moves;
+mod pop;
 
 use std::ops::Range;
 
 use super::keys::{Access, INSERT_ONE, INSPECT_ONE, KeySpec, READ_ONE};
-use super::list_block::{blmove, blmpop, blpop, brpop, brpoplpush};
-use super::list_move::{lmove, rpoplpush};
-use super::list_pop::{lmpop, lpop, rpop};
 use super::set::reply_member;
 use super::spec::{BLOCKING, DENY_OOM, FAST, READ, Spec, WRITE, data};
 use super::words::integer;
@@ -17,6 +17,9 @@ use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::error::ReplyError;
 use crate::resp::args::Args;
 use crate::value::list::{End, List, Side};
+use block::{blmove, blmpop, blpop, brpop, brpoplpush};
+use moves::{lmove, rpoplpush};
+use pop::{lmpop, lpop, rpop};
 
 pub(super) const ROWS: &[Spec<DataFn>] = &[
     data("BLMOVE", 6, WRITE.and(DENY_OOM).and(BLOCKING), MOVE_KEYS, blmove as DataFn),

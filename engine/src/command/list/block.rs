@@ -1,9 +1,9 @@
 //! Lists: taking and moving elements, and waiting for one where there is none.
 
-use super::Ctx;
-use super::list_move::Way;
-use super::list_pop::{ManyPop, named_end, pop_first};
-use super::words::timeout;
+use super::moves::Way;
+use super::pop::{ManyPop, named_end, pop_first};
+use crate::command::Ctx;
+use crate::command::words::timeout;
 use crate::error::ReplyError;
 use crate::resp::args::Args;
 use crate::value::Kind;

@@ -1,9 +1,9 @@
 //! Lists: moving an element from one list to another, or around one.
 
-use super::Ctx;
-use super::list::push_event;
-use super::list_pop::{named_end, tell_popped};
-use super::typed::Edited;
+use super::pop::{named_end, tell_popped};
+use super::push_event;
+use crate::command::Ctx;
+use crate::command::typed::Edited;
 use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::error::ReplyError;
 use crate::resp::args::Args;

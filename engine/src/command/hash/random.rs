@@ -1,8 +1,8 @@
 //! Hashes: random fields.
 
-use super::Ctx;
-use super::hash::{reply_name, reply_value, sight_to_read};
-use super::words::integer;
+use super::{reply_name, reply_value, sight_to_read};
+use crate::command::Ctx;
+use crate::command::words::integer;
 use crate::error::ReplyError;
 use crate::resp::args::Args;
 use crate::resp::reply::{Protocol, Reply};

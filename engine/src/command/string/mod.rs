@@ -1,14 +1,15 @@
 //! Strings: reading, and editing parts.
 //!
-//! Writing whole values is in [`string_set`](super::string_set), counting in [`string_count`](super::string_count),
-//! LCS in [`string_lcs`](super::string_lcs), what newer servers do under conditions in [`string_if`](super::string_if).
+//! Writing whole values is in [`store`], counting in [`count`], LCS in [`lcs`], what newer servers do under conditions in
+//! [`conditional`].
+
+mod conditional;
+mod count;
+mod lcs;
+pub(super) mod store;
 
 use super::keys::{Access, INSERT_ONE, INSPECT_ONE, KeySpec, OVERWRITE_ONE, READ_ONE, UPDATE_ONE};
 use super::spec::{DENY_OOM, FAST, Flags, READ, Spec, WRITE, data};
-use super::string_count::{decr, decrby, incr, incrby, incrbyfloat};
-use super::string_if::{delifeq, msetex};
-use super::string_lcs::lcs;
-use super::string_set::{getdel, getex, getset, mset, msetnx, psetex, set, setex, setnx};
 use super::words::{integer, string_to_store};
 use super::{Ctx, DataFn};
 use crate::config::special::keyspace_events::KeyspaceEvents;
@@ -17,6 +18,10 @@ use crate::keyspace::{Entry, Expiry, NewValue, Object, ValueRef};
 use crate::resp::args::Args;
 use crate::resp::reply::Reply;
 use crate::session::Origin;
+use conditional::{delifeq, msetex};
+use count::{decr, decrby, incr, incrby, incrbyfloat};
+use lcs::lcs;
+use store::{getdel, getex, getset, mset, msetnx, psetex, set, setex, setnx};
 
 const COUNT: Flags = WRITE.and(DENY_OOM).and(FAST);
 const STORE: Flags = WRITE.and(DENY_OOM);

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::Ctx;
-use super::words::integer;
+use crate::command::Ctx;
+use crate::command::words::integer;
 use crate::error::ReplyError;
 use crate::keyspace::Entry;
 use crate::resp::args::Args;

@@ -1,8 +1,8 @@
 //! Hashes: fields that are numbers.
 
-use super::Ctx;
-use super::hash::{sight_to_write, tell_expired};
-use super::words::integer;
+use super::{sight_to_write, tell_expired};
+use crate::command::Ctx;
+use crate::command::words::integer;
 use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::error::ReplyError;
 use crate::extended::{Extended, Parsed};

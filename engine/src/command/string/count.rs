@@ -1,7 +1,7 @@
 //! Strings that are numbers.
 
-use super::Ctx;
-use super::words::integer;
+use crate::command::Ctx;
+use crate::command::words::integer;
 use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::error::ReplyError;
 use crate::extended::{Extended, Parsed};

@@ -1,9 +1,9 @@
 //! Hashes: reading or writing fields together with their expiry (HGETEX, HSETEX), or taking them out (HGETDEL).
 
-use super::Ctx;
-use super::expire::Unit;
-use super::hash::{Stored, repeat_deletion, reply_value, sight_to_write, tell_expired};
-use super::hash_expire::{Action, FIELD_COUNT, Fields, point, tell};
+use super::expire::{Action, FIELD_COUNT, Fields, point, tell};
+use super::{Stored, repeat_deletion, reply_value, sight_to_write, tell_expired};
+use crate::command::Ctx;
+use crate::command::expire::Unit;
 use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::error::ReplyError;
 use crate::keyspace::{Expiry, UnixMillis};

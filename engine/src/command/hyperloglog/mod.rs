@@ -1,11 +1,12 @@
 //! HyperLogLogs: strings that estimate how many different elements were added.
 //!
 //! The bytes are the matter of [`value::hyperloglog`](crate::value::hyperloglog); PFDEBUG and PFSELFTEST are in
-//! [`hyperloglog_debug`](super::hyperloglog_debug).
+//! [`debug`].
+
+mod debug;
 
 use std::borrow::Cow;
 
-use super::hyperloglog_debug::{pfdebug, pfselftest};
 use super::keys::{Access, INSERT_ONE, KeySpec, NO_KEYS};
 use super::spec::{ADMIN, DENY_OOM, FAST, MAY_REPLICATE, READ, Spec, WRITE, data};
 use super::{Ctx, DataFn};
@@ -15,6 +16,7 @@ use crate::keyspace::{Entry, EntryMut, Expiry, NewValue, ValueRef};
 use crate::resp::args::Args;
 use crate::session::Origin;
 use crate::value::hyperloglog::{self as hll, Corrupted, Form, Registers};
+use debug::{pfdebug, pfselftest};
 
 pub(super) const ROWS: &[Spec<DataFn>] = &[
     data("PFADD", -2, WRITE.and(DENY_OOM).and(FAST), INSERT_ONE, pfadd as DataFn),

@@ -4,10 +4,10 @@
 //! names only the fields that changed, with absolute times and without conditions: wherever it is repeated, other
 //! fields may be past their expiry.
 
-use super::Ctx;
-use super::expire::{Conditions, NO_EXPIRY, NO_KEY, Unit, remaining};
-use super::hash::{repeat_deletion, sight_to_read, sight_to_write};
-use super::words::integer;
+use super::{repeat_deletion, sight_to_read, sight_to_write};
+use crate::command::Ctx;
+use crate::command::expire::{Conditions, NO_EXPIRY, NO_KEY, Unit, remaining};
+use crate::command::words::integer;
 use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::error::ReplyError;
 use crate::keyspace::UnixMillis;

@@ -1,8 +1,8 @@
 //! Lists: taking elements out at the ends.
 
-use super::Ctx;
-use super::set::reply_member;
-use super::words::integer;
+use crate::command::Ctx;
+use crate::command::set::reply_member;
+use crate::command::words::integer;
 use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::error::ReplyError;
 use crate::resp::args::Args;

@@ -4,9 +4,9 @@
 
 use std::ops::ControlFlow;
 
-use super::listpack::Element;
-use super::set::Set;
-use super::{Collection, Rules};
+use super::Set;
+use crate::value::listpack::Element;
+use crate::value::{Collection, Rules};
 
 /// Visits the members that all sets have, until `visit` breaks. No sets have no members in common.
 pub fn intersect<'a>(sets: &[&'a Set], mut visit: impl FnMut(Element<'a>) -> ControlFlow<()>) {

@@ -1,7 +1,7 @@
 //! PFDEBUG and PFSELFTEST: how a HyperLogLog is written, and whether they work at all.
 
-use super::Ctx;
-use super::hyperloglog::{CORRUPTED, change, edit};
+use super::{CORRUPTED, change, edit};
+use crate::command::Ctx;
 use crate::error::ReplyError;
 use crate::resp::args::Args;
 use crate::value::hyperloglog::{self as hll, Corrupted, Form, Registers, Run};

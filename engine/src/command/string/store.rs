@@ -1,9 +1,9 @@
 //! Strings: writing whole values, with and without expiry.
 
-use super::Ctx;
-use super::keys::Access;
-use super::string::{must_be_string, reply_string};
-use super::words::{integer, string_to_store};
+use super::{must_be_string, reply_string};
+use crate::command::Ctx;
+use crate::command::keys::Access;
+use crate::command::words::{integer, string_to_store};
 use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::error::ReplyError;
 use crate::keyspace::{Expiry, UnixMillis};
@@ -181,7 +181,7 @@ pub(super) fn set(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
 }
 
 /// What a SET does with its key: it reads it only with GET.
-pub(super) fn access(args: Args<'_>) -> Access {
+pub(in crate::command) fn access(args: Args<'_>) -> Access {
     let reads = (3..args.len()).any(|index| args.is(index, "GET"));
     if reads { Access::RW.and(Access::ACCESS).and(Access::UPDATE) } else { Access::OW.and(Access::UPDATE) }
 }

@@ -2,9 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use super::Ctx;
-use super::set::{reply_member, reply_set};
-use super::words::integer;
+use super::{reply_member, reply_set};
+use crate::command::Ctx;
+use crate::command::words::integer;
 use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::core::Core;
 use crate::error::ReplyError;
@@ -12,7 +12,7 @@ use crate::keyspace::DbIndex;
 use crate::resp::args::Args;
 use crate::value::Collection;
 use crate::value::set::Set;
-use crate::value::set_algebra::{intersect, subtract, unite};
+use crate::value::set::algebra::{intersect, subtract, unite};
 
 pub(super) fn sinter(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     let keys = args.from(1);

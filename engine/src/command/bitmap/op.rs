@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::Ctx;
+use crate::command::Ctx;
 use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::error::ReplyError;
 use crate::keyspace::{Entry, Expiry, NewValue, Object, ValueRef};

@@ -1,9 +1,9 @@
 //! BITFIELD: integers of any width at any bit of a string.
 
-use super::Ctx;
-use super::bitmap::{Growth, bit_offset, edit_bits, tell};
-use super::keys::Access;
-use super::words::integer;
+use super::{Growth, bit_offset, edit_bits, tell};
+use crate::command::Ctx;
+use crate::command::keys::Access;
+use crate::command::words::integer;
 use crate::error::ReplyError;
 use crate::number::parse_i64;
 use crate::resp::args::Args;
@@ -183,7 +183,7 @@ fn parse_overflow(args: Args<'_>, index: usize) -> Result<Overflow, ReplyError> 
 }
 
 /// What a BITFIELD does with its key: it writes unless all that it names are fields to get.
-pub(super) fn access(args: Args<'_>) -> Access {
+pub(in crate::command) fn access(args: Args<'_>) -> Access {
     let mut index = 2;
     while index < args.len() {
         let words = match () {

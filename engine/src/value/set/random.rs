@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::listpack::Element;
-use super::set::Set;
-use super::{Collection, Rules};
+use super::Set;
 use crate::rng::Rng;
+use crate::value::listpack::Element;
+use crate::value::{Collection, Rules};
 
 impl Set {
     /// Visits `count` different random members, all of them when there are no more. Each selection is as likely as

@@ -1,16 +1,16 @@
 //! Hashes: fields and their values.
 //!
-//! Fields that are numbers are in [`hash_count`](super::hash_count), random fields in
-//! [`hash_random`](super::hash_random), the expiry of fields in [`hash_expire`](super::hash_expire), commands that
-//! read or write fields and their expiry at once in [`hash_with_expiry`](super::hash_with_expiry).
+//! Fields that are numbers are in [`count`], random fields in [`random`], the expiry of fields in [`expire`], commands
+//! that read or write fields and their expiry at once in [`with_expiry`].
 //!
 //! A field whose time has come is hidden, from readers and writers alike, until active expiry removes it or a write
 //! replaces it: see [`Sight`].
 
-use super::hash_count::{hincrby, hincrbyfloat};
-use super::hash_expire::{hexpire, hexpireat, hexpiretime, hpersist, hpexpire, hpexpireat, hpexpiretime, hpttl, httl};
-use super::hash_random::hrandfield;
-use super::hash_with_expiry::{hgetdel, hgetex, hsetex};
+mod count;
+mod expire;
+mod random;
+mod with_expiry;
+
 use super::keys::{Access, INSERT_ONE, INSPECT_ONE, KeySpec, READ_ONE, UPDATE_ONE};
 use super::scan::scan_within;
 use super::spec::{DENY_OOM, FAST, Flags, READ, Spec, WRITE, data};
@@ -24,6 +24,10 @@ use crate::value::Collection;
 use crate::value::entries::Met;
 use crate::value::hash::{Field, Hash, Presence, Sight, text_len};
 use crate::value::listpack::Element;
+use count::{hincrby, hincrbyfloat};
+use expire::{hexpire, hexpireat, hexpiretime, hpersist, hpexpire, hpexpireat, hpexpiretime, hpttl, httl};
+use random::hrandfield;
+use with_expiry::{hgetdel, hgetex, hsetex};
 
 const ADD: Flags = WRITE.and(DENY_OOM).and(FAST);
 const CHANGE: Flags = WRITE.and(FAST);

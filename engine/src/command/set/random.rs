@@ -1,8 +1,8 @@
 //! Sets: random members, read or taken out.
 
-use super::Ctx;
-use super::set::{reply_member, reply_set};
-use super::words::integer;
+use super::{reply_member, reply_set};
+use crate::command::Ctx;
+use crate::command::words::integer;
 use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::error::ReplyError;
 use crate::resp::args::Args;

@@ -1,11 +1,12 @@
 //! Bitmaps: strings seen as bits. Single bits are here.
 //!
-//! Counting and searching are in [`bitmap_range`](super::bitmap_range), BITOP in [`bitmap_op`](super::bitmap_op),
-//! BITFIELD in [`bitmap_field`](super::bitmap_field). What is done to bytes is in [`bits`].
+//! Counting and searching are in [`range`], BITOP in [`op`],
+//! BITFIELD in [`field`]. What is done to bytes is in [`bits`].
 
-use super::bitmap_field::{bitfield, bitfield_ro};
-use super::bitmap_op::bitop;
-use super::bitmap_range::{bitcount, bitpos};
+pub(super) mod field;
+mod op;
+mod range;
+
 use super::keys::{Access, KeySpec, READ_ONE, UPDATE_ONE};
 use super::spec::{DENY_OOM, FAST, Flags, READ, Spec, WRITE, data};
 use super::string::{len_max, string_len};
@@ -17,6 +18,9 @@ use crate::number::parse_i64;
 use crate::resp::args::Args;
 use crate::resp::reply::Reply;
 use crate::value::bits;
+use field::{bitfield, bitfield_ro};
+use op::bitop;
+use range::{bitcount, bitpos};
 
 const EDIT: Flags = WRITE.and(DENY_OOM);
 

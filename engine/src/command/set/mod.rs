@@ -1,12 +1,12 @@
 //! Sets: members one by one.
 //!
-//! Random members are in [`set_random`](super::set_random), several sets at once in
-//! [`set_algebra`](super::set_algebra).
+//! Random members are in [`random`], several sets at once in [`algebra`].
+
+mod algebra;
+mod random;
 
 use super::keys::{Access, INSERT_ONE, INSPECT_ONE, KeySpec, READ_ONE};
 use super::scan::scan_within;
-use super::set_algebra::{sdiff, sdiffstore, sinter, sintercard, sinterstore, sunion, sunionstore};
-use super::set_random::{spop, srandmember};
 use super::spec::{DENY_OOM, FAST, READ, Spec, WRITE, data};
 use super::{Ctx, DataFn};
 use crate::config::special::keyspace_events::KeyspaceEvents;
@@ -16,6 +16,8 @@ use crate::resp::reply::Reply;
 use crate::value::Collection;
 use crate::value::listpack::Element;
 use crate::value::set::Set;
+use algebra::{sdiff, sdiffstore, sinter, sintercard, sinterstore, sunion, sunionstore};
+use random::{spop, srandmember};
 
 pub(super) const ROWS: &[Spec<DataFn>] = &[
     data("SADD", -3, WRITE.and(DENY_OOM).and(FAST), INSERT_ONE, sadd as DataFn),

@@ -3,6 +3,9 @@
 //! Three forms: an [`Intset`] while all members are integers and few, a [`Listpack`] while they are few and short,
 //! else a table. A set grows from form to form and never back. Start at [`Set::insert`].
 
+pub mod algebra;
+pub mod random;
+
 use super::digest::Digest;
 use super::entries::Entries;
 use super::intset::Intset;
