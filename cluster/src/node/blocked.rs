@@ -10,6 +10,7 @@ use slotmesh_engine::session::SessionId;
 use slotmesh_engine::time::Now;
 
 use super::Node;
+use super::command::Call;
 use super::conns::Waiting;
 use crate::machine::ConnId;
 
@@ -25,7 +26,14 @@ impl Node {
 
     /// Runs the requests of clients whose keys are there, until nobody can be served any more. Each is a unit of its
     /// own in the log.
+    #[inline]
     pub(super) fn serve_blocked(&mut self, now: Now) {
+        if self.engine.has_served() {
+            self.serve_all_blocked(now);
+        }
+    }
+
+    fn serve_all_blocked(&mut self, now: Now) {
         while let Some((session, request)) = self.engine.next_served(now) {
             if let Some(conn) = self.conns.of_session(session) {
                 self.run_again(now, conn, session, &request);
@@ -36,10 +44,10 @@ impl Node {
     /// The gates are asked once more: the node may have become full or lost a slot meanwhile. A pause is not: what
     /// filled the key has run.
     fn run_again(&mut self, now: Now, conn: ConnId, session: SessionId, request: &Request) {
-        let (command, args) = (request.command, request.args.as_args());
-        match self.gates(now, conn, session, command, args) {
-            Err(refusal) => self.refuse(now, conn, session, command, args, &refusal),
-            Ok(()) => self.run_command(now, conn, session, command, args, None),
+        let call = Call { now, conn, session, args: request.args.as_args(), command: request.command };
+        match self.gates(call) {
+            Err(refusal) => self.refuse(call, &refusal),
+            Ok(()) => self.run_command(call, None),
         }
         if !self.engine.is_blocked(session) {
             self.release_blocked(conn, session);

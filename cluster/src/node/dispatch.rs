@@ -49,20 +49,15 @@ impl Node {
         };
         client.last_command = Some(command.id);
         client.wrote |= command.flags.has(WRITE);
+        let call = Call { now, conn, session, args, command };
         let is_plain = client.role == Role::Normal && self.engine.session(session).is_plain();
         if is_plain && self.lets_all_pass(command) {
-            self.note_run(now, conn, command, args);
-            let begin = self.engine.out_ref(session).position();
-            self.engine.call_primed(now, session, command, args, key);
-            self.note_sizes(now, conn, session, command, args, begin);
-            if self.engine.has_served() {
-                self.serve_blocked(now);
-            }
-            return;
+            self.run_noted(call, key);
+            return self.serve_blocked(now);
         }
         let was_asking = self.engine.session(session).asking;
-        if let Err(refusal) = self.gates(now, conn, session, command, args) {
-            self.refuse(now, conn, session, command, args, &refusal);
+        if let Err(refusal) = self.gates(call) {
+            self.refuse(call, &refusal);
         } else if self.is_paused_for(now, conn, session, command) {
             return self.pause_client(conn);
         } else if self.engine.session(session).transaction.is_some() && self.engine.is_queued(command) {
@@ -74,10 +69,7 @@ impl Node {
                 return;
             }
         } else {
-            self.note_run(now, conn, command, args);
-            let begin = self.engine.out_ref(session).position();
-            self.run_command(now, conn, session, command, args, key);
-            self.note_sizes(now, conn, session, command, args, begin);
+            self.run_noted(call, key);
             self.show_monitors(now, conn, command.id, args);
             if command.flags.has(BLOCKING) && self.engine.is_blocked(session) {
                 // What was said of this one request holds until it is answered.
@@ -88,25 +80,23 @@ impl Node {
             self.forget_asking(session, Some(command.id));
         }
         self.after_reply_mode(session);
-        if self.engine.has_served() {
-            self.serve_blocked(now);
-        }
+        self.serve_blocked(now);
+    }
+
+    /// Runs a client's command that passed the gates, and keeps it for the logs of slow and of large commands.
+    fn run_noted(&mut self, call: Call<'_>, key: Option<(usize, KeyHash)>) {
+        self.note_run(call.now, call.conn, call.command, call.args);
+        let begin = self.engine.out_ref(call.session).position();
+        self.run_command(call, key);
+        self.note_sizes(call, begin);
     }
 
     /// Runs a command that passed the gates.
-    pub(super) fn run_command(
-        &mut self,
-        now: Now,
-        conn: ConnId,
-        session: SessionId,
-        command: Resolved,
-        args: Args<'_>,
-        key: Option<(usize, KeyHash)>,
-    ) {
-        match command.action {
-            Action::Data(_) => self.engine.call_primed(now, session, command, args, key),
-            Action::Exec => self.run_queue(now, conn, session),
-            Action::Host(number) => self.run_host(Call { now, conn, session, args, command }, number),
+    pub(super) fn run_command(&mut self, call: Call<'_>, key: Option<(usize, KeyHash)>) {
+        match call.command.action {
+            Action::Data(_) => self.engine.call_primed(call.now, call.session, call.command, call.args, key),
+            Action::Exec => self.run_queue(call.now, call.conn, call.session),
+            Action::Host(number) => self.run_host(call, number),
         }
     }
 
@@ -125,22 +115,16 @@ impl Node {
         self.executing = Some((conn, transaction.queue.len()));
         for queued in &transaction.queue {
             self.note_part(queued.resolved);
-            self.run_command(now, conn, session, queued.resolved, queued.args.as_args(), None);
-            self.show_monitors(now, conn, queued.resolved.id, queued.args.as_args());
+            let (command, args) = (queued.resolved, queued.args.as_args());
+            self.run_command(Call { now, conn, session, args, command }, None);
+            self.show_monitors(now, conn, command.id, args);
         }
         self.executing = None;
         self.engine.end_exec();
     }
 
-    pub(super) fn refuse(
-        &mut self,
-        now: Now,
-        conn: ConnId,
-        session: SessionId,
-        command: Resolved,
-        args: Args<'_>,
-        refusal: &Refusal,
-    ) {
+    pub(super) fn refuse(&mut self, call: Call<'_>, refusal: &Refusal) {
+        let Call { now, conn, session, args, command } = call;
         match refusal {
             Refusal::Gate(error) => {
                 self.engine.refuse(session, Some(command.id), error);
@@ -176,14 +160,8 @@ impl Node {
 
     // --- gates ------------------------------------------------------------------------------------------------
 
-    pub(super) fn gates(
-        &mut self,
-        now: Now,
-        conn: ConnId,
-        session: SessionId,
-        command: Resolved,
-        args: Args<'_>,
-    ) -> Result<(), Refusal> {
+    pub(super) fn gates(&mut self, call: Call<'_>) -> Result<(), Refusal> {
+        let Call { now, conn, session, args, command } = call;
         self.engine.auth_gate(session, command)?;
         self.protected_gate(conn, command)?;
         self.engine.multi_gate(session, command)?;

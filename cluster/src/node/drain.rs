@@ -25,9 +25,7 @@ impl Node {
             return self.plan_timer();
         }
         // What the primary's stream or a dataset that was read brought.
-        if self.engine.has_served() {
-            self.serve_blocked(now);
-        }
+        self.serve_blocked(now);
         let caller = self.caller.take();
         let moves = std::mem::take(&mut self.stirred) || self.has_news();
         if moves {

@@ -21,6 +21,7 @@ use slotmesh_replication::log::Audience;
 use slotmesh_replication::offset::{Offset, Replid};
 
 use super::Node;
+use super::command::Call;
 use super::conns::{Kind, Waiting};
 use crate::machine::{ConnId, Effect, Endpoint, Reset, Target};
 
@@ -402,7 +403,7 @@ impl Node {
 
     /// Runs a command that came from no client.
     pub(super) fn run_stream_command(&mut self, now: Now, session: SessionId, command: Resolved, args: Args<'_>) {
-        self.run_command(now, STREAM_CONN, session, command, args, None);
+        self.run_command(Call { now, conn: STREAM_CONN, session, args, command }, None);
     }
 
     /// Passes applied bytes on, as they came, to our own replicas and file.

@@ -6,10 +6,10 @@ use slotmesh_engine::command::Resolved;
 use slotmesh_engine::config::Config;
 use slotmesh_engine::resp::args::Args;
 use slotmesh_engine::resp::outbuf::Position;
-use slotmesh_engine::session::SessionId;
 use slotmesh_engine::time::Now;
 
 use super::Node;
+use super::command::Call;
 use super::timing::slowlog::{Event, Slowlog, Words, hidden_words};
 use crate::machine::ConnId;
 
@@ -43,15 +43,8 @@ impl Sizes {
 impl Node {
     /// Keeps a client's command that has run, if its request or its reply was large.
     #[inline]
-    pub(super) fn note_sizes(
-        &mut self,
-        now: Now,
-        conn: ConnId,
-        session: SessionId,
-        command: Resolved,
-        args: Args<'_>,
-        begin: Position,
-    ) {
+    pub(super) fn note_sizes(&mut self, call: Call<'_>, begin: Position) {
+        let Call { now, conn, session, args, command } = call;
         // The command may have closed its own connection.
         let end = self.engine.find(session).map(|_| self.engine.out_ref(session).position());
         let reply = end.map_or(0, |end| end.bytes().saturating_sub(begin.bytes()));
