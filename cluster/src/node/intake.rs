@@ -78,15 +78,15 @@ impl Known {
         Self { command, key }
     }
 
-    /// Whether the word behind the key may name an element of a collection.
+    /// Whether a word may name an element of a collection.
     pub(super) fn names_element(&self) -> bool {
         self.command.as_ref().is_ok_and(Resolved::names_element)
     }
 
-    /// The key's hash and the word behind it, which may name an element of a collection.
+    /// The key's hash and the word that may name an element of its collection.
     pub(super) fn element<'a>(&self, args: Args<'a>) -> Option<(KeyHash, &'a [u8])> {
-        let (index, hash) = self.key.filter(|_| self.names_element())?;
-        Some((hash, args.get(index + 1)?))
+        let (index, hash) = self.key?;
+        Some((hash, self.command.as_ref().ok()?.element(args, index)?))
     }
 }
 

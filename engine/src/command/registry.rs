@@ -9,7 +9,7 @@ use hashbrown::HashTable;
 
 use super::docs::Doc;
 use super::keys::KeySpec;
-use super::spec::{Categories, Flags, Group, MOVABLE_KEYS, Spec, arity_allows};
+use super::spec::{Categories, DENY_OOM, Flags, Group, MOVABLE_KEYS, Spec, arity_allows};
 use super::{Action, DataFn};
 use crate::error::{ReplyError, until_zero};
 use crate::resp::args::Args;
@@ -68,9 +68,16 @@ pub struct Resolved {
 }
 
 impl Resolved {
-    /// Whether the word behind the key may name an element of a collection: worth a look ahead.
+    /// Whether a word may name an element of a collection: worth a look ahead.
     pub fn names_element(&self) -> bool {
         matches!(self.group, Group::Hash | Group::Set | Group::SortedSet)
+    }
+
+    /// The word of a request that may name an element of its first key, which is word `key`: the one behind the key, but
+    /// the last one where scores come ahead of members (ZADD, ZINCRBY). A wrong guess costs a useless prefetch.
+    pub fn element<'a>(&self, args: Args<'a>, key: usize) -> Option<&'a [u8]> {
+        let says_scores = self.group == Group::SortedSet && self.flags.has(DENY_OOM);
+        args.get(if says_scores { args.len() - 1 } else { key + 1 }).filter(|_| self.names_element())
     }
 }
 
@@ -345,3 +352,27 @@ fn cut(word: &[u8], max: usize) -> &[u8] {
 
 /// Bytes of a client's words that an error reply repeats at the most (Redis 7.0).
 const UNKNOWN_TEXT_BYTES_MAX: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use crate::Engine;
+    use crate::config::Config;
+    use crate::resp::args::ArgsBuf;
+
+    #[test]
+    fn the_element_of_a_request_is_the_word_that_names_it() {
+        let engine = Engine::new(Config::default(), 1);
+        let element = |line: &str| {
+            let request: ArgsBuf = line.split(' ').collect();
+            let command = engine.resolve(request.as_args()).unwrap();
+            command.element(request.as_args(), 1).map(|word| String::from_utf8_lossy(word).into_owned())
+        };
+
+        for line in
+            ["HGET k element", "SADD k element", "ZADD k NX 1.5 element", "ZINCRBY k 1 element", "ZREM k element"]
+        {
+            assert_eq!(element(line).as_deref(), Some("element"), "{line}");
+        }
+        assert_eq!((element("GET k"), element("SCARD k")), (None, None));
+    }
+}
