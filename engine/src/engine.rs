@@ -8,7 +8,7 @@ use slab::Slab;
 use crate::blocked::{Blocked, Request, Wish};
 use crate::changes::Changes;
 use crate::command::ctx::{Effects, Primed};
-use crate::command::spec::{DENY_OOM, Group, NO_AUTH, NO_MULTI, Spec};
+use crate::command::spec::{BLOCKING, DENY_OOM, Group, NO_AUTH, NO_MULTI, PROTECTED, READ, Spec};
 use crate::command::{self, Action, Ctx, DataFn, Registry, Resolved};
 use crate::config::Config;
 use crate::core::{Broadcast, Core, is_past};
@@ -294,8 +294,50 @@ impl Engine {
         args: Args<'_>,
         key: Option<(usize, KeyHash)>,
     ) {
-        let Action::Data(run) = command.action else { panic!("only the engine's commands are called here") };
         let primed = key.and_then(|(index, hash)| Primed::new(args, index, hash));
+        if self.run_data(now, id, &command, args, primed) {
+            note(&mut self.noted, &mut self.sessions[id.index()]);
+        }
+    }
+
+    /// Runs a request at once if it can only read data, nothing an engine knows of refuses, queues or delays it, and no
+    /// earlier reply waits for its client. `may_run` has the last word. Returns the command that ran.
+    ///
+    /// It is for a caller that takes the reply at once: [`Engine::take_noted`] names only the sessions of others.
+    #[inline]
+    pub fn read(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        args: Args<'_>,
+        may_run: impl FnOnce(&Self, &Resolved) -> bool,
+    ) -> Option<command::CommandId> {
+        let command = self.core.registry.resolve_plain(args)?;
+        let only_reads = command.flags.has(READ) && !command.flags.any(PROTECTED.and(BLOCKING));
+        let session = self.sessions.get(id.index())?;
+        let is_plain = session.state.id == id && session.state.is_plain() && session.out.is_empty();
+        let runs = only_reads && is_plain && matches!(command.action, Action::Data(_)) && may_run(self, &command);
+        runs.then(|| {
+            self.run_data(now, id, &command, args, None);
+            command.id
+        })
+    }
+
+    /// Whether sessions wait for [`Engine::take_noted`].
+    pub fn has_noted(&self) -> bool {
+        !self.noted.is_empty()
+    }
+
+    /// Returns whether the command came to an end; if not, the session waits.
+    fn run_data(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        command: &Resolved,
+        args: Args<'_>,
+        primed: Option<Primed>,
+    ) -> bool {
+        let Action::Data(run) = command.action else { panic!("only the engine's commands are called here") };
         let session = &mut self.sessions[id.index()];
         let begin = session.out.position();
         self.core.changes.begin_unit();
@@ -303,9 +345,11 @@ impl Engine {
         let result = run(&mut ctx, args);
         let (effects, wish) = ctx.into_effects();
         if let Some(wish) = wish {
-            return self.block(id, *wish, Request { command, args: ArgsBuf::copy_of(args) });
+            self.block(id, *wish, Request { command: *command, args: ArgsBuf::copy_of(args) });
+            return false;
         }
-        self.finish(id, command, args, begin, effects, &result);
+        self.finish(id, command.id, args, begin, effects, &result);
+        true
     }
 
     /// Begins a wait. What the command did before it found out that it has to wait, such as removing an expired key,
@@ -323,7 +367,7 @@ impl Engine {
     fn finish(
         &mut self,
         id: SessionId,
-        command: Resolved,
+        command: command::CommandId,
         args: Args<'_>,
         begin: Position,
         effects: Effects,
@@ -334,7 +378,7 @@ impl Engine {
             self.core.changes.push(session.state.db, args.iter());
         }
         self.core.changes.end_unit();
-        self.core.stats.count_call(command.id, result.is_err());
+        self.core.stats.count_call(command, result.is_err());
         if let Err(error) = result {
             session.out.truncate(begin);
             Reply::new(&mut session.out, session.state.protocol).error(error);
@@ -343,7 +387,6 @@ impl Engine {
         if session.state.is_silent() && !effects.pushed {
             session.out.truncate(begin);
         }
-        note(&mut self.noted, session);
         if self.core.pubsub.has_deliveries() {
             self.deliver();
         }

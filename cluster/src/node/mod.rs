@@ -1,11 +1,12 @@
 //! The node: engine, replication and cluster bus composed into one machine.
 //!
 //! [`Node`] holds the fields and takes inputs; every other file here is one concern of it: `intake` and `ahead` read
-//! requests, `dispatch` is the list of gates, `blocked` and `waiting` hold clients back, `drain` moves what the parts produced to where it must go, `links` feeds
+//! requests, `answer` is their short way, `dispatch` is the list of gates, `blocked` and `waiting` hold clients back, `drain` moves what the parts produced to where it must go, `links` feeds
 //! the bus, `primary_link` and `replicas` the two sides of replication, `snapshot` and `persistence` the files, `boot`
 //! and `shutdown` the two ends of its life, `timers` its waits. No file decides what another concern owns.
 
 mod ahead;
+mod answer;
 mod blocked;
 mod boot;
 mod client_info;
@@ -49,7 +50,7 @@ use slotmesh_engine::command::{CommandId, DataFn, Registry};
 use slotmesh_engine::config::Config;
 use slotmesh_engine::config::choices::LogLevel as ConfiguredLevel;
 use slotmesh_engine::load::LoadInfo;
-use slotmesh_engine::resp::args::Framed;
+use slotmesh_engine::resp::args::{Args, Framed};
 use slotmesh_engine::resp::outbuf::OutBuf;
 use slotmesh_engine::rng::Rng;
 use slotmesh_engine::session::SessionId;
@@ -59,7 +60,7 @@ use slotmesh_replication::offset::{Offset, Replid};
 use slotmesh_replication::persist::job::SnapshotJob;
 
 use crate::bus::{Bus, ConfigFile};
-use crate::machine::{ConnId, Effect, Endpoint, Input, LogLevel, LogLine, Machine, Peer, Reset, Signal, Timer};
+use crate::machine::{Answer, ConnId, Effect, Endpoint, Input, LogLevel, LogLine, Machine, Peer, Reset, Signal, Timer};
 use ahead::Alone;
 use boot::Life;
 pub use boot::{CpuTime, HostInfo, HostMemory};
@@ -127,6 +128,8 @@ pub struct Node {
     effects: VecDeque<Effect>,
     /// Whether something else than data commands may have happened since the last drain.
     stirred: bool,
+    /// Whether nothing goes on that a plain read would have to care about, as of the last drain.
+    is_calm: bool,
     /// The caller in the process whose request is being handled: it takes its reply itself.
     caller: Option<ConnId>,
     /// The earliest of all waits, as of the last drain.
@@ -235,6 +238,7 @@ impl Node {
             noted: Vec::new(),
             effects: VecDeque::new(),
             stirred: true,
+            is_calm: false,
             caller: None,
             next_timer: None,
             tickets: Tickets::default(),
@@ -414,6 +418,10 @@ impl Machine for Node {
             self.handle_input(now, input);
         }
         self.drain(now);
+    }
+
+    fn answer_at_once(&mut self, now: Now, conn: ConnId, request: Args<'_>, reply: &mut Vec<u8>) -> Answer {
+        self.answer_plainly(now, conn, request, reply)
     }
 
     fn receive_many(&mut self, now: Now, batch: &[(ConnId, &[u8])]) {
