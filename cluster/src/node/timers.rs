@@ -123,11 +123,13 @@ impl Node {
             (false, Some(_)) => Standing::PrimaryPaused,
             (false, None) => Standing::Primary,
         };
+        let synced = self.synced_offset();
         let Self { replication, rng, tickets, .. } = self;
         replication.feeds.tick(now, standing, &mut replication.log, rng, tickets);
         if let Some(link) = &mut replication.link
             && link.deadline().is_some_and(|due| due <= now.instant)
         {
+            link.set_synced(synced);
             link.tick(now);
         }
         let needed = self.replication.feeds.needed();

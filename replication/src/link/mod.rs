@@ -35,6 +35,8 @@ pub struct Link {
     last_io: Instant,
     next_attempt: Instant,
     next_beat: Instant,
+    /// How far the stream is on this node's disk.
+    synced: Option<Offset>,
     /// When the link was lost; nothing if it never was up.
     down_since: Option<Instant>,
     /// The next PSYNC hands a failover over to the primary.
@@ -199,6 +201,7 @@ impl Link {
             target: None,
             stage: Stage::Idle,
             upstream: None,
+            synced: None,
             line: Vec::new(),
             outputs: VecDeque::new(),
             last_io: Instant::ZERO,
@@ -363,12 +366,25 @@ impl Link {
         }
     }
 
+    /// Tells how far the stream has reached this node's disk, for the next acknowledgement; nothing without an append
+    /// only file.
+    pub fn set_synced(&mut self, offset: Option<Offset>) {
+        self.synced = offset;
+    }
+
     /// Sends an acknowledgement now: the stream asked for one, or the second is over.
     pub fn acknowledge(&mut self, now: Now) {
         self.next_beat = now.instant.plus_millis(BEAT_MS);
         let (Stage::Streaming { acknowledges: true }, Some(upstream)) = (&self.stage, self.upstream) else { return };
         let mut ack = Vec::new();
-        put_command(&mut ack, &[b"REPLCONF", b"ACK", upstream.offset.to_string().as_bytes()]);
+        let offset = upstream.offset.to_string();
+        match self.synced {
+            None => put_command(&mut ack, &[b"REPLCONF", b"ACK", offset.as_bytes()]),
+            Some(synced) => {
+                let synced = synced.to_string();
+                put_command(&mut ack, &[b"REPLCONF", b"ACK", offset.as_bytes(), b"FACK", synced.as_bytes()]);
+            }
+        }
         self.outputs.push_back(Output::Send(ack));
     }
 

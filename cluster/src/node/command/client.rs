@@ -16,7 +16,6 @@ use super::super::pause::PauseKind;
 use super::{Call, Node, NodeFn, integer};
 use crate::machine::ConnId;
 use crate::node::client_info::ClientKind;
-use slotmesh_replication::offset::Offset;
 use slotmesh_replication::wait::WaitId;
 
 const OWN: Flags = NO_SCRIPT.and(LOADING).and(STALE);
@@ -313,17 +312,17 @@ fn unblock(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
 }
 
 impl Node {
-    /// Ends a client's WAIT before its time.
+    /// Ends a client's WAIT or WAITAOF before its time.
     fn end_wait(&mut self, conn: ConnId, error: Option<&ReplyError>) {
-        self.replication.waits.cancel(WaitId(Self::peer_id(conn).0));
-        let Some(client) = self.conns.client_mut(conn) else { return };
+        let wait = self.replication.waits.cancel(WaitId(Self::peer_id(conn).0));
+        let (Some(wait), Some(client)) = (wait, self.conns.client_mut(conn)) else { return };
         client.waiting = None;
-        let (session, wrote_to) = (client.session, client.wrote_to);
+        let session = client.session;
         match error {
             Some(error) => self.engine.reply_error(session, error),
             None => {
-                let count = self.replication.feeds.acknowledged(Offset(wrote_to));
-                self.engine.reply(session).len(count);
+                let places = wait.places(&self.replication.feeds, self.local_file());
+                self.reply_places(session, places);
             }
         }
         self.resumed.push(conn);
