@@ -46,6 +46,9 @@ pub struct Core {
     pub(crate) value_hasher: KeyHasher,
     /// Whether the dataset follows a primary: expired keys are then hidden, and only the primary removes them.
     pub is_replica: bool,
+    /// Whether a pause holds changes back: keys whose time has come are hidden then and removed later, and nothing is
+    /// evicted.
+    pub is_paused: bool,
     /// Whether a dataset is being loaded: nothing expires then.
     pub is_loading: bool,
     /// Whether active expiry runs (`DEBUG SET-ACTIVE-EXPIRE`).
@@ -186,7 +189,7 @@ impl Core {
 
     /// A reader met a key whose time has come.
     fn meet_expired(&mut self, at: At<'_>) {
-        if !self.is_replica {
+        if !self.is_replica && !self.is_paused {
             self.expire(at.db, at.hash, at.key);
         }
     }

@@ -82,6 +82,7 @@ impl Engine {
             stats: Stats::default(),
             rng,
             is_replica: false,
+            is_paused: false,
             is_loading: false,
             active_expire: true,
             debug: Switches::default(),

@@ -40,7 +40,7 @@ struct Candidate {
 impl Core {
     fn make_room(&mut self, now: Now, other_bytes: u64) -> bool {
         let limit = self.config.maxmemory;
-        if limit == 0 || self.is_replica && self.config.replica_ignore_maxmemory {
+        if limit == 0 || self.is_paused || self.is_replica && self.config.replica_ignore_maxmemory {
             return true;
         }
         let evictions_max = match self.config.maxmemory_eviction_tenacity {

@@ -52,6 +52,7 @@ impl Node {
             | self.step_broadcasts()
             | self.step_bus(now)
             | self.step_feeds(now)
+            | self.step_handover(now)
             | self.step_primary_link(now)
             | self.step_persistence(now)
             | self.step_waits(now)

@@ -12,6 +12,7 @@ use slotmesh_replication::link::LinkState;
 
 use super::Node;
 use super::conns::{Role, Waiting};
+use super::handover::HandOver;
 use super::memory::ratio;
 
 /// A section's place in the order of the full text, and whether it is in the default text.
@@ -319,7 +320,7 @@ fn replication(node: &mut Node, now: Now, text: &mut String) {
     let log = &node.replication.log;
     let backlog = log.info();
     fields!(text,
-        "master_failover_state" => "no-failover",
+        "master_failover_state" => node.handover.as_ref().map_or("no-failover", HandOver::word),
         "master_replid" => log.replid(),
         "master_replid2" => log.replid2(),
         "master_repl_offset" => log.offset(),

@@ -16,6 +16,7 @@ mod conns;
 mod deaf;
 mod dispatch;
 mod drain;
+mod handover;
 mod info;
 mod intake;
 mod links;
@@ -67,6 +68,7 @@ pub use boot::{CpuTime, HostInfo, HostMemory};
 use command::NodeFn;
 use conns::{Conns, Kind};
 use deaf::Deaf;
+use handover::HandOver;
 use intake::{Batch, Known};
 use pause::Pauses;
 use persistence::Persistence;
@@ -97,6 +99,8 @@ pub struct Node {
     /// Whether the next drain looks for a walk to begin.
     walk_wanted: bool,
     following: Following,
+    /// A FAILOVER in progress.
+    handover: Option<HandOver>,
     /// Changes of the configuration that wait for the host.
     reconfiguring: Reconfiguring,
     /// DEBUG SLEEP, or a dataset that is read anew.
@@ -219,6 +223,7 @@ impl Node {
             job: None,
             walk_wanted: false,
             following: Following::default(),
+            handover: None,
             reconfiguring: Reconfiguring::default(),
             deaf: Deaf::default(),
             reload: None,
@@ -341,6 +346,13 @@ impl Node {
         }
     }
 
+    /// Notes the time, and whether it is one at which the dataset stands still.
+    fn now_is(&mut self, now: Now) {
+        self.last_now = now;
+        let is_paused = !self.pause.is_empty() && self.pause.current(now.instant).is_some();
+        self.engine.core_mut().is_paused = is_paused;
+    }
+
     fn handle_input(&mut self, now: Now, input: Input<'_>) {
         self.stirred |= !matches!(input, Input::Received(..) | Input::Request(..));
         match input {
@@ -411,7 +423,7 @@ impl Machine for Node {
     }
 
     fn handle(&mut self, now: Now, input: Input<'_>) {
-        self.last_now = now;
+        self.now_is(now);
         if self.deaf.is_deaf() {
             self.handle_deaf(now, input);
         } else {
@@ -425,7 +437,7 @@ impl Machine for Node {
     }
 
     fn receive_many(&mut self, now: Now, batch: &[(ConnId, &[u8])]) {
-        self.last_now = now;
+        self.now_is(now);
         self.read_many(now, batch);
         self.drain(now);
     }

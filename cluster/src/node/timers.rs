@@ -141,7 +141,7 @@ impl Node {
     fn replication_deadline(&self) -> Option<Instant> {
         let link = self.replication.link.as_ref().and_then(slotmesh_replication::link::Link::deadline);
         let feeds = self.replication.feeds.deadline();
-        [link, Some(feeds), self.replication.waits.deadline()].into_iter().flatten().min()
+        [link, Some(feeds), self.replication.waits.deadline(), self.handover_deadline()].into_iter().flatten().min()
     }
 }
 

@@ -39,7 +39,7 @@ pub struct Link {
     synced: Option<Offset>,
     /// When the link was lost; nothing if it never was up.
     down_since: Option<Instant>,
-    /// The next PSYNC hands a failover over to the primary.
+    /// PSYNC asks the primary-to-be to take over.
     failover: bool,
 }
 
@@ -86,6 +86,11 @@ pub enum Output {
         history: Option<(Replid, Offset)>,
         /// Its size, when it is known.
         size: Option<u64>,
+    },
+    /// What was asked to take over ([`Link::hand_over`]) has answered.
+    HandedOver {
+        /// It is the primary now.
+        accepted: bool,
     },
     /// Write a line to the log.
     Note(Note),
@@ -244,7 +249,7 @@ impl Link {
         self.follow(now, host, port, None);
     }
 
-    /// Makes the next PSYNC ask the primary-to-be to take over (FAILOVER).
+    /// Makes PSYNC ask the primary-to-be to take over (FAILOVER), until [`Output::HandedOver`].
     pub fn hand_over(&mut self) {
         self.failover = true;
     }

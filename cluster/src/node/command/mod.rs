@@ -9,6 +9,7 @@ mod commandlog;
 mod config;
 mod connection;
 mod debug;
+mod failover;
 mod latency;
 mod memory;
 mod module;
@@ -41,13 +42,14 @@ pub(super) struct Call<'a> {
 
 /// Adds the node's rows to the registry and returns their functions by number.
 pub(super) fn register(registry: &mut Registry) -> Vec<NodeFn> {
-    let families: [(Group, &'static [Spec<NodeFn>]); 12] = [
+    let families: [(Group, &'static [Spec<NodeFn>]); 13] = [
         (Group::Connection, client::ROWS),
         (Group::Connection, connection::ROWS),
         (Group::Cluster, cluster::ROWS),
         (Group::Server, commandlog::ROWS),
         (Group::Server, config::ROWS),
         (Group::Server, debug::ROWS),
+        (Group::Server, failover::ROWS),
         (Group::Server, latency::ROWS),
         (Group::Server, memory::ROWS),
         (Group::Server, module::ROWS),

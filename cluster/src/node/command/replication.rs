@@ -41,6 +41,9 @@ fn replicaof(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     if node.bus.is_some() {
         return Err(ReplyError::Fixed("ERR REPLICAOF not allowed in cluster mode."));
     }
+    if node.handover.is_some() {
+        return Err(ReplyError::Fixed("ERR REPLICAOF not allowed while failing over."));
+    }
     if node.replication.feeds.is_replica(Node::peer_id(call.conn)) {
         return Err(ReplyError::Fixed("ERR Command is not valid when client is a replica."));
     }
@@ -128,6 +131,9 @@ fn psync(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     let origin = node.origin_of(call.conn);
     // The changes of this batch belong to the history before the replica's place in it.
     node.step_changes();
+    if call.args.is(3, "FAILOVER") && !node.replication.feeds.is_replica(Node::peer_id(call.conn)) {
+        take_over(node, call)?;
+    }
     let request = Psync {
         peer: Node::peer_id(call.conn),
         origin: &origin,
@@ -138,6 +144,22 @@ fn psync(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     let Node { replication, rng, .. } = node;
     replication.feeds.psync(call.now, request, &mut replication.log, rng).map_err(ReplyError::text)?;
     node.mark_replica(call.conn);
+    Ok(())
+}
+
+/// Our primary has handed over to us: PSYNC with FAILOVER behind it.
+fn take_over(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    node.log_warning(format!("Failover request received for replid {}.", String::from_utf8_lossy(&call.args[1])));
+    if !node.is_replica() {
+        return Err(ReplyError::Fixed("ERR PSYNC FAILOVER can't be sent to a master."));
+    }
+    if !call.args.is(1, &node.replication.log.replid().to_string()) {
+        return Err(ReplyError::Fixed("ERR PSYNC FAILOVER replid must match my replid."));
+    }
+    node.become_primary(call.now);
+    node.remember_primary(None);
+    let info = node.client_info(call.conn);
+    node.log_notice(format!("MASTER MODE enabled (failover request from '{info}')"));
     Ok(())
 }
 
@@ -153,7 +175,9 @@ fn sync(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
 }
 
 fn sync_gate(node: &mut Node, call: &Call<'_>) -> SyncGate {
-    if node.is_replica() && !node.is_primary_link_up() {
+    if node.handover.is_some() {
+        SyncGate::FailingOver
+    } else if node.is_replica() && !node.is_primary_link_up() {
         SyncGate::NoLink
     } else if !node.engine.out(call.session).is_empty() {
         SyncGate::PendingOutput
