@@ -118,6 +118,7 @@ pub(crate) fn agree(rule: Rule, ours: &Reply, theirs: &Reply) -> bool {
                 || is_compressed(ours)
                 || is_compressed(theirs)
                 || is_large_hash(ours) && is_large_hash(theirs)
+                || is_set(ours) && is_set(theirs)
         }
         _ => false,
     }
@@ -147,14 +148,17 @@ fn unsealed(payload: &[u8]) -> &[u8] {
 /// Whether a payload of a string, or of a value that is packed into one, starts with the mark of LZF (RDB format,
 /// "String Encoding"), or one of a list has that mark anywhere.
 fn is_compressed(payload: &[u8]) -> bool {
-    payload.starts_with(&[0, 0xc3])
-        || payload.starts_with(&[16, 0xc3])
-        || (payload.starts_with(&[18]) && payload.contains(&0xc3))
+    matches!(payload, [0 | 11 | 16 | 17 | 20, 0xc3, ..]) || (payload.starts_with(&[18]) && payload.contains(&0xc3))
 }
 
 /// Whether a payload is a list of fields, which has no order.
 fn is_large_hash(payload: &[u8]) -> bool {
     matches!(payload.first(), Some(4 | 22))
+}
+
+/// Whether a payload is a set that is no list of numbers, which has no order, and in Valkey 9 a form of its own.
+fn is_set(payload: &[u8]) -> bool {
+    matches!(payload.first(), Some(2 | 20))
 }
 
 /// Time between the moments at which both servers run one command, with room for a busy machine.

@@ -16,6 +16,7 @@ pub(crate) enum Family {
     HashExpiry,
     List,
     HyperLogLog,
+    Sort,
     String,
     Transaction,
 }
@@ -30,6 +31,7 @@ impl Family {
             Self::HashExpiry => HASH_EXPIRY,
             Self::List => LIST,
             Self::HyperLogLog => HYPERLOGLOG,
+            Self::Sort => SORT,
             Self::String => STRING,
             Self::Transaction => TRANSACTION,
         }
@@ -252,6 +254,26 @@ const HASH_EXPIRY: &[&str] = &[
     "HGETEX <key> [EX <seconds>|PX <millis>|EXAT <at>|PXAT <at-millis>|PERSIST] <counted>",
     "HSETEX <key> [NX|XX] [FNX|FXX] [EX <seconds>|PX <millis>|EXAT <at>|PXAT <at-millis>|KEEPTTL] <counted-pairs>",
     "HGETDEL <key> <counted>",
+];
+
+/// What is sorted has one order: no two elements differ only behind a zero byte, no two weights are equal as text, and a
+/// set whose order nobody asked for is stored.
+const SORT: &[&str] = &[
+    "DEL <key>",
+    "HSET <key> <field> <float>",
+    "LRANGE <key> 0 -1",
+    "RPUSH <key> <int> <float> <int>",
+    "RPUSH <key> <int>",
+    "SADD <key> <int> <float>",
+    "SADD <key> <int> <int> <int>",
+    "SET <key> <float>",
+    "SORT <key> [LIMIT <index> <index>] [ASC|DESC] [ALPHA] [STORE <key>]",
+    "SORT <key> [LIMIT <index> <index>] [DESC] [GET key:*|GET #|GET x*->f|GET nowhere] [GET #] [STORE <key>]",
+    "SORT <key> (BY key:*|BY *->a|BY a*|BY key:*->field) [DESC] [LIMIT <index> <index>] [GET key:*] [STORE <key>]",
+    "SORT <key> BY nosort [DESC] [LIMIT <index> <index>] [GET key:*] STORE <key>",
+    "SORT_RO <key> [LIMIT <index> <index>] [ASC|DESC] [ALPHA] [GET # GET key:*->a]",
+    "TYPE <key>",
+    "ZADD <key> <float> <int> <float> <int>",
 ];
 
 /// Waits are short and few: they take the reference a tenth of a second.

@@ -51,6 +51,12 @@ fn commands_on_expiring_fields_get_the_same_answers_from_valkey() {
 }
 
 #[test]
+fn sorting_gets_the_same_answers_from_valkey() {
+    same_answers_as(require_peer!(Peer::ValkeyServer), &[], &[Family::Sort], "2");
+    same_answers_as(require_peer!(Peer::ValkeyServer), &[], &[Family::Sort], "3");
+}
+
+#[test]
 fn list_commands_get_the_same_answers() {
     same_answers(&[Family::List, Family::List, Family::Generic], "2");
 }

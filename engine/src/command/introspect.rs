@@ -108,6 +108,7 @@ fn describe_keys(reply: &mut Reply<'_>, spec: &KeySpec) {
             reply.bulk(b"startfrom");
             reply.int(i64::from(from));
         }
+        Begin::Unknown => part(reply, "unknown", &[]),
     }
     reply.bulk(b"find_keys");
     match spec.find {
@@ -119,6 +120,7 @@ fn describe_keys(reply: &mut Reply<'_>, spec: &KeySpec) {
             let numbers = [("lastkey", i64::from(last)), ("keystep", i64::from(step)), ("limit", i64::from(limit))];
             part(reply, "range", &numbers);
         }
+        Find::LastOption { .. } | Find::Unknown => part(reply, "unknown", &[]),
     }
 }
 

@@ -29,6 +29,7 @@ mod pubsub;
 mod scan;
 mod server;
 mod set;
+mod sort;
 mod sorted;
 mod string;
 mod transaction;
@@ -70,6 +71,7 @@ pub(crate) fn register(registry: &mut Registry) {
         (Group::Connection, connection::ROWS),
         (Group::Generic, expire::ROWS),
         (Group::Generic, generic::ROWS),
+        (Group::Generic, sort::ROWS),
         (Group::Geo, geo::ROWS),
         (Group::Hash, hash::ROWS),
         (Group::HyperLogLog, hyperloglog::ROWS),

@@ -221,6 +221,12 @@ impl Argument {
         self
     }
 
+    /// The same, whose keyword is repeated with it.
+    pub const fn repeating_token(mut self) -> Self {
+        self.repeats_token = true;
+        self
+    }
+
     /// Fewest words it takes.
     pub fn words_min(&self) -> usize {
         let own = match self.kind {

@@ -77,12 +77,20 @@ fn get(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
 
 /// Replies with the string of an entry, or with null. The wrong type is an error.
 pub(super) fn reply_string(entry: Option<&Entry>, reply: &mut Reply<'_>) -> Result<(), ReplyError> {
-    match entry.map(Entry::value) {
+    match entry {
+        Some(entry) => return reply_value(entry.value(), reply),
         None => reply.null(),
-        Some(ValueRef::Int(number)) => reply.bulk_int(number),
-        Some(ValueRef::Str(bytes)) => reply.bulk(bytes),
-        Some(ValueRef::Object(Object::String(string))) => reply.bulk_shared(string.bytes().clone()),
-        Some(ValueRef::Object(_)) => return Err(ReplyError::WrongType),
+    }
+    Ok(())
+}
+
+/// Replies with a string. The wrong type is an error.
+pub(super) fn reply_value(value: ValueRef<'_>, reply: &mut Reply<'_>) -> Result<(), ReplyError> {
+    match value {
+        ValueRef::Int(number) => reply.bulk_int(number),
+        ValueRef::Str(bytes) => reply.bulk(bytes),
+        ValueRef::Object(Object::String(string)) => reply.bulk_shared(string.bytes().clone()),
+        ValueRef::Object(_) => return Err(ReplyError::WrongType),
     }
     Ok(())
 }
