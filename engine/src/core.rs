@@ -18,6 +18,7 @@ use crate::session::Origin;
 use crate::stats::Stats;
 use crate::table::hash::KeyHasher;
 use crate::time::Now;
+use crate::tracking::Tracking;
 use crate::value::Rules;
 use crate::watch::Watch;
 
@@ -34,6 +35,8 @@ pub struct Core {
     pub pubsub: PubSub,
     /// Who watches what.
     pub watch: Watch,
+    /// Who may have copies of what.
+    pub tracking: Tracking,
     /// Who waits for what.
     pub blocked: Blocked,
     /// What the log must hear of.
@@ -217,6 +220,7 @@ impl Core {
         let verb: &[u8] = if self.config.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
         self.changes.push(db, [verb, key].into_iter());
         self.watch.touch_expired(db, key);
+        self.invalidate(key);
         self.notify(KeyspaceEvents::EXPIRED, "expired", db, key);
     }
 
@@ -226,7 +230,7 @@ impl Core {
         self.stats.expired_fields += fields.len() as u64;
         let words: Vec<&[u8]> = [b"HDEL", key].into_iter().chain(fields.iter().map(|field| &field[..])).collect();
         self.changes.push(db, words.into_iter());
-        self.watch.touch(db, key);
+        self.touch(db, key);
         self.notify(KeyspaceEvents::HASH, "hexpired", db, key);
         if is_emptied {
             self.notify(KeyspaceEvents::GENERIC, "del", db, key);
@@ -260,6 +264,29 @@ impl Core {
         self.blocked.key_came(at.db, at.key);
     }
 
+    /// A key changed: who watches it or may have a copy of it hears so.
+    #[inline]
+    pub(crate) fn touch(&mut self, db: DbIndex, key: &[u8]) {
+        self.watch.touch(db, key);
+        self.invalidate(key);
+    }
+
+    /// A key changed: who may have a copy of it hears so, whatever the database, as in Redis.
+    #[inline]
+    fn invalidate(&mut self, key: &[u8]) {
+        if self.tracking.is_used() {
+            self.tracking.changed(key, &mut self.pubsub);
+        }
+    }
+
+    /// All keys are about to be exchanged for others.
+    pub(crate) fn touch_all(&mut self) {
+        self.watch.touch_all();
+        if self.tracking.is_used() {
+            self.tracking.flushed(&mut self.pubsub);
+        }
+    }
+
     /// Databases changed as a whole: some keys that somebody waits for may be there now.
     pub(crate) fn look_for_awaited(&mut self) {
         let keyspace = &self.keyspace;
@@ -269,6 +296,9 @@ impl Core {
     /// Tells watchers that the databases `is_flushed` names are about to lose their keys.
     pub(crate) fn touch_flushed(&mut self, now: Now, is_flushed: impl Fn(DbIndex) -> bool) {
         self.touch_databases(now, |db| is_flushed(db).then_some(None));
+        if self.tracking.is_used() {
+            self.tracking.flushed(&mut self.pubsub);
+        }
     }
 
     /// Tells watchers that two databases are about to change places.

@@ -70,7 +70,7 @@ impl Core {
         let verb: &[u8] = if self.config.lazyfree_lazy_eviction { b"UNLINK" } else { b"DEL" };
         self.changes.push(db, [verb, key].into_iter());
         self.changes.separate();
-        self.watch.touch(db, key);
+        self.touch(db, key);
         self.notify(KeyspaceEvents::EVICTED, "evicted", db, key);
     }
 

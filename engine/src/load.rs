@@ -137,7 +137,7 @@ impl Engine {
         loader.reader.finish()?;
         self.abort_save();
         let core = self.core_mut();
-        core.watch.touch_all();
+        core.touch_all();
         core.keyspace.replace(loader.keyspace);
         core.look_for_awaited();
         Ok(loader.info)

@@ -79,6 +79,7 @@ impl Node {
         if was_asking {
             self.forget_asking(session, Some(command.id));
         }
+        self.engine.forget_caching(session, Some(command.id));
         self.after_reply_mode(session);
         self.serve_blocked(now);
     }
@@ -143,6 +144,7 @@ impl Node {
             self.show_refused_exec(now, conn, command, args);
         }
         self.forget_asking(session, None);
+        self.engine.forget_caching(session, None);
         self.after_reply_mode(session);
     }
 

@@ -218,7 +218,7 @@ impl<'e> Ctx<'e> {
     pub fn discard_in(&mut self, db: DbIndex, key: &[u8]) {
         let hash = self.hash(key);
         if self.core.keyspace.db_mut(db).discard(hash, key) {
-            self.core.watch.touch(db, key);
+            self.core.touch(db, key);
         }
     }
 
@@ -226,7 +226,7 @@ impl<'e> Ctx<'e> {
     pub fn take_in(&mut self, db: DbIndex, key: &[u8]) -> Option<Entry> {
         let hash = self.hash(key);
         let entry = self.core.keyspace.db_mut(db).remove(hash, key)?;
-        self.core.watch.touch(db, key);
+        self.core.touch(db, key);
         Some(entry)
     }
 
@@ -234,7 +234,7 @@ impl<'e> Ctx<'e> {
     pub fn put_in(&mut self, db: DbIndex, key: &[u8], entry: Entry) {
         let at = self.at(db, key);
         self.core.put(at, entry);
-        self.core.watch.touch(db, key);
+        self.core.touch(db, key);
     }
 
     /// Removes a key. Returns whether it was there; then watchers hear of it and the change is counted.
@@ -270,13 +270,13 @@ impl<'e> Ctx<'e> {
 
     /// As [`Ctx::changed`], for so many changes at once.
     pub fn changed_often(&mut self, key: &[u8], changes: u64) {
-        self.core.watch.touch(self.session.db, key);
+        self.core.touch(self.session.db, key);
         self.count_changes(changes);
     }
 
     /// As [`Ctx::changed`], in any database.
     pub fn changed_in(&mut self, db: DbIndex, key: &[u8]) {
-        self.core.watch.touch(db, key);
+        self.core.touch(db, key);
         self.count_changes(1);
     }
 

@@ -331,7 +331,7 @@ options! {
     notify_keyspace_events: KeyspaceEvents = KeyspaceEvents::NONE, "notify-keyspace-events",
         Kind::Word("letters of Ag$lshzxeKEtmdn"), [], Effective;
     /// Keys that client side caching remembers; 0: no limit.
-    tracking_table_max_keys: u64 = 1_000_000_u64, "tracking-table-max-keys", COUNT, [], Accepted("client side caching is not there yet");
+    tracking_table_max_keys: u64 = 1_000_000_u64, "tracking-table-max-keys", COUNT, [], Effective;
 
     // Encodings.
     /// Fields up to which a hash is compact.

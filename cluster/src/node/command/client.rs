@@ -13,6 +13,7 @@ use slotmesh_engine::session::ReplyMode;
 
 use super::super::conns::Waiting;
 use super::super::pause::PauseKind;
+use super::tracking::{caching, getredir, tracking, trackinginfo};
 use super::{Call, Node, NodeFn, integer};
 use crate::machine::ConnId;
 use crate::node::client_info::ClientKind;
@@ -24,7 +25,9 @@ const OPERATOR: Flags = ADMIN.and(NO_SCRIPT).and(LOADING).and(STALE);
 pub(super) const ROWS: &[Spec<NodeFn>] = &[container("CLIENT", CLIENT_ROWS)];
 
 const CLIENT_ROWS: &[Spec<NodeFn>] = &[
-    data("GETNAME", 2, OWN, NO_KEYS, getname as NodeFn),
+    data("CACHING", 3, OWN, NO_KEYS, caching as NodeFn),
+    data("GETNAME", 2, OWN, NO_KEYS, getname),
+    data("GETREDIR", 2, OWN, NO_KEYS, getredir),
     data("HELP", 2, LOADING.and(STALE), NO_KEYS, client_help),
     data("ID", 2, OWN, NO_KEYS, id),
     data("INFO", 2, OWN, NO_KEYS, info as NodeFn).tips(&["nondeterministic_output"]),
@@ -38,6 +41,8 @@ const CLIENT_ROWS: &[Spec<NodeFn>] = &[
     data("SETINFO", 4, OWN, NO_KEYS, setinfo as NodeFn)
         .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
     data("SETNAME", 3, OWN, NO_KEYS, setname),
+    data("TRACKING", -3, OWN, NO_KEYS, tracking),
+    data("TRACKINGINFO", 2, OWN, NO_KEYS, trackinginfo),
     data("UNBLOCK", -3, OPERATOR, NO_KEYS, unblock),
     data("UNPAUSE", 2, OPERATOR, NO_KEYS, unpause),
 ];
@@ -354,7 +359,9 @@ fn client_help(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
         &mut reply,
         "CLIENT",
         &[
+            ("CACHING (YES|NO)", "Says whether the keys of the next command are tracked."),
             ("GETNAME", "Tells the name of this connection."),
+            ("GETREDIR", "Tells to whom the messages of this connection's tracking go."),
             ("ID", "Tells the number of this connection."),
             ("INFO", "Describes this connection, as a line of LIST."),
             ("KILL <ip:port>", "Closes the connection from this address."),
@@ -369,6 +376,11 @@ fn client_help(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
             ("REPLY (ON|OFF|SKIP)", "Says whether replies are sent to this connection."),
             ("SETINFO <option> <value>", "Notes the client library's name (LIB-NAME) or version (LIB-VER)."),
             ("SETNAME <name>", "Names this connection."),
+            (
+                "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> ...] [OPTIN] [OPTOUT] [NOLOOP]",
+                "Says which changes of keys this connection is told of.",
+            ),
+            ("TRACKINGINFO", "Describes this connection's tracking."),
             ("UNBLOCK <id> [TIMEOUT|ERROR]", "Ends the wait of a blocked client."),
             ("UNPAUSE", "Ends the pause."),
         ],

@@ -16,6 +16,7 @@ mod module;
 mod persistence;
 mod replication;
 mod server;
+mod tracking;
 
 use slotmesh_engine::command::spec::{Group, Spec};
 use slotmesh_engine::command::{Registry, Resolved};
@@ -26,6 +27,7 @@ use slotmesh_engine::time::Now;
 
 use super::Node;
 use crate::machine::ConnId;
+pub(super) use tracking::redirect_number;
 
 /// A command on the node: it writes its reply to the session, or returns the error to reply with.
 pub(super) type NodeFn = fn(&mut Node, &Call<'_>) -> Result<(), ReplyError>;
