@@ -64,6 +64,8 @@ pub struct SessionState {
     pub lib_name: Box<[u8]>,
     /// `CLIENT SETINFO lib-ver`.
     pub lib_version: Box<[u8]>,
+    /// `CLIENT CAPA redirect`: a replica sends it to its primary instead of serving or refusing it. RESET keeps it.
+    pub follows_redirects: bool,
     /// READONLY was sent: reads are served from a replica.
     pub readonly: bool,
     /// ASKING was sent: the next command may touch an importing slot.
@@ -184,6 +186,7 @@ impl SessionState {
             name: Box::default(),
             lib_name: Box::default(),
             lib_version: Box::default(),
+            follows_redirects: false,
             readonly: false,
             asking: false,
             no_touch: false,

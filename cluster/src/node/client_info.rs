@@ -83,7 +83,7 @@ impl Node {
         // Writing to a String cannot fail.
         let _ = write!(
             line,
-            "id={} addr={addr} laddr={laddr} fd={} name={} age={age} idle={idle} flags={} db={} sub={sub} psub={psub} \
+            "id={} addr={addr} laddr={laddr} fd={} name={} age={age} idle={idle} flags={}{} db={} sub={sub} psub={psub} \
              ssub={ssub} multi={multi} watch={} qbuf={qbuf} qbuf-free={qbuf_free} argv-mem={argv_mem} \
              multi-mem={multi_mem} rbs={} rbp={} obl={} oll={} omem={} tot-mem={total} events=r cmd={command} \
              user=default redir={} resp={} lib-name={} lib-ver={}",
@@ -91,6 +91,8 @@ impl Node {
             conn.index + FIRST_DESCRIPTOR,
             String::from_utf8_lossy(&session.name),
             flags(client, session, multi),
+            // Where Valkey has it, but only for who said something: older readers know no such field.
+            if session.follows_redirects { " capa=r" } else { "" },
             session.db.0,
             session.watched,
             out.allocated(),

@@ -254,6 +254,7 @@ fn settled(access: Access, command: &str, request: Args<'_>) -> Access {
     match command {
         _ if !access.any(Access::VARIABLE) => access,
         "bitfield" => bitmap::field::access(request),
+        "delex" => string::conditional::delex_access(request),
         "set" => string::store::access(request),
         _ => access,
     }

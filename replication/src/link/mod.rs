@@ -267,6 +267,11 @@ impl Link {
         self.target.is_some()
     }
 
+    /// Whom it follows: host and port, as the operator or the cluster named them.
+    pub fn target(&self) -> Option<(&str, u16)> {
+        self.target.as_ref().map(|(host, port)| (&**host, *port))
+    }
+
     /// Whether the connection carries commands: its bytes belong to the node.
     pub fn is_streaming(&self) -> bool {
         matches!(self.stage, Stage::Streaming { .. })

@@ -26,6 +26,7 @@ pub(super) const ROWS: &[Spec<NodeFn>] = &[container("CLIENT", CLIENT_ROWS)];
 
 const CLIENT_ROWS: &[Spec<NodeFn>] = &[
     data("CACHING", 3, OWN, NO_KEYS, caching as NodeFn),
+    data("CAPA", -3, OWN, NO_KEYS, capa),
     data("GETNAME", 2, OWN, NO_KEYS, getname),
     data("GETREDIR", 2, OWN, NO_KEYS, getredir),
     data("HELP", 2, LOADING.and(STALE), NO_KEYS, client_help),
@@ -49,6 +50,15 @@ const CLIENT_ROWS: &[Spec<NodeFn>] = &[
 
 fn id(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     node.engine.reply(call.session).int(call.session.client_id() as i64);
+    Ok(())
+}
+
+/// What the client understands; what we do not know is no error, so that newer clients can say more (Valkey 8).
+fn capa(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    if (2..call.args.len()).any(|at| call.args.is(at, "redirect")) {
+        node.engine.session_mut(call.session).follows_redirects = true;
+    }
+    node.engine.reply(call.session).ok();
     Ok(())
 }
 
@@ -360,6 +370,7 @@ fn client_help(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
         "CLIENT",
         &[
             ("CACHING (YES|NO)", "Says whether the keys of the next command are tracked."),
+            ("CAPA <capability> [<capability> ...]", "Says what this client understands; known is REDIRECT."),
             ("GETNAME", "Tells the name of this connection."),
             ("GETREDIR", "Tells to whom the messages of this connection's tracking go."),
             ("ID", "Tells the number of this connection."),
