@@ -1,11 +1,12 @@
 //! The same random commands, sent to our server and to redis-server: the answers must be the same bytes.
 //!
 //! Lives here: what is sent ([`generate`]), how answers are compared ([`replay`]) and the listed exceptions
-//! ([`differences`]).
+//! ([`differences`]). [`events`] compares keyspace events in the same way.
 //!
 //! `SLOTMESH_FUZZ_COMMANDS=n` sets the length of each stream, `SLOTMESH_FUZZ_SEED=n` runs that one seed.
 
 mod differences;
+mod events;
 mod generate;
 mod replay;
 

@@ -263,6 +263,15 @@ impl<'e> Ctx<'e> {
         found
     }
 
+    /// Removes a key that was given a time that is past: it counts as expired, as in Valkey 9. Repeated is the removal.
+    pub fn expire_now(&mut self, key: &[u8]) {
+        self.remove(key);
+        self.core.stats.expired_keys += 1;
+        let verb: &[u8] = if self.core.config.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
+        self.rewrite(&[verb, key]);
+        self.notify(KeyspaceEvents::EXPIRED, "expired", key);
+    }
+
     /// Notes one change of a key's value made in place: watchers hear of it, and it is counted.
     pub fn changed(&mut self, key: &[u8]) {
         self.changed_in(self.session.db, key);

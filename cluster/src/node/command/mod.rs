@@ -87,6 +87,7 @@ impl Node {
         } else if self.engine.session(call.session).is_silent() {
             self.engine.out(call.session).truncate(begin);
         }
+        self.engine.deliver();
     }
 }
 

@@ -170,7 +170,11 @@ pub(super) fn hgetex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError
         changed
     })?;
     match (edited, action) {
-        (None, _) => reply_nulls(ctx, fields),
+        (None, _) => {
+            ctx.core.stats.keyspace_misses += 1;
+            ctx.notify(KeyspaceEvents::KEY_MISS, "keymiss", key);
+            reply_nulls(ctx, fields);
+        }
         (Some(edited), Some(action)) => tell(ctx, key, &edited.result, action, edited.emptied),
         (Some(_), None) => {}
     }

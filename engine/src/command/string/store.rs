@@ -170,6 +170,18 @@ pub(super) fn set(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
         }
         return Ok(());
     }
+    if let Expiry::At(at) = expiry
+        && ctx.is_gone_at(at)
+    {
+        // As in Valkey 9: what would be gone at once is not stored.
+        if ctx.exists_to_write(key) {
+            ctx.expire_now(key);
+        }
+        if !options.get {
+            ctx.reply.ok();
+        }
+        return Ok(());
+    }
     store(ctx, key, value, expiry);
     let is_absolute = matches!(options.expiry, ExpiryOption::Time(Clock::PXAT, _));
     // The comparison was made: whoever repeats the command, Redis 7.0 too, need not know of it.
@@ -286,12 +298,7 @@ pub(super) fn getex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError>
         Ok(Some((at, entry.expiry().is_some())))
     })?;
     match found {
-        Some((Some((clock, at)), _)) if clock.is_absolute && ctx.is_gone_at(at) => {
-            ctx.remove(key);
-            let verb: &[u8] = if ctx.core.config.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
-            ctx.rewrite(&[verb, key]);
-            ctx.notify(KeyspaceEvents::GENERIC, "del", key);
-        }
+        Some((Some((clock, at)), _)) if clock.is_absolute && ctx.is_gone_at(at) => ctx.expire_now(key),
         Some((Some((_, at)), _)) => {
             ctx.set_expiry(key, Some(at));
             ctx.rewrite(&[b"PEXPIREAT", key, itoa::Buffer::new().format(at.0).as_bytes()]);
