@@ -14,6 +14,7 @@ use super::Node;
 use super::conns::{Role, Waiting};
 use super::handover::HandOver;
 use super::memory::ratio;
+use super::pause::PauseKind;
 
 /// A section's place in the order of the full text, and whether it is in the default text.
 struct Section {
@@ -104,7 +105,7 @@ fn server(node: &mut Node, now: Now, text: &mut String) {
     );
 }
 
-fn clients(node: &mut Node, _: Now, text: &mut String) {
+fn clients(node: &mut Node, now: Now, text: &mut String) {
     let count = |role: Role| node.conns.clients().filter(|(_, client)| client.role == role).count();
     let plain = node.conns.client_count() - count(Role::Replica);
     let waits = node.conns.clients().filter(|(_, client)| client.waiting == Some(Waiting::Replicas)).count();
@@ -114,6 +115,7 @@ fn clients(node: &mut Node, _: Now, text: &mut String) {
     let output_max =
         node.conns.clients().map(|(_, client)| node.engine.out_ref(client.session).allocated()).max().unwrap_or(0);
     let pubsub = node.engine.sessions().filter(|session| session.is_subscribed()).count();
+    let pause = node.pause.current(now.instant);
     let core = node.engine.core();
     fields!(text,
         "connected_clients" => plain,
@@ -128,6 +130,15 @@ fn clients(node: &mut Node, _: Now, text: &mut String) {
         "clients_in_timeout_table" => limited,
         "total_watched_keys" => core.watch.keys(),
         "total_blocking_keys" => blocking_keys,
+        // Keys for whose removal somebody waits: only consumer groups of streams do.
+        "total_blocking_keys_on_nokey" => 0,
+        "paused_reason" => node.pause.reason(now.instant),
+        "paused_actions" => match pause.map(|pause| pause.kind) {
+            None => "none",
+            Some(PauseKind::All) => "all",
+            Some(PauseKind::Writes) => "write",
+        },
+        "paused_timeout_milliseconds" => pause.map_or(0, |pause| pause.until.millis_since(now.instant)),
     );
 }
 
@@ -425,7 +436,11 @@ fn keyspace(node: &mut Node, _: Now, text: &mut String) {
     for index in 0..keyspace.databases() {
         let db = keyspace.db(DbIndex(index));
         if !db.is_empty() {
-            let _ = write!(text, "db{index}:keys={},expires={},avg_ttl=0\r\n", db.len(), db.volatile_len());
+            let (keys, expires, of_fields) = (db.len(), db.volatile_len(), db.volatile_hashes_len());
+            let _ = write!(
+                text,
+                "db{index}:keys={keys},expires={expires},avg_ttl=0,keys_with_volatile_items={of_fields}\r\n"
+            );
         }
     }
 }
