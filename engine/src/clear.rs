@@ -19,6 +19,7 @@ impl Engine {
             core.changes.count(1);
             core.touch(DbIndex(0), &key);
         }
+        self.deliver();
     }
 
     /// Empties all databases without telling the log: the dataset of a former replica.
@@ -26,5 +27,6 @@ impl Engine {
         let core = self.core_mut();
         core.touch_all();
         core.keyspace.flush_all();
+        self.deliver();
     }
 }

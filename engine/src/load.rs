@@ -140,6 +140,7 @@ impl Engine {
         core.touch_all();
         core.keyspace.replace(loader.keyspace);
         core.look_for_awaited();
+        self.deliver();
         Ok(loader.info)
     }
 }

@@ -135,7 +135,6 @@ fn a_dataset_that_is_exchanged_is_told_of() {
     let (mut engine, reader, _) = tracking(Scope::Broadcast, &[""]);
 
     engine.flush_all();
-    engine.deliver();
 
     assert_eq!(heard(&mut engine, reader), ">2 $10 invalidate _ ");
 }

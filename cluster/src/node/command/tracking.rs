@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use slotmesh_engine::error::ReplyError;
-use slotmesh_engine::session::SessionId;
+use slotmesh_engine::session::{Origin, SessionId};
 use slotmesh_engine::tracking::{Scope, TrackingMode};
 
 use super::{Call, Node, integer};
@@ -32,7 +32,10 @@ impl<'a> Options<'a> {
                     return Err(ReplyError::Fixed("ERR A client can only redirect to a single other client"));
                 }
                 let id = integer(&args[at])?;
-                let target = node.engine.sessions().find(|session| session.id.client_id() as i64 == id);
+                let target = node
+                    .engine
+                    .sessions()
+                    .find(|session| session.id.client_id() as i64 == id && session.origin == Origin::Client);
                 let target =
                     target.ok_or(ReplyError::Fixed("ERR The client ID you want redirect to does not exist"))?;
                 options.redirect = Some(target.id);
