@@ -355,7 +355,9 @@ impl Engine {
         let result = run(&mut ctx, args);
         let (effects, wish) = ctx.into_effects();
         if let Some(wish) = wish {
-            self.block(id, *wish, Request { command: *command, args: ArgsBuf::copy_of(args) });
+            let mut wish = *wish;
+            let args = wish.words.take().unwrap_or_else(|| ArgsBuf::copy_of(args));
+            self.block(id, wish, Request { command: *command, args });
             return false;
         }
         self.finish(id, command, args, begin, effects, &result);
@@ -369,6 +371,7 @@ impl Engine {
         let session = &mut self.sessions[id.index()].state;
         session.blocked = true;
         self.core.blocked.begin(id, session.db, wish, request);
+        self.core.watch.keep_touched(self.core.blocked.minds_loss());
         self.core.tracking.set_current(None);
         self.deliver_news();
     }

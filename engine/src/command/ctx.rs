@@ -6,12 +6,12 @@
 
 use bytes::Bytes;
 
-use crate::blocked::Wish;
+use crate::blocked::{Until, Wish};
 use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::core::{At, Broadcast, Caller, Core, Touch, is_past};
 use crate::keyspace::{DbIndex, Entry, EntryMut, Expiry, KeyHash, NewValue, UnixMillis};
 use crate::pubsub::Kind;
-use crate::resp::args::Args;
+use crate::resp::args::{Args, ArgsBuf};
 use crate::resp::outbuf::OutBuf;
 use crate::resp::reply::Reply;
 use crate::session::{Origin, SessionState, Subscriptions};
@@ -323,11 +323,33 @@ impl<'e> Ctx<'e> {
         keys: impl Iterator<Item = &'k [u8]>,
         deadline: Option<Instant>,
     ) -> bool {
+        self.wish_for(Wish {
+            kind,
+            keys: keys.map(Bytes::copy_from_slice).collect(),
+            deadline,
+            until: Until::There,
+            words: None,
+        })
+    }
+
+    /// As [`Ctx::block`], for a request that has to run again in other words, and perhaps also when a key is gone.
+    pub(crate) fn block_as<'k>(
+        &mut self,
+        kind: value::Kind,
+        keys: impl Iterator<Item = &'k [u8]>,
+        deadline: Option<Instant>,
+        until: Until,
+        words: ArgsBuf,
+    ) -> bool {
+        let keys = keys.map(Bytes::copy_from_slice).collect();
+        self.wish_for(Wish { kind, keys, deadline, until, words: Some(words) })
+    }
+
+    fn wish_for(&mut self, wish: Wish) -> bool {
         if self.session.origin != Origin::Client || self.core.changes.is_in_transaction() {
             return false;
         }
-        let keys = keys.map(Bytes::copy_from_slice).collect();
-        self.wish = Some(Box::new(Wish { kind, keys, deadline }));
+        self.wish = Some(Box::new(wish));
         true
     }
 

@@ -31,6 +31,7 @@ mod server;
 mod set;
 mod sort;
 mod sorted;
+mod stream;
 mod string;
 mod transaction;
 
@@ -80,6 +81,7 @@ pub(crate) fn register(registry: &mut Registry) {
         (Group::Server, server::ROWS),
         (Group::Set, set::ROWS),
         (Group::SortedSet, sorted::ROWS),
+        (Group::Stream, stream::ROWS),
         (Group::String, string::ROWS),
         (Group::Transactions, transaction::ROWS),
     ];

@@ -16,6 +16,7 @@ mod pubsub;
 mod server;
 mod set;
 mod sorted;
+mod stream;
 mod string;
 mod transaction;
 
@@ -33,6 +34,7 @@ pub(super) const TABLES: &[&[Doc]] = &[
     server::DOCS,
     set::DOCS,
     sorted::DOCS,
+    stream::DOCS,
     string::DOCS,
     transaction::DOCS,
 ];

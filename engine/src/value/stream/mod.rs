@@ -157,14 +157,14 @@ impl Stream {
     }
 
     /// Sets the figures that a stream is known by, whatever its entries (XSETID).
-    pub fn set_figures(&mut self, last_id: StreamId, added_and_deleted: Option<(u64, StreamId)>) {
+    ///
+    /// The number of entries ever added stays without one, the greatest deleted id where it is the smallest there is.
+    pub fn set_figures(&mut self, last_id: StreamId, entries_added: Option<u64>, max_deleted_id: StreamId) {
         let body = self.body_mut();
         body.last_id = last_id;
-        if let Some((entries_added, max_deleted_id)) = added_and_deleted {
-            body.entries_added = entries_added;
-            if max_deleted_id > StreamId::MIN {
-                body.max_deleted_id = max_deleted_id;
-            }
+        body.entries_added = entries_added.unwrap_or(body.entries_added);
+        if max_deleted_id > StreamId::MIN {
+            body.max_deleted_id = max_deleted_id;
         }
     }
 
@@ -294,6 +294,27 @@ impl Stream {
         Some(result)
     }
 
+    /// Notes that a group was given entries as new ones, which are all behind those it had. They wait for `consumer` to
+    /// acknowledge them, if there is one.
+    pub fn deliver(&mut self, name: &[u8], ids: &[StreamId], consumer: Option<ConsumerId>, at: i64) {
+        let Some(group) = self.group(name) else { return };
+        let (mut last_id, mut entries_read) = (group.last_id, group.entries_read);
+        for &id in ids {
+            entries_read = self.entries_read_at(id, last_id, entries_read);
+            last_id = id;
+        }
+        self.edit_group(name, |group| {
+            (group.last_id, group.entries_read) = (last_id, entries_read);
+            let Some(id) = consumer else { return };
+            for &entry in ids {
+                group.assign(entry, Pending { consumer: id, delivered_at: at, deliveries: 1 });
+            }
+            if let Some(consumer) = group.consumer_mut(id) {
+                consumer.active_at = at;
+            }
+        });
+    }
+
     /// Removes a group. What is left of it comes back as a stream of its own, to be freed in pieces.
     pub fn remove_group(&mut self, name: &[u8]) -> Option<Self> {
         let body = self.0.as_mut()?;
@@ -317,7 +338,8 @@ impl Stream {
             return Some(body.entries_added);
         }
         let has_gaps = body.max_deleted_id > StreamId::MIN && body.max_deleted_id >= body.first_id;
-        if id > body.last_id || has_gaps {
+        let is_in_gap = id > StreamId::MIN && id < body.max_deleted_id;
+        if id > body.last_id || has_gaps || is_in_gap {
             return None;
         }
         let before_first = body.entries_added.wrapping_sub(body.len as u64);
@@ -331,10 +353,7 @@ impl Stream {
     /// Whether entries may be missing behind an id because somebody deleted them.
     pub fn has_gaps_from(&self, id: StreamId) -> bool {
         let body = self.body();
-        body.len > 0
-            && body.max_deleted_id > StreamId::MIN
-            && body.first_id <= body.max_deleted_id
-            && id <= body.max_deleted_id
+        body.len > 0 && body.max_deleted_id > StreamId::MIN && id <= body.max_deleted_id
     }
 
     /// How many entries a group has not been given yet; nothing when that cannot be told.
@@ -342,9 +361,6 @@ impl Stream {
         let body = self.body();
         if body.entries_added == 0 {
             return Some(0);
-        }
-        if group.last_id < body.first_id && body.max_deleted_id < body.first_id {
-            return i64::try_from(body.len).ok();
         }
         let read = match group.entries_read {
             Some(read) if !self.has_gaps_from(group.last_id) => read,
