@@ -17,6 +17,8 @@ pub(crate) enum Family {
     List,
     HyperLogLog,
     Sort,
+    Stream,
+    StreamGroup,
     String,
     Transaction,
 }
@@ -32,6 +34,8 @@ impl Family {
             Self::List => LIST,
             Self::HyperLogLog => HYPERLOGLOG,
             Self::Sort => SORT,
+            Self::Stream => STREAM,
+            Self::StreamGroup => STREAM_GROUP,
             Self::String => STRING,
             Self::Transaction => TRANSACTION,
         }
@@ -126,6 +130,13 @@ fn fill(kind: &str, rng: &mut Rng, args: &mut Vec<Vec<u8>>) {
             let counted = if rng.chance(30) { "#" } else { "" };
             args.push(format!("{counted}{}", rng.below(200)).into_bytes());
         }
+        // Now and then the next one of a millisecond, mostly soon behind the others: 20 of both parts.
+        "new-id" if rng.chance(40) => args.push(format!("{}-*", rng.below(20)).into_bytes()),
+        "new-id" => args.push(format!("{}-{}", rng.below(20), rng.below(20)).into_bytes()),
+        "id" if rng.chance(20) => args.push(pick(rng, ENDS)),
+        "id" => args.push(format!("{}-{}", rng.below(20), rng.below(20)).into_bytes()),
+        "ids" => (0..=rng.below(3)).for_each(|_| fill("id", rng, args)),
+        "small" => args.push(rng.below(6).to_string().into_bytes()),
         "pattern" => args.push(pick(rng, PATTERNS)),
         "db" => args.push(rng.below(18).to_string().into_bytes()),
         // Far apart, so that no two are equal on one server and a millisecond apart on the other.
@@ -304,6 +315,44 @@ const LIST: &[&str] = &[
     "RPUSHX <key> <values>",
 ];
 
+/// Entries with the fields of the one before are stored without them: half of these have such.
+const STREAM: &[&str] = &[
+    "XADD <key> <new-id> a <value>",
+    "XADD <key> <new-id> a <int>",
+    "XADD <key> <new-id> <field-pairs>",
+    "XADD <key> [NOMKSTREAM] [MAXLEN <small>|MAXLEN ~ <small>|MAXLEN ~ <small> LIMIT <small>] <new-id> a <value>",
+    "XADD <key> [MINID <id>|MINID ~ <id>|MINID = <id>] <new-id> <field> <value>",
+    "XDEL <key> <ids>",
+    "XINFO STREAM <key>",
+    "XLEN <key>",
+    "XRANGE <key> <id> <id> [COUNT <small>]",
+    "XREAD [COUNT <small>] STREAMS <key> <key> <id> <id>",
+    "XREVRANGE <key> <id> <id> [COUNT <small>]",
+    "XTRIM <key> (MAXLEN|MAXLEN ~) <small>",
+    "XTRIM <key> (MINID|MINID ~) <id>",
+];
+
+/// Waits of entries are none or too long to be met. XSETID is here because Redis 7.0 lets it go in front of ids that were
+/// deleted.
+const STREAM_GROUP: &[&str] = &[
+    "XACK <key> <field> <ids>",
+    "XAUTOCLAIM <key> <field> <field> (0|9000000) <id> [COUNT <small>] [JUSTID]",
+    "XCLAIM <key> <field> <field> (0|9000000) <ids> [IDLE 20000000|TIME 1000|RETRYCOUNT 5|LASTID <id>] [FORCE] [JUSTID]",
+    "XGROUP CREATE <key> <field> (0|$|<id>) [MKSTREAM] [ENTRIESREAD <small>]",
+    "XGROUP CREATE <key> <field> 0 MKSTREAM",
+    "XGROUP CREATECONSUMER <key> <field> <field>",
+    "XGROUP DELCONSUMER <key> <field> <field>",
+    "XGROUP DESTROY <key> <field>",
+    "XGROUP SETID <key> <field> (0|$|<id>) [ENTRIESREAD <small>]",
+    "XINFO GROUPS <key>",
+    "XPENDING <key> <field>",
+    "XPENDING <key> <field> IDLE 9000000 <id> <id> <small>",
+    "XREADGROUP GROUP <field> <field> [COUNT <small>] [NOACK] STREAMS <key> >",
+    "XREADGROUP GROUP <field> <field> [COUNT <small>] STREAMS <key> >",
+    "XREADGROUP GROUP <field> <field> [COUNT <small>] STREAMS <key> <key> > <id>",
+    "XSETID <key> <id> [ENTRIESADDED <offset>] [MAXDELETEDID <id>]",
+];
+
 const EXPIRE: &[&str] = &[
     "EXPIRE <key> <seconds> [NX|XX|GT|LT|XX GT|NX LT]",
     "EXPIREAT <key> <at> [NX|XX|GT|LT|XX LT|GT LT]",
@@ -335,6 +384,9 @@ const VALUES: &[&str] = &[
     "01234567890123456789012345678901234567890123",
     "012345678901234567890123456789012345678901234",
 ];
+/// Ids at the edges, and some that are none.
+const ENDS: &[&str] =
+    &["-", "+", "0", "5", "(5", "(5-5", "(-", "007-+1", "18446744073709551615-18446744073709551615", "x"];
 const INTEGERS: &[&str] = &[
     "0",
     "1",

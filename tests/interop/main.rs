@@ -69,6 +69,26 @@ fn lists_of_short_nodes_get_the_same_answers() {
 }
 
 #[test]
+fn stream_commands_get_the_same_answers() {
+    // Compressed payloads of streams differ in where, which the whole payload hides.
+    for entries_max in ["100", "3"] {
+        let options = &[("stream-node-max-entries", entries_max), ("rdbcompression", "no")];
+        same_answers_with(options, &[Family::Stream], "2");
+        same_answers_with(options, &[Family::Stream, Family::Stream, Family::Generic], "2");
+    }
+    let small = &[("stream-node-max-bytes", "60"), ("rdbcompression", "no")];
+    same_answers_with(small, &[Family::Stream], "3");
+}
+
+#[test]
+fn consumer_groups_get_the_same_answers_from_valkey() {
+    let valkey = require_peer!(Peer::ValkeyServer);
+    let families = &[Family::Stream, Family::StreamGroup, Family::StreamGroup];
+    same_answers_as(valkey.clone(), &[], families, "2");
+    same_answers_as(valkey, &[("stream-node-max-entries", "2")], families, "3");
+}
+
+#[test]
 fn all_families_get_the_same_answers_under_resp3() {
     let families = [Family::String, Family::Generic, Family::Hash, Family::List, Family::Expire, Family::Transaction];
     same_answers(&families, "3");

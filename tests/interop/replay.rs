@@ -114,6 +114,8 @@ impl Pair {
                 let key = key.text().unwrap_or_default().to_vec();
                 self.check(&[b"DUMP".to_vec(), key.clone()])?;
                 self.check(&[b"GET".to_vec(), key.clone()])?;
+                let words = [&b"XINFO"[..], b"STREAM", &key, b"FULL", b"COUNT", b"0"];
+                self.check(&words.map(<[u8]>::to_vec))?;
                 self.check(&[b"OBJECT".to_vec(), b"ENCODING".to_vec(), key.clone()])?;
                 self.check(&[b"PEXPIRETIME".to_vec(), key])?;
             }

@@ -92,7 +92,19 @@ fn reply_id_as(reply: &mut Reply<'_>, name: &[u8], id: StreamId) {
 }
 
 fn stream(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
-    let full = match args.len() {
+    view(ctx, &args[2], |stream, reply| {
+        // The words are looked at only when there is a stream.
+        match listed(args)? {
+            None => reply_overview(reply, stream),
+            Some(listed) => reply_full(reply, stream, listed),
+        }
+        Ok(())
+    })
+}
+
+/// How many entries of each kind FULL lists; nothing without that word.
+fn listed(args: Args<'_>) -> Result<Option<usize>, ReplyError> {
+    Ok(match args.len() {
         3 => None,
         4 if args.is(3, "FULL") => Some(LISTED_DEFAULT),
         6 if args.is(3, "FULL") && args.is(4, "COUNT") => Some(match integer(&args[5])? {
@@ -100,13 +112,6 @@ fn stream(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
             count => usize::try_from(count).unwrap_or(LISTED_DEFAULT),
         }),
         _ => return Err(unknown_form("XINFO", &args[1])),
-    };
-    view(ctx, &args[2], |stream, reply| {
-        match full {
-            None => reply_overview(reply, stream),
-            Some(listed) => reply_full(reply, stream, listed),
-        }
-        Ok(())
     })
 }
 
