@@ -174,6 +174,8 @@ impl<'a> Request<'a> {
             }
             (b">", Some(_)) => Ok(From::New),
             (b">", None) => Err(ReplyError::Fixed(NEW_IN_READ)),
+            // The reference keeps `>` as the greatest id, and so takes that one for it.
+            (word, Some(_)) if id(word, 0)? == StreamId::MAX => Ok(From::New),
             (word, _) => id(word, 0).map(From::After),
         }
     }
