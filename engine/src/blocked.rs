@@ -118,6 +118,12 @@ impl Blocked {
         self.keys.values().map(BTreeMap::len).sum()
     }
 
+    /// Number of keys that somebody waits for and who minds if they go (`total_blocking_keys_on_nokey`).
+    pub fn keys_minded(&self) -> usize {
+        let minding = self.waits.values().filter(|wait| wait.until == Until::ThereOrGone);
+        minding.flat_map(|wait| wait.keys.iter().map(|key| (wait.db, key))).collect::<BTreeSet<_>>().len()
+    }
+
     /// Number of waits that end by themselves (`clients_in_timeout_table`).
     pub fn limited(&self) -> usize {
         self.deadlines.len()

@@ -130,8 +130,7 @@ fn clients(node: &mut Node, now: Now, text: &mut String) {
         "clients_in_timeout_table" => limited,
         "total_watched_keys" => core.watch.keys(),
         "total_blocking_keys" => blocking_keys,
-        // Keys for whose removal somebody waits: only consumer groups of streams do.
-        "total_blocking_keys_on_nokey" => 0,
+        "total_blocking_keys_on_nokey" => keys.keys_minded(),
         "paused_reason" => node.pause.reason(now.instant),
         "paused_actions" => match pause.map(|pause| pause.kind) {
             None => "none",

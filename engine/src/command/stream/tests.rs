@@ -203,6 +203,7 @@ fn who_waits_in_a_group_is_told_when_it_goes() {
         store.run(0, "XGROUP CREATE s g $ MKSTREAM");
         store.run(1, "XREADGROUP GROUP g c BLOCK 0 STREAMS s >");
         store.run(2, "XREAD BLOCK 0 STREAMS s $");
+        assert_eq!(store.engine.core().blocked.keys_minded(), 1);
 
         store.run(0, line);
 
