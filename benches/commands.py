@@ -36,6 +36,7 @@ CASES = {
     "zrank": (("ZRANK", "zset", f"member:{RANDOM}"), "zset", 1, 0.6),
     "zrange": (("ZRANGE", "zset", "0", "9", "WITHSCORES"), "zset", 0.5, None),
     "xadd": (("XADD", "stream", "*", "field", VALUE), None, 1, 0.8),
+    "xrange": (("XRANGE", "long", RANDOM, "+", "COUNT", "1"), "stream", 0.3, None),
 }
 
 
@@ -84,6 +85,8 @@ def preparation(what, keys):
             return (("HSET", "hash", f"field:{number:012}", VALUE) for number in scattered)
         case "zset":
             return (("ZADD", "zset", str(number), f"member:{number:012}") for number in scattered)
+        case "stream":
+            return (("XADD", "long", f"{number + 1}-0", "field", VALUE) for number in range(keys))
         case _:
             return iter(())
 
