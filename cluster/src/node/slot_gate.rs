@@ -54,10 +54,10 @@ impl Node {
         let mut keys = Keys::new();
         if is_exec {
             for queued in state.transaction.iter().flat_map(|open| &open.queue) {
-                keys.add(queued.resolved.keys, queued.args.as_args())?;
+                keys.add(queued.resolved.keys, queued.args.as_args());
             }
         } else {
-            keys.add(command.keys, args)?;
+            keys.add(command.keys, args);
         }
         let request = Request {
             keys: keys.slots,
@@ -88,7 +88,7 @@ impl Node {
         let state = self.engine.session(session);
         let mut presence = Presence::default();
         let mut count = |command: Resolved, args: Args<'_>| {
-            // The keys were found once already: nothing can go wrong any more.
+            // A request without a sound number of keys has none.
             let _ = each_key(command.keys, args, |index, _| {
                 let key = args.at(index);
                 match core.keyspace.db(state.db).find(core.keyspace.hash(key), key) {
@@ -111,12 +111,12 @@ impl Node {
 /// Whether a node serves the keys of a request that only reads, whatever the other gates say.
 pub(super) fn serves_read(bus: &Bus, now: Now, session: &SessionState, command: &Resolved, args: Args<'_>) -> bool {
     let mut keys = Keys::new();
-    let found = keys.add(command.keys, args);
+    keys.add(command.keys, args);
     let (readonly, client) = (session.readonly, ClientKind::Plain);
     let request = Request { keys: keys.slots, access: Access::Read, asking: false, readonly, client };
     // Of a slot on the move nobody looks here which keys have gone: as if one had.
     let presence = || Presence { missing: 1, ..Presence::default() };
-    found.is_ok() && redirect::decide(bus, now.instant, &request, presence).is_ok()
+    redirect::decide(bus, now.instant, &request, presence).is_ok()
 }
 
 /// The slots met so far.
@@ -130,8 +130,13 @@ impl<'a> Keys<'a> {
         Self { slots: KeySlots::None, first: &[] }
     }
 
-    fn add(&mut self, specs: &[KeySpec], args: Args<'a>) -> Result<(), ReplyError> {
-        each_key(specs, args, |index, _| self.add_key(args.at(index)))
+    /// Adds the keys of a request. One whose number of keys is none has no keys, as in Redis: it runs here, and its
+    /// command finds the words to refuse it.
+    fn add(&mut self, specs: &[KeySpec], args: Args<'a>) {
+        let before = (self.slots, self.first);
+        if each_key(specs, args, |index, _| self.add_key(args.at(index))).is_err() {
+            (self.slots, self.first) = before;
+        }
     }
 
     fn add_key(&mut self, key: &'a [u8]) {
