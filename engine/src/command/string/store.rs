@@ -282,9 +282,9 @@ pub(super) fn getdel(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError
 pub(super) fn getex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     let key = &args[1];
     let options = Options::parse(args, 2, Form::GetEx)?;
-    // An expiry that is no time counts only for a key that is there.
+    // Looked at ahead of the key, as in Valkey 9; in Redis 7.0 it counts only for a string that is there.
     let at = match options.expiry {
-        ExpiryOption::Time(clock, index) => Some(clock.time(ctx, &args[index], "getex").map(|at| (clock, at))),
+        ExpiryOption::Time(clock, index) => Some((clock, clock.time(ctx, &args[index], "getex")?)),
         ExpiryOption::Keep | ExpiryOption::Persist | ExpiryOption::Unsaid => None,
     };
     let found = ctx.view(key, |entry, reply| {
@@ -293,7 +293,6 @@ pub(super) fn getex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError>
             return Ok(None);
         };
         must_be_string(entry)?;
-        let at = at.transpose()?;
         reply_string(Some(entry), reply)?;
         Ok(Some((at, entry.expiry().is_some())))
     })?;
