@@ -5,12 +5,14 @@ use std::fmt;
 use slotmesh_test_support::script::show;
 use slotmesh_test_support::{Client, Reply, Server};
 
-use crate::differences::{Rule, agree, parts_ways_in_transaction, rule};
+use crate::agree::agree;
+use crate::differences::{Reference, Rule, parts_ways, parts_ways_in_transaction, rule};
 
 /// Two servers that are sent the same.
 pub(crate) struct Pair {
     ours: Client,
     theirs: Client,
+    reference: Reference,
 }
 
 /// The first command whose answers differ.
@@ -23,6 +25,12 @@ pub(crate) struct Mismatch {
     theirs: String,
 }
 
+impl Mismatch {
+    fn name(&self) -> &str {
+        self.command.split(' ').next().unwrap_or_default()
+    }
+}
+
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}\n  ours    {}\n  theirs  {}", self.command, self.ours, self.theirs)
@@ -30,13 +38,22 @@ impl fmt::Display for Mismatch {
 }
 
 impl Pair {
-    pub(crate) fn connect(ours: &Server, theirs: &Server, protocol: &str) -> Self {
-        let mut pair = Self { ours: ours.client(), theirs: theirs.client() };
-        for client in [&mut pair.ours, &mut pair.theirs] {
+    pub(crate) fn connect(ours: &Server, theirs: &Server, reference: Reference) -> Self {
+        Self { ours: ours.client(), theirs: theirs.client(), reference }
+    }
+
+    /// Changes to a version of the protocol.
+    pub(crate) fn speak(&mut self, protocol: &str) {
+        for client in [&mut self.ours, &mut self.theirs] {
             let reply = client.call(["HELLO", protocol]).expect("HELLO is answered");
             assert!(!reply.is_error(), "{}", show(&reply));
         }
-        pair
+    }
+
+    /// Whether the reference knows a command, by its full name.
+    pub(crate) fn reference_knows(&mut self, name: &str) -> bool {
+        let reply = self.theirs.call(["COMMAND", "INFO", name]).expect("COMMAND INFO is answered");
+        matches!(reply.elements(), Some([row]) if row.elements().is_some())
     }
 
     /// Runs the stream on empty data sets and compares each answer, then all data.
@@ -45,7 +62,8 @@ impl Pair {
         let mut queued = Vec::new();
         let mut is_open = false;
         for (at, command) in commands.iter().enumerate() {
-            if is_open && parts_ways_in_transaction(command) {
+            let is_spoilt = is_open && self.reference == Reference::Redis && parts_ways_in_transaction(command);
+            if is_spoilt || parts_ways(command, self.reference) {
                 continue;
             }
             let (ours, theirs) = self.call(command);
@@ -53,7 +71,7 @@ impl Pair {
             let is_same = if name == b"EXEC" {
                 transaction_agrees(&queued, &ours, &theirs)
             } else {
-                agree(rule(command), &ours, &theirs)
+                agree(rule(command, self.reference), &ours, &theirs)
             };
             if !is_same {
                 return Err(Mismatch { at, command: shown(command), ours: show(&ours), theirs: show(&theirs) });
@@ -65,7 +83,7 @@ impl Pair {
                 _ => is_open,
             };
             if theirs == Reply::Simple(b"QUEUED".to_vec()) {
-                queued.push(rule(command));
+                queued.push(rule(command, self.reference));
             } else if name == b"EXEC" || (matches!(name.as_slice(), b"MULTI" | b"DISCARD") && !theirs.is_error()) {
                 queued.clear();
             }
@@ -73,8 +91,8 @@ impl Pair {
         self.compare_data().map_err(|mismatch| Mismatch { at: commands.len(), ..mismatch })
     }
 
-    /// The shortest stream found that still differs: pieces are left out as long as it does.
-    pub(crate) fn shrink(&mut self, commands: &[Vec<Vec<u8>>]) -> Vec<Vec<Vec<u8>>> {
+    /// The shortest stream found that still differs in the same command: pieces are left out as long as it does.
+    pub(crate) fn shrink(&mut self, commands: &[Vec<Vec<u8>>], seen: &Mismatch) -> Vec<Vec<Vec<u8>>> {
         let mut left = commands.to_vec();
         let mut piece = left.len().div_ceil(2);
         let mut runs = 0;
@@ -84,7 +102,7 @@ impl Pair {
                 let end = (at + piece).min(left.len());
                 let without = [&left[..at], &left[end..]].concat();
                 runs += 1;
-                if self.run(&without).is_err() {
+                if self.run(&without).is_err_and(|mismatch| mismatch.name() == seen.name()) {
                     left = without;
                 } else {
                     at = end;
@@ -112,10 +130,8 @@ impl Pair {
             let keys = self.check(&[b"KEYS".to_vec(), b"*".to_vec()])?;
             for key in keys.elements().unwrap_or_default() {
                 let key = key.text().unwrap_or_default().to_vec();
+                self.check_value(&key)?;
                 self.check(&[b"DUMP".to_vec(), key.clone()])?;
-                self.check(&[b"GET".to_vec(), key.clone()])?;
-                let words = [&b"XINFO"[..], b"STREAM", &key, b"FULL", b"COUNT", b"0"];
-                self.check(&words.map(<[u8]>::to_vec))?;
                 self.check(&[b"OBJECT".to_vec(), b"ENCODING".to_vec(), key.clone()])?;
                 self.check(&[b"PEXPIRETIME".to_vec(), key])?;
             }
@@ -124,9 +140,26 @@ impl Pair {
         Ok(())
     }
 
+    /// Reads a value with the command of its type.
+    fn check_value(&mut self, key: &[u8]) -> Result<(), Mismatch> {
+        let kind = self.check(&[b"TYPE".to_vec(), key.to_vec()])?;
+        let words: &[&str] = match kind.text().unwrap_or_default() {
+            b"hash" => &["HGETALL"],
+            b"list" => &["LRANGE", "0", "-1"],
+            b"set" => &["SMEMBERS"],
+            b"stream" => &["XRANGE", "-", "+"],
+            b"string" => &["GET"],
+            b"zset" => &["ZRANGE", "0", "-1", "WITHSCORES"],
+            other => panic!("keys of type {} cannot be read", other.escape_ascii()),
+        };
+        let mut command: Vec<Vec<u8>> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
+        command.insert(1, key.to_vec());
+        self.check(&command).map(drop)
+    }
+
     fn check(&mut self, command: &[Vec<u8>]) -> Result<Reply, Mismatch> {
         let (ours, theirs) = self.call(command);
-        if agree(rule(command), &ours, &theirs) {
+        if agree(rule(command, self.reference), &ours, &theirs) {
             Ok(theirs)
         } else {
             Err(Mismatch { at: 0, command: shown(command), ours: show(&ours), theirs: show(&theirs) })
