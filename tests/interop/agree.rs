@@ -27,7 +27,10 @@ pub(crate) fn agree(rule: Rule, ours: &Reply, theirs: &Reply) -> bool {
         (Rule::AnyOrder, ours, theirs) => in_order(ours, &as_written) == in_order(theirs, &as_written),
         (Rule::AnyOrderNumbers | Rule::Geo, ours, theirs) => in_order(ours, &as_number) == in_order(theirs, &as_number),
         (Rule::Numbers, ours, theirs) => as_number(ours) == as_number(theirs),
-        (Rule::Payload, Reply::Bulk(ours), Reply::Bulk(theirs)) => same_payload(unsealed(ours), unsealed(theirs)),
+        (Rule::OlderPayload, Reply::Bulk(ours), Reply::Bulk(_)) if ours.first() == Some(&LARGE_SORTED_SET) => true,
+        (Rule::OlderPayload | Rule::Payload, Reply::Bulk(ours), Reply::Bulk(theirs)) => {
+            same_payload(unsealed(ours), unsealed(theirs))
+        }
         _ => false,
     }
 }
@@ -94,3 +97,6 @@ fn is_unordered(payload: &[u8]) -> bool {
 fn is_small_sorted_set(payload: &[u8]) -> bool {
     payload.first() == Some(&17)
 }
+
+/// The first byte of the payload of a sorted set that is not packed (`RDB_TYPE_ZSET_2`).
+const LARGE_SORTED_SET: u8 = 5;
