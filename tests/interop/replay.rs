@@ -1,5 +1,6 @@
 //! Sending one stream to two servers, and cutting a stream that differs down to what matters.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use slotmesh_test_support::script::show;
@@ -128,6 +129,7 @@ impl Pair {
         for database in ["0", "1"] {
             self.call(&[b"SELECT".to_vec(), database.into()]);
             let keys = self.check(&[b"KEYS".to_vec(), b"*".to_vec()])?;
+            self.check_scan(&[b"SCAN"])?;
             for key in keys.elements().unwrap_or_default() {
                 let key = key.text().unwrap_or_default().to_vec();
                 self.check_value(&key)?;
@@ -140,9 +142,18 @@ impl Pair {
         Ok(())
     }
 
-    /// Reads a value with the command of its type.
+    /// Reads a value with the command of its type, and in small steps if there is a command for that.
     fn check_value(&mut self, key: &[u8]) -> Result<(), Mismatch> {
         let kind = self.check(&[b"TYPE".to_vec(), key.to_vec()])?;
+        let scan = match kind.text().unwrap_or_default() {
+            b"hash" => Some("HSCAN"),
+            b"set" => Some("SSCAN"),
+            b"zset" => Some("ZSCAN"),
+            _ => None,
+        };
+        if let Some(name) = scan {
+            self.check_scan(&[name.as_bytes(), key])?;
+        }
         let words: &[&str] = match kind.text().unwrap_or_default() {
             b"hash" => &["HGETALL"],
             b"list" => &["LRANGE", "0", "-1"],
@@ -155,6 +166,20 @@ impl Pair {
         let mut command: Vec<Vec<u8>> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
         command.insert(1, key.to_vec());
         self.check(&command).map(drop)
+    }
+
+    /// A whole iteration sees the same elements on both servers, in whatever steps and order. Scores are compared where
+    /// the value is read at once.
+    fn check_scan(&mut self, words: &[&[u8]]) -> Result<(), Mismatch> {
+        let unit = if words[0] == b"SCAN" || words[0] == b"SSCAN" { 1 } else { 2 };
+        let ours = scan_all(&mut self.ours, words, unit);
+        let theirs = scan_all(&mut self.theirs, words, unit);
+        if ours == theirs {
+            return Ok(());
+        }
+        let command = shown(&words.iter().map(|word| word.to_vec()).collect::<Vec<_>>());
+        let text = |names: &BTreeSet<Vec<u8>>| shown(&names.iter().cloned().collect::<Vec<_>>());
+        Err(Mismatch { at: 0, command, ours: text(&ours), theirs: text(&theirs) })
     }
 
     fn check(&mut self, command: &[Vec<u8>]) -> Result<Reply, Mismatch> {
@@ -176,6 +201,23 @@ impl Pair {
     }
 }
 
+/// The names that an iteration in small steps sees, until its cursor is 0 again.
+fn scan_all(client: &mut Client, words: &[&[u8]], unit: usize) -> BTreeSet<Vec<u8>> {
+    let (mut names, mut cursor) = (BTreeSet::new(), b"0".to_vec());
+    for _ in 0..SCAN_STEPS_MAX {
+        let command = [words, &[&cursor, b"COUNT", b"5"]].concat();
+        let reply = client.call(command).unwrap_or_else(|error| panic!("a scan is not answered: {error}"));
+        let Some([Reply::Bulk(next), elements]) = reply.elements() else { panic!("no step: {}", show(&reply)) };
+        let elements = elements.elements().unwrap_or_default().chunks(unit);
+        names.extend(elements.filter_map(|element| element[0].text().map(<[u8]>::to_vec)));
+        cursor.clone_from(next);
+        if cursor == b"0" {
+            return names;
+        }
+    }
+    panic!("an iteration of {} does not end", words[0].escape_ascii());
+}
+
 /// Each answer inside an EXEC follows the rule of its own command.
 fn transaction_agrees(queued: &[Rule], ours: &Reply, theirs: &Reply) -> bool {
     match (ours, theirs) {
@@ -195,3 +237,6 @@ pub(crate) fn shown(command: &[Vec<u8>]) -> String {
 
 /// Runs spent on cutting a stream down; each takes some 100 ms.
 const SHRINK_RUNS_MAX: usize = 400;
+
+/// Steps one iteration may take: far above what the data of a stream need.
+const SCAN_STEPS_MAX: usize = 100_000;
