@@ -20,6 +20,7 @@ pub(crate) fn agree(rule: Rule, ours: &Reply, theirs: &Reply) -> bool {
         (Rule::Other, ..) => true,
         (Rule::OtherErrors, ours, _) => ours.is_error(),
         (Rule::Free, ours, theirs) => ours.is_error() == theirs.is_error(),
+        (Rule::Shape, ours, theirs) => has_shape_of(ours, theirs),
         (Rule::Geo, ours, theirs) if ours.is_error() && theirs.is_error() => true,
         (Rule::Form, Reply::Bulk(ours), Reply::Bulk(theirs)) => {
             OTHER_FORMS.contains(&(ours.as_slice(), theirs.as_slice()))
@@ -31,6 +32,18 @@ pub(crate) fn agree(rule: Rule, ours: &Reply, theirs: &Reply) -> bool {
         (Rule::OlderPayload | Rule::Payload, Reply::Bulk(ours), Reply::Bulk(theirs)) => {
             same_payload(unsealed(ours), unsealed(theirs))
         }
+        _ => false,
+    }
+}
+
+/// Whether two replies are of one kind with as many elements, each of which is like its neighbour's.
+fn has_shape_of(ours: &Reply, theirs: &Reply) -> bool {
+    match (ours.elements(), theirs.elements()) {
+        (Some(own), Some(their)) => {
+            own.len() == their.len() && own.iter().zip(their).all(|(own, their)| has_shape_of(own, their))
+        }
+        (None, None) if ours.is_error() => ours == theirs,
+        (None, None) => std::mem::discriminant(ours) == std::mem::discriminant(theirs),
         _ => false,
     }
 }

@@ -34,6 +34,8 @@ pub(crate) enum Rule {
     Other,
     /// Doubles that are the same number: Redis 7.0 writes 17 digits of them.
     Numbers,
+    /// As many elements, of the same kinds: which ones is picked by chance.
+    Shape,
     /// Payloads may differ in how, and whether, they are compressed, where that saves little; the checksum and so the
     /// last bytes differ then. Those of unordered forms, and of another form, may differ altogether. What they hold is
     /// compared at the end of the stream.
@@ -63,13 +65,13 @@ fn common_rule(command: &[Vec<u8>]) -> Rule {
         // How many names share one value in memory; Redis 7.0 lets some integers be shared and counts its own holds.
         b"OBJECT" if has_word(command, b"REFCOUNT") => Rule::Free,
         // Picked by chance.
-        b"HRANDFIELD" | b"RANDOMKEY" | b"SRANDMEMBER" | b"ZRANDMEMBER" => Rule::Free,
+        b"HRANDFIELD" | b"RANDOMKEY" | b"SRANDMEMBER" | b"ZRANDMEMBER" => Rule::Shape,
         b"KEYS" | b"SCAN" => Rule::AnyOrder,
         // Large hashes and sets have no order.
         b"HGETALL" | b"HKEYS" | b"HSCAN" | b"HVALS" => Rule::AnyOrder,
         b"SDIFF" | b"SINTER" | b"SMEMBERS" | b"SPOP" | b"SSCAN" | b"SUNION" => Rule::AnyOrder,
         b"ZSCAN" => Rule::AnyOrderNumbers,
-        name if is_geo_search(name) && has_word(command, b"ANY") => Rule::Free,
+        name if is_geo_search(name) && has_word(command, b"ANY") => Rule::Shape,
         // Members at the same distance have no order among themselves.
         name if is_geo_search(name) => Rule::AnyOrderNumbers,
         b"DUMP" => Rule::Payload,
@@ -95,7 +97,8 @@ fn differs_from_redis(command: &[Vec<u8>]) -> Option<Rule> {
         b"GETEX" if command.len() == 4 => Rule::OtherErrors,
         // The number without an absolute value is refused since 7.2.
         b"LREM" | b"LPOS" if has_word(command, b"-9223372036854775808") => Rule::Other,
-        name if is_geo_search(name) && !has_word(command, b"ANY") => Rule::Geo,
+        name if is_geo_search(name) && has_word(command, b"ANY") => Rule::Free,
+        name if is_geo_search(name) => Rule::Geo,
         // WITHSCORE came with 7.2.
         b"ZRANK" | b"ZREVRANK" if command.len() > 3 => Rule::Other,
         b"GEODIST" | b"GEOPOS" | b"ZADD" | b"ZDIFF" | b"ZINCRBY" | b"ZINTER" | b"ZMPOP" | b"ZMSCORE" | b"ZPOPMAX"
@@ -163,6 +166,11 @@ pub(crate) fn parts_ways_in_transaction(command: &[Vec<u8>]) -> bool {
         b"WATCH" => command.len() > 1,
         _ => false,
     }
+}
+
+/// Whether a command may touch a watched key on Redis 7.0 only: LTRIM does so even if all elements stay.
+pub(crate) fn touches_otherwise(command: &[Vec<u8>]) -> bool {
+    command[0].eq_ignore_ascii_case(b"LTRIM")
 }
 
 fn has_word(command: &[Vec<u8>], word: &[u8]) -> bool {

@@ -7,7 +7,7 @@ use slotmesh_test_support::script::show;
 use slotmesh_test_support::{Client, Reply, Server};
 
 use crate::agree::agree;
-use crate::differences::{Reference, Rule, parts_ways, parts_ways_in_transaction, rule};
+use crate::differences::{Reference, Rule, parts_ways, parts_ways_in_transaction, rule, touches_otherwise};
 
 /// Two servers that are sent the same.
 pub(crate) struct Pair {
@@ -61,10 +61,11 @@ impl Pair {
     pub(crate) fn run(&mut self, commands: &[Vec<Vec<u8>>]) -> Result<(), Mismatch> {
         self.start_over();
         let mut queued = Vec::new();
-        let mut is_open = false;
+        let (mut is_open, mut watches) = (false, false);
         for (at, command) in commands.iter().enumerate() {
             let is_spoilt = is_open && self.reference == Reference::Redis && parts_ways_in_transaction(command);
-            if is_spoilt || parts_ways(command, self.reference) {
+            let is_touched = watches && !is_open && self.reference == Reference::Redis && touches_otherwise(command);
+            if is_spoilt || is_touched || parts_ways(command, self.reference) {
                 continue;
             }
             let (ours, theirs) = self.call(command);
@@ -77,6 +78,12 @@ impl Pair {
             if !is_same {
                 return Err(Mismatch { at, command: shown(command), ours: show(&ours), theirs: show(&theirs) });
             }
+            watches = match name.as_slice() {
+                b"WATCH" => watches || !theirs.is_error(),
+                b"EXEC" | b"UNWATCH" => false,
+                b"DISCARD" => watches && theirs.is_error(),
+                _ => watches,
+            };
             is_open = match name.as_slice() {
                 b"MULTI" => is_open || !theirs.is_error(),
                 b"EXEC" => false,
