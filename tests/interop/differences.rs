@@ -62,6 +62,7 @@ fn common_rule(command: &[Vec<u8>]) -> Rule {
         // What lies behind a cursor is the table's own affair; only a whole iteration means something.
         b"SCAN" if command.get(1).is_some_and(|cursor| cursor != b"0") => Rule::Free,
         b"HSCAN" | b"SSCAN" | b"ZSCAN" if command.get(2).is_some_and(|cursor| cursor != b"0") => Rule::Free,
+        b"OBJECT" if has_word(command, b"IDLETIME") => Rule::Within(CLOCK_SECONDS),
         // How many names share one value in memory; Redis 7.0 lets some integers be shared and counts its own holds.
         b"OBJECT" if has_word(command, b"REFCOUNT") => Rule::Free,
         // Picked by chance.

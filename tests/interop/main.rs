@@ -46,6 +46,9 @@ streams! {
     bitmap_commands: &[], [Family::Bitmap, Family::Rows(Group::Bitmap), Family::String, Family::Generic];
     hyperloglog_commands: &[], [Family::HyperLogLog, Family::HyperLogLog, Family::Rows(Group::HyperLogLog), Family::Generic];
     expiry_commands: &[], [Family::String, Family::Expire];
+    commands_on_keys_of_any_type: &[],
+        [Family::Rows(Group::Generic), Family::Rows(Group::Generic), Family::Generic, Family::String, Family::Set,
+         Family::SortedSet, Family::List];
     hash_commands: &[], [Family::Hash, Family::Rows(Group::Hash), Family::Expire];
     list_commands: &[], [Family::List, Family::List, Family::Rows(Group::List), Family::Generic];
     commands_on_lists_of_short_nodes: &[("list-max-listpack-size", "4")],

@@ -142,11 +142,29 @@ impl Pair {
                 self.check_value(&key)?;
                 self.check(&[b"DUMP".to_vec(), key.clone()])?;
                 self.check(&[b"OBJECT".to_vec(), b"ENCODING".to_vec(), key.clone()])?;
-                self.check(&[b"PEXPIRETIME".to_vec(), key])?;
+                self.check(&[b"PEXPIRETIME".to_vec(), key.clone()])?;
+                self.exchange(&key)?;
             }
         }
         self.call(&[b"SELECT".to_vec(), b"0".to_vec()]);
         Ok(())
+    }
+
+    /// Each server takes the other's payload of a key, and both still hold the same.
+    fn exchange(&mut self, key: &[u8]) -> Result<(), Mismatch> {
+        let (ours, theirs) = self.call(&[b"DUMP".to_vec(), key.to_vec()]);
+        let mut replies = [Reply::Null, Reply::Null];
+        for (place, (client, payload)) in [(&mut self.ours, &theirs), (&mut self.theirs, &ours)].into_iter().enumerate()
+        {
+            let payload = payload.text().unwrap_or_default();
+            let reply = client.call([&b"RESTORE"[..], key, b"0", payload, b"REPLACE"]);
+            replies[place] = reply.unwrap_or_else(|error| panic!("RESTORE is not answered: {error}"));
+        }
+        if replies.iter().any(Reply::is_error) {
+            let command = format!("\"RESTORE\" with the payloads {} and {}", show(&ours), show(&theirs));
+            return Err(Mismatch { at: 0, command, ours: show(&replies[0]), theirs: show(&replies[1]) });
+        }
+        self.check_value(key)
     }
 
     /// Reads a value with the command of its type, and in small steps if there is a command for that.
