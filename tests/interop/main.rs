@@ -1,8 +1,9 @@
 //! The same random commands, sent to our server and to a real one: the answers must be the same bytes.
 //!
-//! Lives here: what is sent ([`generate`]), sending and cutting down ([`replay`]), how answers are compared ([`agree`])
-//! and the listed exceptions ([`differences`]). Streams are short, so that each can be cut down to the commands that matter; every second one is
-//! under RESP3. At the end of each, all keys are compared.
+//! Lives here: what is sent ([`generate`]), sending and cutting down ([`replay`]), how answers are compared ([`agree`]),
+//! the listed exceptions ([`differences`]) and streams of several clients that wait ([`waiting`]). Streams are short, so
+//! that each can be cut down to the commands that matter; every second one is under RESP3. At the end of each, all keys
+//! are compared, and each server restores the other's payloads.
 //!
 //! `SLOTMESH_FUZZ_COMMANDS=n` sends n commands in each test instead of a few thousand, `SLOTMESH_FUZZ_SEED=n` begins
 //! with another seed, and reproduces a failure if no number of commands is given. A million in each of the tests takes
@@ -13,8 +14,9 @@ mod differences;
 mod events;
 mod generate;
 mod replay;
+mod waiting;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use slotmesh_engine::command::spec::Group;
 use slotmesh_engine::rng::Rng;
@@ -80,6 +82,16 @@ fn sorting_gets_the_same_answers_from_valkey() {
     same_answers(Reference::Valkey, require_peer!(Peer::ValkeyServer), &[], &[Family::Sort]);
 }
 
+#[test]
+fn waiting_clients_are_served_in_the_order_of_redis() {
+    same_service(Reference::Redis, &require_peer!(Peer::RedisServer));
+}
+
+#[test]
+fn waiting_clients_are_served_in_the_order_of_valkey() {
+    same_service(Reference::Valkey, &require_peer!(Peer::ValkeyServer));
+}
+
 /// Checks the checker: two servers that do differ must be told apart, by few commands.
 #[test]
 fn a_difference_is_found_and_cut_down() {
@@ -107,6 +119,18 @@ fn same_answers(reference: Reference, server: PathBuf, options: &[(&str, &str)],
         if let Err(mismatch) = pair.run(&commands) {
             report(seed, &mut pair, &commands, &mismatch);
         }
+    }
+}
+
+fn same_service(reference: Reference, server: &Path) {
+    let (ours, theirs) = (start(server_under_test(), &[]), start(server.to_owned(), &[]));
+    for seed in seeds() {
+        let mut steps = waiting::steps(seed, STEPS_PER_STREAM);
+        let Err((at, first)) = waiting::run(&ours, &theirs, reference, &steps) else { continue };
+        steps.truncate(at + 1);
+        let steps = waiting::shrink(&ours, &theirs, reference, steps);
+        let script: String = steps.iter().map(|step| format!("  {}\n", step.shown())).collect();
+        panic!("SLOTMESH_FUZZ_SEED={seed}: {first}\nwhat remains:\n{script}");
     }
 }
 
@@ -162,3 +186,5 @@ const REDIS_VERSION: (u32, u32) = (7, 0);
 const STREAMS: u64 = 2;
 /// Commands in each stream: few enough that a stream can be run hundreds of times to cut it down.
 const COMMANDS_PER_STREAM: u64 = 2_000;
+/// Steps in each stream of clients that wait: each takes some milliseconds.
+const STEPS_PER_STREAM: usize = 120;

@@ -18,6 +18,7 @@ mod sorted;
 mod string;
 mod transaction;
 mod values;
+mod waiting;
 
 use slotmesh_engine::command::spec::Group;
 use slotmesh_engine::rng::Rng;
@@ -29,6 +30,8 @@ use values::{BOUNDS, FIELDS, FLOATS, INTEGERS, KEYS, MEMBERS, PATTERNS, POINTS, 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Family {
     Bitmap,
+    /// What clients wait for.
+    Bringing,
     Expire,
     Generic,
     Geo,
@@ -43,12 +46,15 @@ pub(crate) enum Family {
     SortedSet,
     String,
     Transaction,
+    /// What clients send that wait.
+    Waiting,
 }
 
 impl Family {
     const fn forms(self) -> &'static [&'static str] {
         match self {
             Self::Bitmap => bitmap::FORMS,
+            Self::Bringing => waiting::BRINGING_FORMS,
             Self::Expire => expire::FORMS,
             Self::Generic => generic::FORMS,
             Self::Geo => geo::FORMS,
@@ -62,6 +68,7 @@ impl Family {
             Self::SortedSet => sorted::FORMS,
             Self::String => string::FORMS,
             Self::Transaction => transaction::FORMS,
+            Self::Waiting => waiting::WAITING_FORMS,
         }
     }
 }
@@ -76,7 +83,8 @@ pub(crate) fn command(rng: &mut Rng, families: &[Family], rows: &Rows) -> Vec<Ve
         let forms = family.forms();
         expand(forms[rng.index(forms.len())], rng, &mut args);
     }
-    if rng.chance(SPOILT_PERCENT) {
+    // A wait that is spoilt might have an end, which is another one on each server.
+    if family != Family::Waiting && rng.chance(SPOILT_PERCENT) {
         spoil(&mut args, rng);
     }
     args
