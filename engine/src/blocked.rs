@@ -177,6 +177,21 @@ impl Blocked {
         }
     }
 
+    /// Notes that another value took the place of a key's, as `STORE` commands put it there. Redis serves nobody then who
+    /// waits for a list or a sorted set (`dbOverwrite`, `db.c`): the key did not come into being.
+    #[inline]
+    pub(crate) fn key_overwritten(&mut self, db: DbIndex, key: &[u8]) {
+        if !self.waits.is_empty() && self.is_overwriting_told(db, key) {
+            self.mark_ready(db, key);
+        }
+    }
+
+    fn is_overwriting_told(&self, db: DbIndex, key: &[u8]) -> bool {
+        let Some(waiters) = self.keys.get(&db).and_then(|keys| keys.get(key)) else { return false };
+        let waits = waiters.places.values().filter_map(|id| self.waits.get(id));
+        waits.into_iter().any(|wait| !matches!(wait.kind, Kind::List | Kind::SortedSet))
+    }
+
     fn mark_ready(&mut self, db: DbIndex, key: &[u8]) {
         let Some(keys) = self.keys.get_mut(&db) else { return };
         let Some((key, _)) = keys.get_key_value(key) else { return };

@@ -243,10 +243,12 @@ impl Core {
             self.is_live_to_write(caller, at);
         }
         self.keyspace.set_access_rule(access::born(caller.now, &self.config));
-        if !self.keyspace.db_mut(at.db).set(at.hash, at.key, value, expiry) {
+        if self.keyspace.db_mut(at.db).set(at.hash, at.key, value, expiry) {
+            self.blocked.key_overwritten(at.db, at.key);
+        } else {
             self.notify(KeyspaceEvents::NEW, "new", at.db, at.key);
+            self.blocked.key_came(at.db, at.key);
         }
-        self.blocked.key_came(at.db, at.key);
     }
 
     /// Puts a value under a key that an edit has just not found.
