@@ -28,7 +28,7 @@ pub(crate) fn agree(rule: Rule, ours: &Reply, theirs: &Reply) -> bool {
         (Rule::AnyOrder, ours, theirs) => in_order(ours, &as_written) == in_order(theirs, &as_written),
         (Rule::AnyOrderNumbers | Rule::Geo, ours, theirs) => in_order(ours, &as_number) == in_order(theirs, &as_number),
         (Rule::Numbers, ours, theirs) => as_number(ours) == as_number(theirs),
-        (Rule::OlderPayload, Reply::Bulk(ours), Reply::Bulk(_)) if ours.first() == Some(&LARGE_SORTED_SET) => true,
+        (Rule::OlderPayload, Reply::Bulk(ours), Reply::Bulk(_)) if is_sorted_set(ours) => true,
         (Rule::OlderPayload | Rule::Payload, Reply::Bulk(ours), Reply::Bulk(theirs)) => {
             same_payload(unsealed(ours), unsealed(theirs))
         }
@@ -82,12 +82,7 @@ fn as_number(reply: &Reply) -> String {
 
 /// Payloads without their seals.
 fn same_payload(ours: &[u8], theirs: &[u8]) -> bool {
-    ours == theirs
-        || ours.first() != theirs.first()
-        || is_compressed(ours)
-        || is_compressed(theirs)
-        || is_unordered(ours)
-        || is_small_sorted_set(ours)
+    ours == theirs || ours.first() != theirs.first() || is_unordered(ours)
 }
 
 /// A payload without version and checksum: newer servers have other versions.
@@ -95,21 +90,12 @@ fn unsealed(payload: &[u8]) -> &[u8] {
     &payload[..payload.len().saturating_sub(10)]
 }
 
-/// Whether a payload may hold strings that are compressed: it has the mark of LZF somewhere (RDB format, "String
-/// Encoding").
-fn is_compressed(payload: &[u8]) -> bool {
-    payload.contains(&0xc3)
-}
-
 /// Whether a payload is a row of fields or members, which has no order.
 fn is_unordered(payload: &[u8]) -> bool {
     matches!(payload.first(), Some(2 | 4 | 22))
 }
 
-/// Whether a payload is a packed sorted set, which holds its scores as they are written.
-fn is_small_sorted_set(payload: &[u8]) -> bool {
-    payload.first() == Some(&17)
+/// Whether a payload is a sorted set: packed, which holds its scores as they are written, or not.
+fn is_sorted_set(payload: &[u8]) -> bool {
+    matches!(payload.first(), Some(5 | 17))
 }
-
-/// The first byte of the payload of a sorted set that is not packed (`RDB_TYPE_ZSET_2`).
-const LARGE_SORTED_SET: u8 = 5;

@@ -36,11 +36,10 @@ pub(crate) enum Rule {
     Numbers,
     /// As many elements, of the same kinds: which ones is picked by chance.
     Shape,
-    /// Payloads may differ in how, and whether, they are compressed, where that saves little; the checksum and so the
-    /// last bytes differ then. Those of unordered forms, and of another form, may differ altogether. What they hold is
-    /// compared at the end of the stream.
+    /// Payloads may differ in their seals, and altogether if their forms do or have no order. What they hold is compared
+    /// at the end of the stream.
     Payload,
-    /// As `Payload`, but for sorted sets, whose zeros Redis 7.0 gives other signs.
+    /// As `Payload`, but for sorted sets: Redis 7.0 writes scores with more digits, and gives other signs to zeros.
     OlderPayload,
     /// The forms that small lists and sets, and suddenly large hashes and sorted sets, have since 7.2.
     Form,

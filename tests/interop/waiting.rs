@@ -28,7 +28,10 @@ struct Side {
 }
 
 /// A random stream of steps.
-pub(crate) fn steps(seed: u64, len: usize) -> Vec<Step> {
+///
+/// Redis 7.0 serves a client from the key that came, where the whole command runs again since 7.2: another of its keys may
+/// come first then, or be of a wrong type. So a client waits for one key there, and each key has one type.
+pub(crate) fn steps(seed: u64, len: usize, reference: Reference) -> Vec<Step> {
     let mut rng = Rng::new(seed);
     let rows = Rows::default();
     (0..len)
@@ -37,6 +40,8 @@ pub(crate) fn steps(seed: u64, len: usize) -> Vec<Step> {
             let family = if waiter.is_some() { Family::Waiting } else { Family::Bringing };
             Step { waiter, command: command(&mut rng, &[family], &rows) }
         })
+        .filter(|step| reference == Reference::Valkey || step.command[0] != b"SET")
+        .map(|step| if reference == Reference::Redis { step.with_one_key() } else { step })
         .collect()
 }
 
@@ -63,6 +68,19 @@ pub(crate) fn shrink(ours: &Server, theirs: &Server, reference: Reference, mut s
 /// Runs the steps on both servers; the place of the first step whose answers differ, and both answers, as an error.
 pub(crate) fn run(ours: &Server, theirs: &Server, reference: Reference, steps: &[Step]) -> Result<(), (usize, String)> {
     let (mut ours, mut theirs) = (Side::connect(ours), Side::connect(theirs));
+    let result = run_between(&mut ours, &mut theirs, reference, steps);
+    // Nobody of this run may be left waiting when the next one begins.
+    ours.close();
+    theirs.close();
+    result
+}
+
+fn run_between(
+    ours: &mut Side,
+    theirs: &mut Side,
+    reference: Reference,
+    steps: &[Step],
+) -> Result<(), (usize, String)> {
     let (mut is_waiting, mut is_open) = ([false; WAITERS], false);
     for (at, step) in steps.iter().enumerate() {
         // A client that waits sends nothing, and no transaction is opened twice: see `parts_ways_in_transaction`.
@@ -91,6 +109,23 @@ pub(crate) fn run(ours: &Server, theirs: &Server, reference: Reference, steps: &
 }
 
 impl Step {
+    /// The same with other keys for sorted sets than for lists, and with one key to wait for.
+    fn with_one_key(mut self) -> Self {
+        let is_key = |word: &[u8]| matches!(word, b"a" | b"b" | b"c");
+        let is_sorted = self.command[0].starts_with(b"Z") || self.command[0].starts_with(b"BZ");
+        let waits = self.waiter.is_some() && !self.command[0].ends_with(b"MOVE") && !self.command[0].ends_with(b"PUSH");
+        let first = self.command.iter().find(|word| is_key(word)).cloned();
+        for word in self.command.iter_mut().skip(1).filter(|word| is_key(word)) {
+            if let Some(first) = first.as_ref().filter(|_| waits) {
+                word.clone_from(first);
+            }
+            if is_sorted {
+                word.insert(0, b'z');
+            }
+        }
+        self
+    }
+
     pub(crate) fn shown(&self) -> String {
         let who = self.waiter.map_or_else(|| " ".to_owned(), |waiter| waiter.to_string());
         format!("{who} {}", shown(&self.command))
@@ -106,7 +141,15 @@ impl Side {
         control.call(["FLUSHALL"]).expect("FLUSHALL is answered");
         control.close();
         let waiters = (0..WAITERS).map(|_| server.client()).collect();
-        Self { bringer: server.client(), ticker: server.client(), waiters }
+        let mut side = Self { bringer: server.client(), ticker: server.client(), waiters };
+        for client in side.waiters.iter_mut().chain([&mut side.bringer, &mut side.ticker]) {
+            client.call(["PING"]).expect("the server answers");
+        }
+        side
+    }
+
+    fn close(self) {
+        self.waiters.into_iter().chain([self.bringer, self.ticker]).for_each(Client::close);
     }
 
     /// Sends a step, and collects what it brought: its own reply, and those of clients that waited.
