@@ -1,9 +1,9 @@
 //! The same random commands, sent to our server and to a real one: the answers must be the same bytes.
 //!
 //! Lives here: what is sent ([`generate`]), sending and cutting down ([`replay`]), how answers are compared ([`agree`]),
-//! the listed exceptions ([`differences`]) and streams of several clients that wait ([`waiting`]). Streams are short, so
-//! that each can be cut down to the commands that matter; every second one is under RESP3. At the end of each, all keys
-//! are compared, and each server restores the other's payloads.
+//! the listed exceptions ([`differences`]), streams of several clients that wait ([`waiting`]) and the events that
+//! commands publish ([`events`]). Streams are short, so that each can be cut down to the commands that matter; every
+//! second one is under RESP3. At the end of each, all keys are compared, and each server restores the other's payloads.
 //!
 //! `SLOTMESH_FUZZ_COMMANDS=n` sends n commands in each test instead of a few thousand, `SLOTMESH_FUZZ_SEED=n` begins
 //! with another seed, and reproduces a failure if no number of commands is given. A million in each of the tests takes

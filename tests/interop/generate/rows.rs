@@ -16,6 +16,8 @@ pub(crate) struct Rows {
     rows: Vec<Row>,
     /// Options that came later than this are left out.
     newest: Option<(u32, u32)>,
+    /// Options that Redis has and Valkey 9 has not are left out, too.
+    is_valkey: bool,
 }
 
 #[derive(Debug)]
@@ -41,7 +43,7 @@ impl Rows {
             let blocks = command.flags.has(BLOCKING);
             rows.push(Row { group: command.group, words, arguments: doc.arguments, blocks });
         }
-        Self { rows, newest }
+        Self { rows, newest, is_valkey: newest.is_none() }
     }
 
     /// A command of the group; one that would wait comes seldom, for it takes the reference a tenth of a second.
@@ -52,7 +54,8 @@ impl Rows {
             row = rows[rng.index(rows.len())];
         }
         args.extend(row.words.iter().cloned());
-        let mut words = Words { group, newest: self.newest, announced: 1, rng, args };
+        let (newest, is_valkey) = (self.newest, self.is_valkey);
+        let mut words = Words { group, newest, is_valkey, announced: 1, rng, args };
         row.arguments.iter().for_each(|argument| words.add(argument));
     }
 }
@@ -61,6 +64,7 @@ impl Rows {
 struct Words<'a> {
     group: Group,
     newest: Option<(u32, u32)>,
+    is_valkey: bool,
     /// The number of repetitions that was told ahead of them.
     announced: u64,
     rng: &'a mut Rng,
@@ -153,7 +157,8 @@ impl Words<'_> {
     fn is_known(&self, argument: &Argument) -> bool {
         let mut parts = argument.since.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
         let since = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
-        self.newest.is_none_or(|newest| since <= newest)
+        let is_elsewhere = self.is_valkey && NOT_IN_VALKEY.contains(&argument.token);
+        !is_elsewhere && self.newest.is_none_or(|newest| since <= newest)
     }
 }
 
@@ -174,6 +179,9 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("pfselftest", "it takes seconds"),
     ("pfdebug", "a debugging aid: the forms have what is alike"),
 ];
+
+/// Options of Redis 8.4 that Valkey 9 does not know.
+const NOT_IN_VALKEY: &[&str] = &["IFNE", "IFDEQ", "IFDNE"];
 
 /// Share of options that are not given.
 const OMITTED_PERCENT: u8 = 60;
