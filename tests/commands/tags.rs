@@ -37,7 +37,7 @@ impl Tags {
         };
         match reply {
             Reply::Array(elements) => Reply::Array(all(elements)),
-            Reply::Bulk(text) => Reply::Bulk(text.strip_prefix(TAG).map(<[u8]>::to_vec).unwrap_or(text)),
+            Reply::Bulk(text) => Reply::Bulk(take_off(text)),
             Reply::Map(map) => Reply::Map(pairs(map)),
             Reply::Push(elements) => Reply::Push(all(elements)),
             Reply::Set(elements) => Reply::Set(all(elements)),
@@ -57,7 +57,7 @@ impl Tags {
     }
 }
 
-/// Places that are no keys by the rows of the commands: patterns, and the keys of DEBUG.
+/// Places that are no keys by the rows of the commands: patterns, of SORT too, and the keys of DEBUG.
 fn other_places(args: &[Vec<u8>]) -> Vec<usize> {
     let is = |index: usize, word: &str| args.get(index).is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()));
     if is(0, "KEYS") && args.len() == 2 {
@@ -66,8 +66,26 @@ fn other_places(args: &[Vec<u8>]) -> Vec<usize> {
     if is(0, "SCAN") {
         return (2..args.len()).filter(|&index| is(index - 1, "MATCH")).collect();
     }
+    if is(0, "SORT") || is(0, "SORT_RO") {
+        let is_pattern = |&index: &usize| {
+            is(index - 1, "BY") && args[index].contains(&b'*') || is(index - 1, "GET") && args[index] != b"#"
+        };
+        return (2..args.len()).filter(is_pattern).collect();
+    }
     let names_key = ["DIGEST-VALUE", "HTSTATS-KEY", "LISTPACK", "OBJECT"].iter().any(|word| is(1, word));
     if is(0, "DEBUG") && names_key { (2..args.len()).collect() } else { Vec::new() }
+}
+
+/// The text without the tag at its beginning, or at that of the key in the name of a keyspace channel.
+fn take_off(mut text: Vec<u8>) -> Vec<u8> {
+    let key_at = match text.iter().position(|&byte| byte == b':') {
+        Some(colon) if text.starts_with(b"__keyspace@") => colon + 1,
+        _ => 0,
+    };
+    if text[key_at..].starts_with(TAG) {
+        text.drain(key_at..key_at + TAG.len());
+    }
+    text
 }
 
 fn put_on(arg: &mut Vec<u8>) {
