@@ -62,6 +62,9 @@ streams! {
     sorted_set_commands: &[], [Family::SortedSet, Family::Rows(Group::SortedSet), Family::Generic];
     commands_on_large_sorted_sets: &[("zset-max-listpack-entries", "4")],
         [Family::SortedSet, Family::SortedSet, Family::Rows(Group::SortedSet)];
+    stream_commands: &[], [Family::Stream, Family::Stream, Family::Generic];
+    commands_on_streams_of_short_nodes: &[("stream-node-max-entries", "3")], [Family::Stream];
+    commands_on_streams_of_small_nodes: &[("stream-node-max-bytes", "60")], [Family::Stream];
     geo_commands: &[], [Family::Geo, Family::Geo, Family::Rows(Group::Geo)];
     commands_in_transactions: &[],
         [Family::Transaction, Family::Transaction, Family::List, Family::SortedSet, Family::Rows(Group::List),
@@ -80,6 +83,14 @@ fn commands_on_expiring_fields_get_the_same_answers_from_valkey() {
 #[test]
 fn sorting_gets_the_same_answers_from_valkey() {
     same_answers(Reference::Valkey, require_peer!(Peer::ValkeyServer), &[], &[Family::Sort]);
+}
+
+#[test]
+fn consumer_groups_get_the_same_answers_from_valkey() {
+    let valkey = require_peer!(Peer::ValkeyServer);
+    let families = &[Family::Stream, Family::StreamGroup, Family::StreamGroup];
+    same_answers(Reference::Valkey, valkey.clone(), &[], families);
+    same_answers(Reference::Valkey, valkey, &[("stream-node-max-entries", "2")], families);
 }
 
 #[test]

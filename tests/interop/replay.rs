@@ -140,6 +140,9 @@ impl Pair {
             for key in keys.elements().unwrap_or_default() {
                 let key = key.text().unwrap_or_default().to_vec();
                 self.check_value(&key)?;
+                // Payloads do not tell all of a group, so this comes ahead of their exchange; an error for other types.
+                let words = [&b"XINFO"[..], b"STREAM", &key, b"FULL", b"COUNT", b"0"];
+                self.check(&words.map(<[u8]>::to_vec))?;
                 self.check(&[b"DUMP".to_vec(), key.clone()])?;
                 self.check(&[b"OBJECT".to_vec(), b"ENCODING".to_vec(), key.clone()])?;
                 self.check(&[b"PEXPIRETIME".to_vec(), key.clone()])?;

@@ -15,6 +15,7 @@ mod rows;
 mod set;
 mod sort;
 mod sorted;
+mod stream;
 mod string;
 mod transaction;
 mod values;
@@ -24,7 +25,7 @@ use slotmesh_engine::command::spec::Group;
 use slotmesh_engine::rng::Rng;
 
 pub(crate) use rows::Rows;
-use values::{BOUNDS, FIELDS, FLOATS, INTEGERS, KEYS, MEMBERS, PATTERNS, POINTS, POINTS_MILLIS, SCORES, VALUES};
+use values::{BOUNDS, ENDS, FIELDS, FLOATS, INTEGERS, KEYS, MEMBERS, PATTERNS, POINTS, POINTS_MILLIS, SCORES, VALUES};
 
 /// Where commands come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,8 @@ pub(crate) enum Family {
     Set,
     Sort,
     SortedSet,
+    Stream,
+    StreamGroup,
     String,
     Transaction,
     /// What clients send that wait.
@@ -66,6 +69,8 @@ impl Family {
             Self::Set => set::FORMS,
             Self::Sort => sort::FORMS,
             Self::SortedSet => sorted::FORMS,
+            Self::Stream => stream::FORMS,
+            Self::StreamGroup => stream::GROUP_FORMS,
             Self::String => string::FORMS,
             Self::Transaction => transaction::FORMS,
             Self::Waiting => waiting::WAITING_FORMS,
@@ -175,6 +180,12 @@ fn fill(kind: &str, rng: &mut Rng, args: &mut Vec<Vec<u8>>) {
         "many-scored" => (0..200).for_each(|at| args.extend([pick(rng, SCORES), format!("many:{at}").into_bytes()])),
         "many-members" => (0..200).for_each(|at| args.push(format!("many:{at}").into_bytes())),
         "numbers" => (0..=rng.below(600)).for_each(|_| args.push(rng.below(2000).to_string().into_bytes())),
+        "new-id" if rng.chance(40) => args.push(format!("{}-*", rng.below(20)).into_bytes()),
+        "new-id" => args.push(format!("{}-{}", rng.below(20), rng.below(20)).into_bytes()),
+        "id" if rng.chance(20) => args.push(pick(rng, ENDS)),
+        "id" => args.push(format!("{}-{}", rng.below(20), rng.below(20)).into_bytes()),
+        "ids" => (0..=rng.below(3)).for_each(|_| fill("id", rng, args)),
+        "small" => args.push(rng.below(6).to_string().into_bytes()),
         "pattern" => args.push(pick(rng, PATTERNS)),
         "db" => args.push(rng.below(18).to_string().into_bytes()),
         // Far apart, so that no two are equal on one server and a millisecond apart on the other.
