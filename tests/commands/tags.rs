@@ -29,7 +29,7 @@ impl Tags {
         tagged
     }
 
-    /// The reply without the tag at the beginning of its strings.
+    /// The reply without the tag at the beginning of its strings, and anywhere in its errors.
     pub(crate) fn take(&self, reply: Reply) -> Reply {
         let all = |elements: Vec<Reply>| elements.into_iter().map(|element| self.take(element)).collect();
         let pairs = |pairs: Vec<(Reply, Reply)>| {
@@ -38,6 +38,8 @@ impl Tags {
         match reply {
             Reply::Array(elements) => Reply::Array(all(elements)),
             Reply::Bulk(text) => Reply::Bulk(take_off(text)),
+            // Some errors name a key in the middle of their text.
+            Reply::Error(text) => Reply::Error(String::from_utf8_lossy(&text).replace(TAG_TEXT, "").into_bytes()),
             Reply::Map(map) => Reply::Map(pairs(map)),
             Reply::Push(elements) => Reply::Push(all(elements)),
             Reply::Set(elements) => Reply::Set(all(elements)),
@@ -46,7 +48,6 @@ impl Tags {
             | Reply::Boolean(_)
             | Reply::BulkError(_)
             | Reply::Double(_)
-            | Reply::Error(_)
             | Reply::Integer(_)
             | Reply::Null
             | Reply::NullArray
@@ -92,4 +93,5 @@ fn put_on(arg: &mut Vec<u8>) {
     arg.splice(0..0, TAG.iter().copied());
 }
 
-const TAG: &[u8] = b"{one}";
+const TAG: &[u8] = TAG_TEXT.as_bytes();
+const TAG_TEXT: &str = "{one}";
