@@ -39,7 +39,7 @@ impl Tags {
             Reply::Array(elements) => Reply::Array(all(elements)),
             Reply::Bulk(text) => Reply::Bulk(take_off(text)),
             // Some errors name a key in the middle of their text.
-            Reply::Error(text) => Reply::Error(String::from_utf8_lossy(&text).replace(TAG_TEXT, "").into_bytes()),
+            Reply::Error(text) => Reply::Error(without(&text)),
             Reply::Map(map) => Reply::Map(pairs(map)),
             Reply::Push(elements) => Reply::Push(all(elements)),
             Reply::Set(elements) => Reply::Set(all(elements)),
@@ -77,6 +77,21 @@ fn other_places(args: &[Vec<u8>]) -> Vec<usize> {
     if is(0, "DEBUG") && names_key { (2..args.len()).collect() } else { Vec::new() }
 }
 
+/// The text without any tag.
+fn without(text: &[u8]) -> Vec<u8> {
+    let mut rest = Vec::new();
+    let mut at = 0;
+    while at < text.len() {
+        if text[at..].starts_with(TAG) {
+            at += TAG.len();
+        } else {
+            rest.push(text[at]);
+            at += 1;
+        }
+    }
+    rest
+}
+
 /// The text without the tag at its beginning, or at that of the key in the name of a keyspace channel.
 fn take_off(mut text: Vec<u8>) -> Vec<u8> {
     let key_at = match text.iter().position(|&byte| byte == b':') {
@@ -93,5 +108,4 @@ fn put_on(arg: &mut Vec<u8>) {
     arg.splice(0..0, TAG.iter().copied());
 }
 
-const TAG: &[u8] = TAG_TEXT.as_bytes();
-const TAG_TEXT: &str = "{one}";
+const TAG: &[u8] = b"{one}";
