@@ -24,7 +24,7 @@ fn collect(script: &Script, is_command: &impl Fn(&str) -> bool, names: &mut BTre
         let mut sent: Option<(u8, String)> = None;
         for step in &case.steps {
             match &step.action {
-                Action::Send(words) | Action::Scan(words) => {
+                Action::Scan(words) | Action::Send(words) | Action::Until(words) => {
                     sent = name(words, is_command).map(|name| (step.client.0, name));
                 }
                 Action::Expect(_) => {

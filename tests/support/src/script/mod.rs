@@ -88,6 +88,8 @@ pub enum Action {
     SendRaw(Word),
     /// Compares the client's replies in this version from here on.
     Speak(Protocol),
+    /// Sends a command again and again, until its reply fits the expectation that follows.
+    Until(Vec<Word>),
 }
 
 /// Targets a case holds for when it names none: the 7.0 reference and our own.

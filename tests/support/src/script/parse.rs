@@ -39,12 +39,23 @@ pub fn parse(path: &Path, text: &str) -> Result<Script, ScriptFault> {
     }
     builder.end_command();
     let cases = builder.cases;
+    if let Some(line) = cases.iter().find_map(aimless_repetition) {
+        let why = "`until>` is followed by what its reply is to be".to_owned();
+        return Err(ScriptFault { path: path.to_owned(), line, why });
+    }
     match cases.iter().find(|case| case.steps.is_empty()) {
         Some(case) => {
             Err(ScriptFault { path: path.to_owned(), line: case.line, why: "the case does nothing".to_owned() })
         }
         None => Ok(Script { path: path.to_owned(), cases }),
     }
+}
+
+/// The line of a command that would be repeated until nothing.
+fn aimless_repetition(case: &Case) -> Option<usize> {
+    let is_aimless =
+        |pair: &&[Step]| matches!(pair[0].action, Action::Until(_)) && !matches!(pair[1].action, Action::Expect(_));
+    case.steps.windows(2).find(is_aimless).map(|pair| pair[0].line)
 }
 
 /// Lines with their numbers; a line that starts with a blank continues the one before.
@@ -113,6 +124,8 @@ impl Builder {
             self.push(step(Action::SendRaw(word.clone())))
         } else if let Some(command) = rest.strip_prefix("scan>") {
             self.push_command(step(Action::Scan(command_words(command)?)))
+        } else if let Some(command) = rest.strip_prefix("until>") {
+            self.push_command(step(Action::Until(command_words(command)?)))
         } else if let Some(command) = rest.strip_prefix(">>") {
             self.push(step(Action::Send(command_words(command)?)))
         } else if let Some(command) = rest.strip_prefix('>') {
@@ -260,6 +273,8 @@ mod tests {
             ("## a\n", 1),
             ("## a\nPING\n", 2),
             ("## a\n0> PING\n", 2),
+            ("## a\n> PING\nuntil> PING\n> PING\n", 3),
+            ("## a\n> PING\nuntil> PING\n", 3),
         ];
 
         for (text, line) in faults {

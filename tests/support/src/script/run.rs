@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::{
     Action, Bindings, Case, ClientNumber, Expectation, Patience, Protocol, Script, Step, Target, Word, compare,
@@ -81,6 +82,7 @@ fn run_with(script: &Script, target: &mut dyn Target, mut observer: Option<Obser
                 switched: BTreeMap::new(),
                 bindings: Bindings::new(),
                 pending: None,
+                repeated: None,
                 checks: 0,
             };
             let outcome = run.case(case, &mut observer);
@@ -122,6 +124,8 @@ struct Run<'t> {
     bindings: Bindings,
     /// What a scan came to, until its expectation takes it.
     pending: Option<Received>,
+    /// A command that waits for its expectation, to be sent until that holds.
+    repeated: Option<Vec<Vec<u8>>>,
     checks: usize,
 }
 
@@ -161,7 +165,7 @@ impl Run<'_> {
             return Err(Fault { line: case.line, command, expected, got: error.to_string() });
         }
         for step in &case.steps {
-            if matches!(step.action, Action::Scan(_) | Action::Send(_) | Action::SendRaw(_)) {
+            if matches!(step.action, Action::Scan(_) | Action::Send(_) | Action::SendRaw(_) | Action::Until(_)) {
                 command.clone_from(&step.source);
             }
             self.step(step, observer).map_err(|got| fault(step, &command, got))?;
@@ -190,6 +194,7 @@ impl Run<'_> {
                 self.target.send_raw(step.client, &bytes).map_err(|error| error.to_string())?;
             }
             Action::Speak(protocol) => drop(self.switched.insert(step.client, *protocol)),
+            Action::Until(words) => self.repeated = Some(self.resolve(words)?),
         }
         Ok(())
     }
@@ -201,7 +206,10 @@ impl Run<'_> {
         observer: &mut Option<Observer<'_>>,
     ) -> Result<(), String> {
         let patience = if *expectation == Expectation::Nothing { Patience::Silence } else { Patience::Reply };
-        let received = self.receive(step, patience)?;
+        let received = match self.repeated.take() {
+            Some(args) => self.repeat(step, &args, expectation)?,
+            None => self.receive(step, patience)?,
+        };
         if let Some(observer) = observer {
             observer(step.line, self.protocol, &received);
         }
@@ -216,6 +224,24 @@ impl Run<'_> {
             (Received::Closed | Received::Nothing, _) => false,
         };
         if holds { Ok(()) } else { Err(show_received(&received)) }
+    }
+
+    /// Sends a command until its reply fits, and gives that reply, or the last one.
+    fn repeat(&mut self, step: &Step, args: &[Vec<u8>], expectation: &Expectation) -> Result<Received, String> {
+        let protocol = self.switched.get(&step.client).copied().unwrap_or(self.protocol);
+        for _ in 1..REPETITIONS_MAX {
+            self.target.send(step.client, args).map_err(|error| error.to_string())?;
+            let received = self.receive(step, Patience::Reply)?;
+            let Received::Reply(reply) = &received else { return Ok(received) };
+            // On a copy of what was captured: a reply that fits in part captures nothing.
+            let fits = compare(expectation, reply, protocol, &mut self.bindings.clone());
+            if fits || *expectation == Expectation::Unknown {
+                return Ok(received);
+            }
+            self.target.advance(REPETITION_PAUSE);
+        }
+        self.target.send(step.client, args).map_err(|error| error.to_string())?;
+        self.receive(step, Patience::Reply)
     }
 
     fn receive(&mut self, step: &Step, patience: Patience) -> Result<Received, String> {
@@ -268,6 +294,12 @@ fn unbound(name: String) -> String {
 /// Calls one scan may take: far above what the data sets of scripts need.
 const SCAN_ROUNDS_MAX: usize = 10_000;
 
+/// How often `until>` sends its command: 20 seconds' worth, far above what scripts wait for.
+const REPETITIONS_MAX: usize = 400;
+
+/// Time between two of them.
+const REPETITION_PAUSE: Duration = Duration::from_millis(50);
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -280,6 +312,7 @@ mod tests {
     fn a_script_is_checked_against_a_server() {
         let server = Launch::new(require_peer!(Peer::RedisServer)).start().unwrap();
         let text = "## holds\n> SET k v\n< +OK\n2> GET k\n< \"v\"\nscan> SCAN 0 COUNT 1\n< ~[\"k\"]\n\
+                    until> INCR n\n< :3\n\
                     ## does not\n@resp2\n> GET k\n< \"v\"\n> PING\n## is for others\n@on valkey\n> PING\n\
                     ## is skipped\n@needs wings\n> PING\n";
         let script = parse(Path::new("x.txt"), text).unwrap();
@@ -288,6 +321,6 @@ mod tests {
 
         assert_eq!((report.cases, report.skipped.len(), report.failures.len()), (3, 1, 1));
         let failure = &report.failures[0];
-        assert_eq!((failure.line, failure.got.as_str(), failure.command.as_str()), (11, "_nil", "> GET k"));
+        assert_eq!((failure.line, failure.got.as_str(), failure.command.as_str()), (13, "_nil", "> GET k"));
     }
 }
