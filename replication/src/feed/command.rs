@@ -1,5 +1,6 @@
 //! The words of REPLCONF.
 
+use slotmesh_engine::config::text::split_args;
 use slotmesh_engine::time::Now;
 
 use super::peer::{Feed, FeedState, Origin};
@@ -105,21 +106,32 @@ fn describe(feed: &mut Feed, name: &[u8], option: &[u8], value: &[u8]) -> Result
             feed.announced_port = u16::try_from(port).unwrap_or(0);
         }
         // Valkey's replicas say it; all get the same from us.
-        b"version" => {}
+        b"version" if is_version(value) => {}
+        b"version" => return Err(format!("ERR Unrecognized version format: {}", printable(value))),
         b"rdb-filter-only" => {
             feed.needs.data = false;
             feed.needs.functions = false;
-            for word in value.split(|&byte| byte == b' ').filter(|word| !word.is_empty()) {
+            let words = split_args(value).map_err(|_| "ERR Missing rdb-filter-only values")?;
+            for word in words {
                 if !word.eq_ignore_ascii_case(b"functions") {
-                    return Err(format!("ERR Unsupported rdb-filter-only option: {}", printable(word)));
+                    return Err(format!("ERR Unsupported rdb-filter-only option: {}", printable(&word)));
                 }
                 feed.needs.functions = true;
             }
         }
-        b"rdb-only" => feed.needs.rdb_only = parse_number::<i64>(value).ok_or(NOT_AN_INTEGER)? == 1,
+        b"rdb-only" => match parse_number::<i64>(value).ok_or(NOT_AN_INTEGER)? {
+            flag @ (0 | 1) => feed.needs.rdb_only = flag == 1,
+            _ => return Err("ERR value is out of range, value must between 0 and 1".to_owned()),
+        },
         _ => return Err(format!("ERR Unrecognized REPLCONF option: {}", printable(option))),
     }
     Ok(())
+}
+
+/// Whether these are three numbers of a byte each, with dots between.
+fn is_version(value: &[u8]) -> bool {
+    let parts = value.split(|&byte| byte == b'.');
+    parts.clone().count() == 3 && parts.into_iter().all(|part| parse_number::<u8>(part).is_some())
 }
 
 /// The decimal number `text` is, sign and digits only.
