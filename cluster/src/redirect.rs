@@ -41,10 +41,7 @@ pub trait Routes {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeySlots {
     /// Keys in more than one slot.
-    Cross {
-        /// The slot of the first key.
-        first: Slot,
-    },
+    Cross,
     /// No keys.
     None,
     /// All keys in one slot.
@@ -150,15 +147,13 @@ pub fn decide<R: Routes>(
     request: &Request,
     presence: impl FnOnce() -> Presence,
 ) -> Result<(), Refusal> {
-    let (slot, several, crossing) = match request.keys {
+    let (slot, several) = match request.keys {
         KeySlots::None => return Ok(()),
-        KeySlots::One { slot, several } => (slot, several, false),
-        KeySlots::Cross { first } => (first, true, true),
+        KeySlots::One { slot, several } => (slot, several),
+        // Ahead of the owner, as in Valkey 9: such a request is wrong wherever the slots are.
+        KeySlots::Cross => return Err(Refusal::CrossSlot),
     };
     let owner = routes.owner(slot).ok_or(Refusal::Unserved)?;
-    if crossing {
-        return Err(Refusal::CrossSlot);
-    }
     check_state(routes, request.access)?;
     let mine = owner == routes.me();
     // Redis knows no lease: there a primary that was replaced while it slept acknowledges what is lost.

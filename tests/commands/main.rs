@@ -52,7 +52,7 @@ macro_rules! families {
     };
 }
 
-families! { bitmap connection expire generic geo hash hyperloglog keyspace list protocol pubsub server set stream string transaction zset }
+families! { bitmap cluster connection expire generic geo hash hyperloglog keyspace list protocol pubsub server set stream string transaction zset }
 
 #[test]
 fn every_folder_of_scripts_is_run() {
@@ -67,7 +67,7 @@ fn every_folder_of_scripts_is_run() {
 /// Runs a family's scripts on a server, a fresh one for each.
 fn check_server(family: &str, target: &str, server: &Path) {
     check(family, target, target, |script| {
-        let server = launch(server);
+        let server = launch(family, server);
         let lacking = if target == "ours" { lacking::SERVER.names() } else { Vec::new() };
         let tcp = TcpTarget::new(target, server.address());
         run::run(script, &mut lacking.iter().fold(tcp, |tcp, feature| tcp.lacking(feature)))
@@ -103,9 +103,16 @@ fn check(family: &str, target: &str, form: &str, run_script: impl Fn(&Script) ->
     skipped.iter().for_each(|case| eprintln!("  left out: {case}"));
 }
 
-/// A server as scripts expect it: no persistence, `DEBUG` allowed.
-fn launch(server: &Path) -> slotmesh_test_support::Server {
-    Launch::new(server).option("enable-debug-command", "yes").start().expect("the server starts")
+/// A server as a family's scripts expect it: no persistence, `DEBUG` allowed; for `cluster`, a node without slots that
+/// knows no other.
+fn launch(family: &str, server: &Path) -> slotmesh_test_support::Server {
+    let launch = Launch::new(server).option("enable-debug-command", "yes");
+    let launch = match family {
+        // A node that had no slots waits for a node timeout before it serves.
+        "cluster" => launch.cluster(500),
+        _ => launch,
+    };
+    launch.start().expect("the server starts")
 }
 
 fn load(path: &Path) -> Script {

@@ -1,4 +1,4 @@
-//! Why a CLUSTER subcommand is refused: one variant per error text of Redis 7.0.
+//! Why a CLUSTER subcommand is refused: one variant per error text of Redis 7.0, or of Valkey 9 where that differs.
 
 use std::fmt;
 
@@ -35,6 +35,10 @@ pub enum ClusterError {
         /// As the client wrote it.
         port: String,
     },
+    /// MEET with a client port that none can be.
+    BasePortOutOfRange,
+    /// MEET with a bus port, given or worked out, that none can be.
+    BusPortOutOfRange,
     /// MEET with a client port that is no number (as the client wrote it).
     InvalidBasePort(String),
     /// MEET with a bus port that is no number (as the client wrote it).
@@ -63,6 +67,8 @@ pub enum ClusterError {
     AlreadyTheOwner(Slot),
     /// SETSLOT MIGRATING or IMPORTING with an unknown node (as the client wrote it).
     DontKnowNode(String),
+    /// SETSLOT MIGRATING or IMPORTING with this node.
+    TargetIsMyself,
     /// SETSLOT with a replica.
     TargetNotAPrimary,
     /// SETSLOT NODE of an own slot to another node, with keys left in it.
@@ -83,8 +89,10 @@ impl fmt::Display for ClusterError {
             Self::ForgetMyself => f.write_str("ERR I tried hard but I can't forget myself..."),
             Self::ForgetMyPrimary => f.write_str("ERR Can't forget my master!"),
             Self::InvalidAddress { ip, port } => write!(f, "ERR Invalid node address specified: {ip}:{port}"),
-            Self::InvalidBasePort(port) => write!(f, "ERR Invalid TCP base port specified: {port}"),
-            Self::InvalidBusPort(port) => write!(f, "ERR Invalid TCP bus port specified: {port}"),
+            Self::BasePortOutOfRange => f.write_str("ERR Port number is out of range"),
+            Self::BusPortOutOfRange => f.write_str("ERR Cluster bus port number is out of range"),
+            Self::InvalidBasePort(port) => write!(f, "ERR Invalid base port specified: {port}"),
+            Self::InvalidBusPort(port) => write!(f, "ERR Invalid bus port specified: {port}"),
             Self::NotAPrimary => f.write_str("ERR The specified node is not a master"),
             Self::ReplicateMyself => f.write_str("ERR Can't replicate myself"),
             Self::ReplicateReplica => f.write_str("ERR I can only replicate a master, not a replica."),
@@ -101,6 +109,7 @@ impl fmt::Display for ClusterError {
             Self::NotTheOwner(slot) => write!(f, "ERR I'm not the owner of hash slot {}", slot.number()),
             Self::AlreadyTheOwner(slot) => write!(f, "ERR I'm already the owner of hash slot {}", slot.number()),
             Self::DontKnowNode(id) => write!(f, "ERR I don't know about node {id}"),
+            Self::TargetIsMyself => f.write_str("ERR Target node is myself"),
             Self::TargetNotAPrimary => f.write_str("ERR Target node is not a master"),
             Self::KeysLeft(slot) => write!(
                 f,

@@ -64,19 +64,16 @@ impl Bus {
     pub fn meet(&mut self, now: Now, ip: &[u8], port: &[u8], cport: Option<&[u8]>) -> Result<(), ClusterError> {
         let invalid = || ClusterError::InvalidAddress { ip: text(ip), port: text(port) };
         let base = number(port).ok_or_else(|| ClusterError::InvalidBasePort(text(port)))?;
+        let base = port_number(base).ok_or(ClusterError::BasePortOutOfRange)?;
         let bus = match cport {
             Some(cport) => number(cport).ok_or_else(|| ClusterError::InvalidBusPort(text(cport)))?,
-            None => base.saturating_add(i64::from(BUS_PORT_OFFSET)),
+            None => i64::from(base) + i64::from(BUS_PORT_OFFSET),
         };
+        let cport = port_number(bus).ok_or(ClusterError::BusPortOutOfRange)?;
         let parsed: Option<IpAddr> = std::str::from_utf8(ip).ok().and_then(|ip| ip.parse().ok());
-        let (Some(ip), Ok(port), Ok(cport)) = (parsed, u16::try_from(base), u16::try_from(bus)) else {
-            return Err(invalid());
-        };
-        if !Self::can_meet(ip, port, cport) {
-            return Err(invalid());
-        }
+        let ip = parsed.filter(|ip| Self::can_meet(*ip, base, cport)).ok_or_else(invalid)?;
         self.begin(now);
-        let address = Address { ip: Some(ip), port, pport: 0, cport };
+        let address = Address { ip: Some(ip), port: base, pport: 0, cport };
         // A handshake with this address under way already is as good as a new one.
         self.begin_handshake(now, address, NodeFlags::MEET);
         self.finish(now);
@@ -121,11 +118,15 @@ impl Bus {
         if key == self.table.me {
             return Err(ClusterError::ReplicateMyself);
         }
-        if !self.table.node(key).is_primary() {
+        if self.table.node(key).is_replica() {
             return Err(ClusterError::ReplicateReplica);
         }
         if self.is_primary() && (self.myself().slot_count > 0 || dataset == Dataset::HasKeys) {
             return Err(ClusterError::ReplicateNotEmpty);
+        }
+        // Redis takes the stand-in of a node that it has not met yet, which may never be met.
+        if !self.table.node(key).is_primary() {
+            return Err(ClusterError::ReplicateReplica);
         }
         self.begin(now);
         self.replicate(now, key);
@@ -141,7 +142,7 @@ impl Bus {
     /// The node is unknown or a replica.
     pub fn replicas(&self, id: &[u8]) -> Result<Vec<NodeKey>, ClusterError> {
         let node = self.table.node(self.lookup(id)?);
-        if !node.is_primary() {
+        if node.is_replica() {
             return Err(ClusterError::NotAPrimary);
         }
         Ok(node.replicas.clone())
@@ -152,7 +153,7 @@ impl Bus {
     /// # Errors
     /// A slot has an owner or is named twice.
     pub fn add_slots(&mut self, now: Now, slots: &[Slot]) -> Result<(), ClusterError> {
-        self.check_slots(slots, |owned, slot| owned.then_some(ClusterError::SlotBusy(slot)))?;
+        self.check_unassigned(slots)?;
         self.begin(now);
         for &slot in slots {
             self.table.slots.set_importing(slot, None);
@@ -169,7 +170,7 @@ impl Bus {
     /// # Errors
     /// A slot has no owner or is named twice.
     pub fn del_slots(&mut self, now: Now, slots: &[Slot]) -> Result<(), ClusterError> {
-        self.check_slots(slots, |owned, slot| (!owned).then_some(ClusterError::SlotUnassigned(slot)))?;
+        self.check_assigned(slots)?;
         self.begin(now);
         self.unassign(slots.iter().copied().collect());
         self.announce_slots(now.instant);
@@ -190,6 +191,22 @@ impl Bus {
         self.announce_slots(now.instant);
         self.finish(now);
         Ok(())
+    }
+
+    /// Whether ADDSLOTS could take these slots.
+    ///
+    /// # Errors
+    /// As [`Bus::add_slots`].
+    pub fn check_unassigned(&self, slots: &[Slot]) -> Result<(), ClusterError> {
+        self.check_slots(slots, |owned, slot| owned.then_some(ClusterError::SlotBusy(slot)))
+    }
+
+    /// Whether DELSLOTS could take these slots away.
+    ///
+    /// # Errors
+    /// As [`Bus::del_slots`].
+    pub fn check_assigned(&self, slots: &[Slot]) -> Result<(), ClusterError> {
+        self.check_slots(slots, |owned, slot| (!owned).then_some(ClusterError::SlotUnassigned(slot)))
     }
 
     fn check_slots(
@@ -246,12 +263,16 @@ impl Bus {
     /// The number is out of range, other nodes are known or an epoch is set.
     pub fn set_config_epoch(&mut self, now: Now, epoch: i64) -> Result<(), ClusterError> {
         let invalid = || ClusterError::InvalidEpoch(epoch.to_string());
-        let wanted = u64::try_from(epoch).ok().filter(|epoch| *epoch < EPOCH_MAX).ok_or_else(invalid)?;
+        let wanted = u64::try_from(epoch).map_err(|_| invalid())?;
         if self.table.len() > 1 {
             return Err(ClusterError::EpochNotAlone);
         }
         if self.myself().config_epoch != 0 {
             return Err(ClusterError::EpochAlreadySet);
+        }
+        // Redis takes any: with the last of all epochs no node could ever be elected again.
+        if wanted >= EPOCH_MAX {
+            return Err(invalid());
         }
         self.begin(now);
         self.table.myself_mut().config_epoch = wanted;
@@ -359,6 +380,11 @@ impl Bus {
 /// Client bytes in an error text.
 pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A port that something can listen on.
+fn port_number(number: i64) -> Option<u16> {
+    u16::try_from(number).ok().filter(|port| *port != 0)
 }
 
 /// A number as clients write it: an optional minus and digits.

@@ -33,9 +33,7 @@ impl Bus {
     /// # Errors
     /// As documented on the variants of [`ClusterError`].
     pub fn set_slot(&mut self, now: Now, slot: Slot, form: SetSlot<'_>) -> Result<(), ClusterError> {
-        if !self.is_primary() {
-            return Err(ClusterError::SetSlotOnReplica);
-        }
+        self.check_sets_slots()?;
         self.begin(now);
         let result = match form {
             SetSlot::Importing(id) => self.set_importing(slot, id),
@@ -52,6 +50,14 @@ impl Bus {
         }
         self.finish(now);
         result
+    }
+
+    /// Whether this node takes SETSLOT, whatever its words are.
+    ///
+    /// # Errors
+    /// It is a replica.
+    pub fn check_sets_slots(&self) -> Result<(), ClusterError> {
+        if self.is_primary() { Ok(()) } else { Err(ClusterError::SetSlotOnReplica) }
     }
 
     fn set_migrating(&mut self, slot: Slot, id: &[u8]) -> Result<(), ClusterError> {
@@ -74,6 +80,9 @@ impl Bus {
 
     fn other_end(&self, id: &[u8]) -> Result<NodeKey, ClusterError> {
         let key = self.lookup(id).map_err(|_| ClusterError::DontKnowNode(text(id)))?;
+        if key == self.table.me {
+            return Err(ClusterError::TargetIsMyself);
+        }
         if !self.table.node(key).is_primary() {
             return Err(ClusterError::TargetNotAPrimary);
         }

@@ -13,6 +13,7 @@ use super::Node;
 use super::command::Call;
 use super::conns::Waiting;
 use crate::machine::ConnId;
+use crate::redirect::Refusal;
 
 impl Node {
     /// Holds a client's next requests while it waits for a key.
@@ -90,9 +91,13 @@ impl Node {
 
     /// Sends clients away whose keys another node serves by now, or nobody.
     pub(super) fn redirect_blocked(&mut self, now: Now) {
+        // Whoever waits is told of the cluster's state ahead of its slot's (Redis 7.0), unlike whoever asks.
+        let is_down = self.bus.as_ref().is_some_and(|bus| !bus.is_ok());
+        let down = ReplyError::text(Refusal::Down.to_string());
         let misplaced = self.engine.core().blocked.waiting().filter_map(|(session, request)| {
             let error = self.slot_gate(now, session, request.command, request.args.as_args()).err()?;
             // A slot on its way is still ours: its keys come here until it has moved.
+            let error = if error.code() == b"CLUSTERDOWN" && is_down { down.clone() } else { error };
             matches!(error.code(), b"MOVED" | b"CLUSTERDOWN").then_some((session, error))
         });
         for (session, error) in misplaced.collect::<Vec<_>>() {

@@ -146,9 +146,9 @@ impl<'a> Keys<'a> {
                 self.first = key;
                 KeySlots::One { slot, several: false }
             }
-            KeySlots::One { slot: first, .. } if first != slot => KeySlots::Cross { first },
+            KeySlots::One { slot: first, .. } if first != slot => KeySlots::Cross,
             KeySlots::One { slot, several } => KeySlots::One { slot, several: several || key != self.first },
-            KeySlots::Cross { first } => KeySlots::Cross { first },
+            KeySlots::Cross => KeySlots::Cross,
         };
     }
 }

@@ -463,9 +463,9 @@ fn operations_refuse_in_redis_s_words() {
     assert_eq!(text(bus.forget(now, b"nonsense")), "ERR Unknown node nonsense");
     assert_eq!(text(bus.forget(now, id('a').as_bytes())), "ERR I tried hard but I can't forget myself...");
     assert_eq!(text(bus.meet(now, b"host", b"7000", None)), "ERR Invalid node address specified: host:7000");
-    assert_eq!(text(bus.meet(now, b"1.2.3.4", b"60000", None)), "ERR Invalid node address specified: 1.2.3.4:60000");
-    assert_eq!(text(bus.meet(now, b"1.2.3.4", b"x", None)), "ERR Invalid TCP base port specified: x");
-    assert_eq!(text(bus.meet(now, b"1.2.3.4", b"1", Some(b"y"))), "ERR Invalid TCP bus port specified: y");
+    assert_eq!(text(bus.meet(now, b"1.2.3.4", b"60000", None)), "ERR Cluster bus port number is out of range");
+    assert_eq!(text(bus.meet(now, b"1.2.3.4", b"x", None)), "ERR Invalid base port specified: x");
+    assert_eq!(text(bus.meet(now, b"1.2.3.4", b"1", Some(b"y"))), "ERR Invalid bus port specified: y");
     assert_eq!(
         text(bus.replicate_node(now, id('b').as_bytes(), Dataset::Empty)),
         "ERR To set a master the node must be empty and without assigned slots."

@@ -1,8 +1,11 @@
 //! CLUSTER: the bus's operations and views, as replies.
 
+use std::ops::RangeInclusive;
+
 use slotmesh_engine::command::help;
 use slotmesh_engine::command::keys::NO_KEYS;
 use slotmesh_engine::command::spec::{ADMIN, Flags, NO_ASYNC_LOADING, STALE, Spec, container, data};
+use slotmesh_engine::command::unknown_form;
 use slotmesh_engine::error::ReplyError;
 use slotmesh_engine::keyspace::DbIndex;
 use slotmesh_engine::number::parse_i64;
@@ -97,27 +100,40 @@ fn slot_list(args: Args<'_>) -> Result<Vec<Slot>, ReplyError> {
     args.from(2).iter().map(slot_arg).collect()
 }
 
-fn slot_ranges(args: Args<'_>, name: &str) -> Result<Vec<Slot>, ReplyError> {
+/// What is wrong with a range is told behind what `check` says of the slots in front of it.
+fn slot_ranges(
+    args: Args<'_>,
+    name: &str,
+    check: impl Fn(&[Slot]) -> Result<(), ClusterError>,
+) -> Result<Vec<Slot>, ReplyError> {
     if !args.len().is_multiple_of(2) {
         return Err(ReplyError::arity(name));
     }
     let mut slots = Vec::new();
     for at in (2..args.len()).step_by(2) {
-        let (first, last) = (slot_arg(args.at(at))?, slot_arg(args.at(at + 1))?);
-        if first > last {
-            return Err(ReplyError::text(format!(
-                "ERR start slot number {} is greater than end slot number {}",
-                first.number(),
-                last.number()
-            )));
+        match slot_range(args, at) {
+            Ok(range) => slots.extend(range.filter_map(Slot::new)),
+            Err(fault) => {
+                check(&slots)?;
+                return Err(fault);
+            }
         }
-        slots.extend((first.number()..=last.number()).filter_map(Slot::new));
         if slots.len() > 2 * usize::from(SLOTS) {
             // Overlapping ranges: the first slot named twice is the error, found below.
             break;
         }
     }
     Ok(slots)
+}
+
+fn slot_range(args: Args<'_>, at: usize) -> Result<RangeInclusive<u16>, ReplyError> {
+    let (first, last) = (slot_arg(args.at(at))?, slot_arg(args.at(at + 1))?);
+    let (first, last) = (first.number(), last.number());
+    if first > last {
+        let text = format!("ERR start slot number {first} is greater than end slot number {last}");
+        return Err(ReplyError::text(text));
+    }
+    Ok(first..=last)
 }
 
 // --- changes ----------------------------------------------------------------------------------------------------
@@ -129,8 +145,8 @@ fn addslots(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
 }
 
 fn addslotsrange(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
-    node.cluster()?;
-    let slots = slot_ranges(call.args, "cluster|addslotsrange")?;
+    let bus = node.cluster()?;
+    let slots = slot_ranges(call.args, "cluster|addslotsrange", |slots| bus.check_unassigned(slots))?;
     node.change(call, |bus| bus.add_slots(call.now, &slots))
 }
 
@@ -141,8 +157,8 @@ fn delslots(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
 }
 
 fn delslotsrange(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
-    node.cluster()?;
-    let slots = slot_ranges(call.args, "cluster|delslotsrange")?;
+    let bus = node.cluster()?;
+    let slots = slot_ranges(call.args, "cluster|delslotsrange", |slots| bus.check_assigned(slots))?;
     node.change(call, |bus| bus.del_slots(call.now, &slots))
 }
 
@@ -152,8 +168,9 @@ fn flushslots(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
 }
 
 fn meet(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    node.cluster()?;
     if call.args.len() > 5 {
-        return Err(slotmesh_engine::command::unknown_form("CLUSTER", &call.args[1]));
+        return Err(unknown_form("CLUSTER", &call.args[1]));
     }
     let args = call.args;
     node.change(call, |bus| bus.meet(call.now, args.at(2), args.at(3), args.get(4)))
@@ -182,11 +199,13 @@ fn set_config_epoch(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> 
 }
 
 fn reset(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    node.cluster()?;
     let kind = match call.args.len() {
         2 => ResetKind::Soft,
         3 if call.args.is(2, "hard") => ResetKind::Hard,
         3 if call.args.is(2, "soft") => ResetKind::Soft,
-        _ => return Err(ReplyError::Syntax),
+        3 => return Err(ReplyError::Syntax),
+        _ => return Err(unknown_form("CLUSTER", &call.args[1])),
     };
     let dataset = node.dataset();
     node.change(call, |bus| bus.reset(call.now, kind, dataset))
@@ -202,19 +221,24 @@ fn bumpepoch(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
 }
 
 fn failover(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
-    let form = match call.args.len() {
-        2 => FailoverForm::Plain,
-        3 if call.args.is(2, "force") => FailoverForm::Force,
-        3 if call.args.is(2, "takeover") => FailoverForm::Takeover,
-        _ => return Err(ReplyError::Syntax),
-    };
+    node.cluster()?;
+    let mut form = FailoverForm::Plain;
+    for at in 2..call.args.len() {
+        if call.args.is(at, "takeover") {
+            form = FailoverForm::Takeover;
+        } else if !call.args.is(at, "force") {
+            return Err(ReplyError::Syntax);
+        } else if form == FailoverForm::Plain {
+            form = FailoverForm::Force;
+        }
+    }
     let facts = node.facts();
     node.change(call, |bus| bus.failover(call.now, form, &facts))
 }
 
 fn setslot(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     let args = call.args;
-    node.cluster()?;
+    node.cluster()?.check_sets_slots()?;
     let slot = slot_arg(args.at(2))?;
     let keys = node.engine.core().keyspace.db(DbIndex(0)).slot_len(slot);
     let form = match args.len() {
@@ -239,8 +263,8 @@ fn myid(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     Ok(())
 }
 
+/// Also without a cluster (Valkey 9).
 fn keyslot(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
-    node.cluster()?;
     node.engine.reply(call.session).int(i64::from(Slot::of_key(&call.args[2]).number()));
     Ok(())
 }
@@ -411,6 +435,7 @@ fn links(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
 }
 
 fn cluster_help(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    node.cluster()?;
     let mut reply = node.engine.reply(call.session);
     help::reply(
         &mut reply,

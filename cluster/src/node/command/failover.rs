@@ -45,7 +45,9 @@ impl<'a> Options<'a> {
 
 fn failover(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     if node.bus.is_some() {
-        return Err(ReplyError::Fixed("ERR FAILOVER not allowed in cluster mode."));
+        return Err(ReplyError::Fixed(
+            "ERR FAILOVER not allowed in cluster mode. Use CLUSTER FAILOVER command instead.",
+        ));
     }
     if call.args.len() == 2 && call.args.is(1, "ABORT") {
         if node.handover.is_none() {
