@@ -52,7 +52,7 @@ macro_rules! families {
     };
 }
 
-families! { bitmap cluster connection expire generic geo hash hyperloglog keyspace list protocol pubsub server set stream string transaction zset }
+families! { bitmap cluster connection expire generic geo hash hyperloglog keyspace list peers protocol pubsub server set stream string transaction zset }
 
 #[test]
 fn every_folder_of_scripts_is_run() {
@@ -104,12 +104,13 @@ fn check(family: &str, target: &str, form: &str, run_script: impl Fn(&Script) ->
 }
 
 /// A server as a family's scripts expect it: no persistence, `DEBUG` allowed; for `cluster`, a node without slots that
-/// knows no other.
+/// knows no other, for `peers`, one that knows others and never finds them missing.
 fn launch(family: &str, server: &Path) -> slotmesh_test_support::Server {
     let launch = Launch::new(server).option("enable-debug-command", "yes");
     let launch = match family {
         // A node that had no slots waits for a node timeout before it serves.
         "cluster" => launch.cluster(500),
+        "peers" => launch.cluster(3_600_000).file("nodes.conf", include_str!("../scripts/peers/nodes.conf")),
         _ => launch,
     };
     launch.start().expect("the server starts")

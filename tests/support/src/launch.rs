@@ -25,13 +25,15 @@ pub struct Launch {
     binary: PathBuf,
     config: Option<String>,
     options: Vec<(String, String)>,
+    files: Vec<(String, String)>,
 }
 
 impl Launch {
     /// A server from this binary, without persistence, listening on 127.0.0.1 only.
     pub fn new(binary: impl Into<PathBuf>) -> Self {
         let options = [("bind", "127.0.0.1"), ("save", ""), ("appendonly", "no")];
-        Self { binary: binary.into(), config: None, options: options.map(|(n, v)| (n.to_owned(), v.to_owned())).into() }
+        let options = options.map(|(n, v)| (n.to_owned(), v.to_owned())).into();
+        Self { binary: binary.into(), config: None, options, files: Vec::new() }
     }
 
     /// Adds an option as `--name value`; a later one overrides an earlier one. `port` is chosen by [`Launch::start`].
@@ -45,6 +47,13 @@ impl Launch {
     #[must_use]
     pub fn config(mut self, text: &str) -> Self {
         self.config = Some(text.to_owned());
+        self
+    }
+
+    /// Puts a file with this text into the server's folder before the first start.
+    #[must_use]
+    pub fn file(mut self, name: &str, text: &str) -> Self {
+        self.files.push((name.to_owned(), text.to_owned()));
         self
     }
 
@@ -62,6 +71,9 @@ impl Launch {
         let dir = tempfile::Builder::new().prefix("slotmesh-").tempdir()?;
         if let Some(text) = &self.config {
             std::fs::write(dir.path().join(CONFIG_FILE), text)?;
+        }
+        for (name, text) in &self.files {
+            std::fs::write(dir.path().join(name), text)?;
         }
         let mut server = Server { launch: self.clone(), port: Port::claim()?, dir, child: None };
         server.spawn()?;
