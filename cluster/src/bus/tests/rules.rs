@@ -7,7 +7,7 @@ use super::solo::{Solo, TIMEOUT_MS, id, slot, slots};
 use crate::bus::codec::encode;
 use crate::bus::message::{Body, Extension, Heartbeat, IpText, Message, MessageFlags, NodeFlags};
 use crate::bus::report::ClientKind;
-use crate::bus::{BusOutput, ClusterError, Dataset, LinkBytes, SetSlot};
+use crate::bus::{BusOutput, ClusterError, Dataset, LinkBytes, ResetKind, SetSlot};
 use crate::slots::SlotBitmap;
 
 #[test]
@@ -440,17 +440,32 @@ fn moving_a_slot_follows_the_operator() {
     assert_eq!(set(0, SetSlot::Importing(b.as_bytes())), Err(ClusterError::AlreadyTheOwner(slot(0))));
     assert_eq!(set(0, SetSlot::Migrating(unknown.as_bytes())), Err(ClusterError::DontKnowNode(unknown.clone())));
     assert_eq!(set(0, SetSlot::Migrating(d.as_bytes())), Err(ClusterError::TargetNotAPrimary));
+    let me = id('a').to_string();
+    assert_eq!(set(0, SetSlot::Migrating(me.as_bytes())), Err(ClusterError::TargetIsMyself));
     set(0, SetSlot::Migrating(b.as_bytes())).unwrap();
     let leave = |keys| SetSlot::Node { id: b.as_bytes(), keys };
     assert_eq!(set(0, leave(1)), Err(ClusterError::KeysLeft(slot(0))));
     set(0, leave(0)).unwrap();
     set(6000, SetSlot::Importing(b.as_bytes())).unwrap();
-    let me = id('a').to_string();
     set(6000, SetSlot::Node { id: me.as_bytes(), keys: 3 }).unwrap();
 
     assert_eq!((solo.owner(0), solo.owner(6000)), (Some(id('b')), Some(id('a'))));
     assert_eq!(solo.bus.my_epoch(), 6, "a claim newer than the source's");
     assert_eq!(solo.bus.table().slot_map().open_slots().count(), 0);
+}
+
+#[test]
+fn a_node_that_is_only_being_met_has_no_replicas_and_gets_none() {
+    let mut solo = Solo::new();
+    let now = solo.now;
+    let bus = &mut solo.bus;
+    bus.reset(now, ResetKind::Soft, Dataset::Empty).unwrap();
+    bus.meet(now, b"10.9.9.9", b"7000", None).unwrap();
+
+    let met = bus.table().iter().find(|(_, node)| node.is_handshake()).map(|(_, node)| node.id().to_string()).unwrap();
+
+    assert!(bus.replicas(met.as_bytes()).unwrap().is_empty());
+    assert_eq!(bus.replicate_node(now, met.as_bytes(), Dataset::Empty), Err(ClusterError::ReplicateReplica));
 }
 
 #[test]
@@ -483,7 +498,7 @@ fn operations_refuse_in_redis_s_words() {
     assert_eq!(bus.replicas(id('d').as_bytes()).unwrap_err().to_string(), "ERR The specified node is not a master");
     assert_eq!(bus.replicas(id('b').as_bytes()).unwrap().len(), 1);
     assert_eq!(
-        text(bus.reset(now, crate::bus::ResetKind::Soft, Dataset::HasKeys)),
+        text(bus.reset(now, ResetKind::Soft, Dataset::HasKeys)),
         "ERR CLUSTER RESET can't be called with master nodes containing keys"
     );
 }
