@@ -20,11 +20,11 @@ use super::connection::Connection;
 use super::error::{Error, ServerError};
 use super::link::{Link, Tcp};
 use super::pipeline::{Batch, Pipeline};
-use super::reply::Reply;
 use super::request::{Arg, Request, ToArgs};
 use super::slot_map::{NodeNumber, SlotMap};
 use super::subscription::Subscription;
 use super::{CONNECT_TIMEOUT, FromReply, PIPELINE_REQUESTS_MAX};
+use slotmesh_engine::resp::value::Reply;
 
 /// Where a node is reached, as nodes tell it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::decode::Decoder;
 use super::error::Error;
 use super::link::Link;
-use super::reply::Reply;
 use super::request::Request;
+use slotmesh_engine::resp::decode::Decoder;
+use slotmesh_engine::resp::value::Reply;
 
 /// A link with the replies that arrive on it.
 pub(crate) struct Connection {
@@ -29,7 +29,7 @@ impl Connection {
     /// Sends one request and waits for its reply.
     pub(crate) fn call(&mut self, request: &Request) -> Result<Reply, Error> {
         self.check()?;
-        let sent = self.link.request(request.framed(), &mut self.decoder.received);
+        let sent = self.link.request(request.framed(), self.decoder.received());
         sent.map_err(|error| self.fail(error))?;
         self.reply()
     }
@@ -37,7 +37,7 @@ impl Connection {
     /// Sends one or more requests.
     pub(crate) fn send(&mut self, requests: &[u8]) -> Result<(), Error> {
         self.check()?;
-        let sent = self.link.send(requests, &mut self.decoder.received);
+        let sent = self.link.send(requests, self.decoder.received());
         sent.map_err(|error| self.fail(error))
     }
 
@@ -83,7 +83,7 @@ impl Connection {
         let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            let came = self.link.wait(left, &mut self.decoder.received).map_err(|error| self.fail(error))?;
+            let came = self.link.wait(left, self.decoder.received()).map_err(|error| self.fail(error))?;
             if !came {
                 return Ok(None);
             }

@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, Hash};
 use bytes::Bytes;
 
 use super::error::{Error, ServerError};
-use super::reply::Reply;
+use slotmesh_engine::resp::value::Reply;
 
 /// A type that a reply can be turned into.
 #[diagnostic::on_unimplemented(

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::decode::Malformed;
-use super::reply::Reply;
+pub use slotmesh_engine::resp::decode::Malformed;
+pub use slotmesh_engine::resp::value::{Reply, ServerError};
 
 /// Why a call has no result.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,34 +33,6 @@ pub enum Error {
     },
 }
 
-/// An error the server replied with: `WRONGTYPE Operation against a key holding the wrong kind of value`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ServerError {
-    line: String,
-}
-
-impl ServerError {
-    /// The error of this line, code word first.
-    pub fn new(line: impl Into<String>) -> Self {
-        Self { line: line.into() }
-    }
-
-    /// The first word: `ERR`, `WRONGTYPE`, `MOVED`.
-    pub fn code(&self) -> &str {
-        self.line.split(' ').next().unwrap_or_default()
-    }
-
-    /// What follows the first word.
-    pub fn text(&self) -> &str {
-        self.line.split_once(' ').map_or("", |(_, text)| text)
-    }
-
-    /// The whole line.
-    pub fn line(&self) -> &str {
-        &self.line
-    }
-}
-
 impl Error {
     /// The server's error, when it is one.
     pub fn server(&self) -> Option<&ServerError> {
@@ -83,12 +55,6 @@ impl Error {
     }
 }
 
-impl fmt::Display for ServerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.line)
-    }
-}
-
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -102,7 +68,6 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
-impl std::error::Error for ServerError {}
 
 impl From<ServerError> for Error {
     fn from(error: ServerError) -> Self {

@@ -8,11 +8,9 @@
 mod cluster;
 mod connection;
 mod convert;
-mod decode;
 mod error;
 mod link;
 mod pipeline;
-mod reply;
 mod request;
 mod slot_map;
 mod subscription;
@@ -25,13 +23,11 @@ pub use cluster::ClusterClient;
 pub(crate) use cluster::{Address, Places};
 use connection::Connection;
 pub use convert::FromReply;
-pub use decode::Malformed;
-pub use error::{Error, ServerError};
+pub use error::{Error, Malformed, Reply, ServerError};
 pub(crate) use link::Link;
 use link::Tcp;
 use pipeline::Batch;
 pub use pipeline::Pipeline;
-pub use reply::Reply;
 pub use request::{Arg, Request, ToArgs};
 pub use subscription::{Message, Subscription};
 

@@ -1,9 +1,9 @@
 //! Several commands in one exchange.
 
 use super::error::Error;
-use super::reply::Reply;
 use super::request::{Request, ToArgs};
 use super::{Client, ClusterClient, FromReply};
+use slotmesh_engine::resp::value::Reply;
 
 /// Commands that are sent together; their replies come as one array.
 ///

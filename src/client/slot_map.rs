@@ -3,7 +3,7 @@
 use slotmesh_engine::slot::{SLOTS, Slot};
 
 use super::cluster::Address;
-use super::reply::Reply;
+use slotmesh_engine::resp::value::Reply;
 
 /// A node a client has heard of: its place in the list of addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::connection::Connection;
 use super::error::Error;
-use super::reply::Reply;
 use super::request::{Arg, Request};
+use slotmesh_engine::resp::value::Reply;
 
 /// A message that was published.
 #[derive(Debug, Clone, PartialEq, Eq)]

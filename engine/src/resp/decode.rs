@@ -5,16 +5,19 @@
 
 use std::fmt;
 
-use super::error::ServerError;
-use super::reply::Reply;
+use super::value::{Reply, ServerError};
 
 /// Turns received bytes into replies.
 #[derive(Debug, Default)]
-pub(crate) struct Decoder {
+pub struct Decoder {
     /// Received bytes, those before `at` being read.
-    pub(crate) received: Vec<u8>,
+    received: Vec<u8>,
     at: usize,
     open: Vec<Open>,
+    /// Bytes of the unfinished reply that were read and forgotten.
+    forgotten: usize,
+    /// Bytes one reply may have; nothing for no bound but the protocol's.
+    reply_bytes_max: Option<usize>,
 }
 
 /// Why bytes are no reply.
@@ -67,8 +70,22 @@ enum Element {
 }
 
 impl Decoder {
+    /// A decoder for a peer that is not trusted: a reply of more bytes is refused.
+    pub fn bounded(reply_bytes_max: usize) -> Self {
+        Self { reply_bytes_max: Some(reply_bytes_max), ..Self::default() }
+    }
+
+    /// Where received bytes are put, behind those that are there.
+    pub fn received(&mut self) -> &mut Vec<u8> {
+        &mut self.received
+    }
+
     /// The next whole reply; nothing when it has not arrived yet.
-    pub(crate) fn next(&mut self) -> Result<Option<Reply>, Malformed> {
+    ///
+    /// # Errors
+    /// When what came is no reply: the connection is of no use any more.
+    #[expect(clippy::should_implement_trait, reason = "more may come after nothing")]
+    pub fn next(&mut self) -> Result<Option<Reply>, Malformed> {
         if self.open.is_empty()
             && let Some(bytes) = self.short_string()
         {
@@ -106,7 +123,10 @@ impl Decoder {
             }
         }
         self.forget_read();
-        Ok(None)
+        match self.reply_bytes_max {
+            Some(max) if self.forgotten + self.received.len() > max => Err(Malformed::TooLarge),
+            _ => Ok(None),
+        }
     }
 
     /// Takes a string of less than a hundred bytes that is all there: most replies, without a loop over their parts.
@@ -172,13 +192,22 @@ impl Decoder {
 
     /// Makes room where everything, or much, has been read.
     fn forget_read(&mut self) {
-        if self.at == self.received.len() {
-            self.received.clear();
-            self.at = 0;
-        } else if self.at >= COMPACT_BYTES_MIN && self.at >= self.received.len() / 2 {
-            self.received.drain(..self.at);
-            self.at = 0;
+        if self.open.is_empty() {
+            self.forgotten = 0;
         }
+        let is_all = self.at == self.received.len();
+        if !(is_all || self.at >= COMPACT_BYTES_MIN && self.at >= self.received.len() / 2) {
+            return;
+        }
+        if !self.open.is_empty() {
+            self.forgotten += self.at;
+        }
+        if is_all {
+            self.received.clear();
+        } else {
+            self.received.drain(..self.at);
+        }
+        self.at = 0;
     }
 }
 
@@ -284,7 +313,7 @@ const COMPACT_BYTES_MIN: usize = 16 * 1024;
 #[cfg(test)]
 mod tests {
     use super::{Decoder, Malformed};
-    use crate::client::{Reply, ServerError};
+    use crate::resp::value::{Reply, ServerError};
 
     fn decode(bytes: &[u8]) -> Result<Option<Reply>, Malformed> {
         let mut decoder = Decoder { received: bytes.to_vec(), ..Decoder::default() };
@@ -329,6 +358,21 @@ mod tests {
             }
             assert_eq!(decode(bytes).unwrap(), Some(expected));
         }
+    }
+
+    #[test]
+    fn a_bounded_decoder_refuses_a_reply_that_does_not_end() {
+        let mut decoder = Decoder::bounded(38);
+        for _ in 0..20 {
+            decoder.received().extend_from_slice(b"*1\r\n:1\r\n");
+            assert_eq!(decoder.next(), Ok(Some(Reply::Array(vec![Reply::Int(1)]))));
+        }
+        decoder.received().extend_from_slice(b"*1000\r\n");
+        for _ in 0..8 {
+            assert_eq!(decoder.next(), Ok(None));
+            decoder.received().extend_from_slice(b":1\r\n");
+        }
+        assert_eq!(decoder.next(), Err(Malformed::TooLarge));
     }
 
     #[test]

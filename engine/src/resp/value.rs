@@ -1,9 +1,10 @@
 //! A reply as a value.
 //!
-//! One variant per RESP type; what RESP2 cannot say (maps, sets, booleans) comes as arrays and integers there. Turning
-//! a reply into a Rust type is [`FromReply`](super::FromReply)'s work.
+//! One variant per RESP type; what RESP2 cannot say (maps, sets, booleans) comes as arrays and integers there. For
+//! whoever is a client: programs through the facade, sentinels of the servers they watch. Servers write replies without
+//! this detour ([`reply`](super::reply)).
 
-use super::error::ServerError;
+use std::fmt;
 
 /// A reply of a server.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,7 +19,7 @@ pub enum Reply {
     Bulk(Vec<u8>),
     /// A double (RESP3).
     Double(f64),
-    /// An error; at the top of a reply it becomes [`Error::Server`](super::Error::Server) instead.
+    /// An error.
     Error(ServerError),
     /// An integer.
     Int(i64),
@@ -76,3 +77,39 @@ impl Reply {
         }
     }
 }
+
+/// An error the server replied with: `WRONGTYPE Operation against a key holding the wrong kind of value`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ServerError {
+    line: String,
+}
+
+impl ServerError {
+    /// The error of this line, code word first.
+    pub fn new(line: impl Into<String>) -> Self {
+        Self { line: line.into() }
+    }
+
+    /// The first word: `ERR`, `WRONGTYPE`, `MOVED`.
+    pub fn code(&self) -> &str {
+        self.line.split(' ').next().unwrap_or_default()
+    }
+
+    /// What follows the first word.
+    pub fn text(&self) -> &str {
+        self.line.split_once(' ').map_or("", |(_, text)| text)
+    }
+
+    /// The whole line.
+    pub fn line(&self) -> &str {
+        &self.line
+    }
+}
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.line)
+    }
+}
+
+impl std::error::Error for ServerError {}
