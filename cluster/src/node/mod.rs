@@ -11,6 +11,7 @@ mod boot;
 mod client_info;
 mod clients;
 mod command;
+mod config_rewrite;
 mod conns;
 mod deaf;
 mod dispatch;
