@@ -11,6 +11,7 @@ mod write;
 use std::collections::BTreeMap;
 
 pub use read::Fault;
+pub(super) use read::is_id;
 
 use super::address::Address;
 

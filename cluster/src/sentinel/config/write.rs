@@ -9,7 +9,7 @@ impl SentinelConfig {
     pub fn lines(&self) -> Vec<(&'static str, Vec<Vec<u8>>)> {
         let default = Globals::default();
         let Globals { myid, current_epoch, announce_ip, announce_port, user, pass, .. } = &self.globals;
-        let flag = |value: bool, default: bool| (value != default).then(|| if value { "yes" } else { "no" });
+        let flag = |value: bool, default: bool| (value != default).then_some(if value { "yes" } else { "no" });
         let globals = &self.globals;
         let mut lines = vec![
             ("myid", one(myid.as_deref())),
@@ -38,8 +38,11 @@ impl SentinelConfig {
 /// The words behind a primary's name, one list for each line.
 type Lines = Vec<Vec<Vec<u8>>>;
 
+/// A directive about a primary, and what it says of one.
+type Directive = (&'static str, fn(&PrimaryConfig) -> Lines);
+
 /// What is said of each primary, in the order of a new file.
-const PRIMARY_DIRECTIVES: [(&str, fn(&PrimaryConfig) -> Lines); 14] = [
+const PRIMARY_DIRECTIVES: [Directive; 14] = [
     ("monitor", |primary| {
         let (address, quorum) = (&primary.address, primary.settings.quorum);
         vec![words([address.host().to_owned(), address.port.to_string(), quorum.to_string()])]
