@@ -326,7 +326,8 @@ impl Node {
         // The default user as it is without a password; one with a password follows from `requirepass`.
         let default_user = [b"default on nopass ~* &* +@all".to_vec()];
         let users = if config.requirepass.is_empty() { &default_user[..] } else { &[] };
-        rewrite(old, config, &Followed { primary, users: Some(users), sentinel: &[] })
+        let sentinel = self.sentinel_lines();
+        rewrite(old, config, &Followed { primary, users: Some(users), sentinel: &sentinel })
     }
 
     /// Takes an answer of the disk. Returns whether a change of the configuration waited for it.

@@ -255,6 +255,12 @@ impl Registry {
         Ok(())
     }
 
+    /// Takes the names of all commands away but these, which are written in capitals.
+    pub fn keep_only(&mut self, names: &[&str]) {
+        let Self { by_name, commands, .. } = self;
+        by_name.retain(|id| names.contains(&&*commands[id.index()].name));
+    }
+
     /// Finds the command a request names and checks its number of words.
     ///
     /// # Errors

@@ -28,6 +28,8 @@ pub fn rewrite(old: &[u8], config: &Config, running: &Running<'_>) -> Vec<u8> {
     for row in ROWS {
         match row.name {
             "replicaof" => file.put_primary(config, running),
+            // A sentinel has no dataset to save.
+            "save" if !running.sentinel.is_empty() => file.put_all("save", &[]),
             // The folder is written always: other paths depend on it.
             "dir" => file.put_all("dir", &[(quoted(config.dir.as_bytes()), true)]),
             _ => {

@@ -50,7 +50,7 @@ fn shutdown(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
         node.engine.reply(call.session).ok();
         return Ok(());
     };
-    if node.engine.core().is_loading {
+    if node.is_sentinel() || node.engine.core().is_loading {
         // What is in memory is a part of what is on disk.
         manner.save = SaveOrder::No;
     }
