@@ -3,7 +3,7 @@
 use slotmesh_engine::time::{Instant, Now};
 
 use super::Sentinel;
-use super::instance::{Primary, Reconfiguration, Replica, Who};
+use super::instance::{Primary, Reconfiguration, Replica, Role, Who};
 use crate::machine::LogLevel;
 
 /// A failover of one primary.
@@ -172,6 +172,9 @@ impl Sentinel {
         } else {
             FRESH_INFOS * self.periods.info
         };
+        // How long a link has been down tells how much a replica may lack of what the primary has. One that has become a
+        // replica itself (it was promoted, and died before it could write that down) keeps nobody from taking over.
+        let judges_links = primary.instance.report.role == Role::Primary;
         let is_good = |replica: &Replica| {
             let Some(link) = self.links.get(replica.instance.link) else { return false };
             let report = &replica.instance.report;
@@ -180,7 +183,7 @@ impl Sentinel {
                 && now.instant.millis_since(link.last_valid) <= FRESH_PINGS * self.periods.ping
                 && replica.priority > 0
                 && report.at.is_some_and(|at| now.instant.millis_since(at) <= info_age_max)
-                && replica.link_down_ms <= link_down_max
+                && (!judges_links || replica.link_down_ms <= link_down_max)
         };
         let rank = |replica: &Replica| {
             let run_id = replica.instance.run_id.as_ref().map(|id| id.to_ascii_lowercase());

@@ -13,6 +13,10 @@
 //! - **What instances say is bounded and checked**: epochs that could not grow any more are not believed, ids and
 //!   addresses that would break a line or a file are refused, replies and tables have limits.
 //!
+//! - **A primary that forgot that it is one is replaced.** Redis leaves a group without a primary when a promoted replica
+//!   dies before it wrote down its promotion: it comes back as a replica, and the links of the others, which follow it,
+//!   have been down for too long to let one of them take over.
+//!
 //! # Where it is quicker
 //!
 //! - INFO follows right behind a SLAVEOF, so that a promotion is seen when it happens and not a second later.

@@ -6,7 +6,7 @@ use slotmesh_engine::glob;
 use slotmesh_engine::number::parse_i64;
 use slotmesh_engine::time::Now;
 
-use super::address::{Address, AddressFault};
+use super::address::Address;
 use super::config::{Globals, PrimaryConfig};
 use super::instance::{Primary, Replica, Who};
 use super::link::Peer;
@@ -122,15 +122,13 @@ impl Sentinel {
         let quorum = u32::try_from(quorum).ok().filter(|&quorum| quorum > 0).ok_or(Refusal::QuorumTooSmall)?;
         let name = std::str::from_utf8(name).map_err(|_| Refusal::NotUtf8)?;
         let host = std::str::from_utf8(host).map_err(|_| Refusal::InvalidHost)?;
-        // The host is looked at before the name, and the port behind both.
-        Address::parse(host, 0, self.globals.resolve_hostnames).map_err(|_| Refusal::InvalidHost)?;
+        let names = self.globals.resolve_hostnames;
+        // The host is looked at before the port, and the name behind both.
+        Address::parse(host, 0, names).map_err(|_| Refusal::InvalidHost)?;
+        let address = Address::parse(host, port, names).map_err(|_| Refusal::InvalidPortNumber)?;
         if self.find(name).is_some() {
             return Err(Refusal::DuplicatePrimary);
         }
-        let address = Address::parse(host, port, self.globals.resolve_hostnames).map_err(|fault| match fault {
-            AddressFault::Host => Refusal::InvalidHost,
-            AddressFault::Port => Refusal::InvalidPortNumber,
-        })?;
         let mut config = PrimaryConfig::new(name, address, quorum);
         config.settings.down_after_ms = self.periods.down_after;
         config.settings.failover_timeout_ms = self.periods.failover_timeout;
