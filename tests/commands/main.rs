@@ -34,7 +34,7 @@ macro_rules! families {
     };
 }
 
-families! { bitmap connection expire generic geo hash hyperloglog keyspace list protocol pubsub server set string transaction zset }
+families! { bitmap connection expire generic geo hash hyperloglog keyspace list protocol pubsub sentinel server set string transaction zset }
 
 #[test]
 fn every_folder_of_scripts_is_run() {
@@ -54,9 +54,11 @@ fn check(family: &str, target: &str, server: &Path) {
         if !script.cases.iter().any(|case| case.targets.iter().any(|name| name == target)) {
             continue;
         }
-        let server = launch(server);
+        let is_sentinel = family == "sentinel";
+        let server = if is_sentinel { launch_sentinel(server) } else { launch(server) };
         let lacking = if target == "ours" { LACKING } else { &[] };
         let tcp = TcpTarget::new(target, server.address());
+        let tcp = if is_sentinel { tcp.sentinel() } else { tcp };
         let report = run::run(&script, &mut lacking.iter().fold(tcp, |tcp, feature| tcp.lacking(feature)));
         cases += report.cases;
         checks += report.checks;
@@ -71,6 +73,11 @@ fn check(family: &str, target: &str, server: &Path) {
 /// A server as scripts expect it: no persistence, `DEBUG` allowed.
 fn launch(server: &Path) -> slotmesh_test_support::Server {
     Launch::new(server).option("enable-debug-command", "yes").start().expect("the server starts")
+}
+
+/// A sentinel that watches nobody: scripts tell it whom to watch.
+fn launch_sentinel(server: &Path) -> slotmesh_test_support::Server {
+    Launch::sentinel(server, "").start().expect("the sentinel starts")
 }
 
 fn load(path: &Path) -> Script {
