@@ -92,7 +92,7 @@ impl Group {
 }
 
 /// What a node is, in its own view.
-fn describe(node: &mut Node) -> String {
+fn describe(node: &Node) -> String {
     if let Some(sentinel) = node.as_sentinel() {
         let named = sentinel.address_of(NAME.as_bytes());
         return named.map_or_else(|_| "a sentinel".to_owned(), |(host, port)| format!("a sentinel of {host}:{port}"));

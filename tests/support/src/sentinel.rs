@@ -130,10 +130,7 @@ fn followed_port(server: &Server) -> Option<u16> {
 }
 
 fn text(reply: &Reply) -> String {
-    match reply {
-        Reply::Bulk(bytes) | Reply::Simple(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-        other => format!("{other:?}"),
-    }
+    reply.text().map(|text| String::from_utf8_lossy(text).into_owned()).unwrap_or_default()
 }
 
 /// The name under which the primary is watched.
