@@ -6,7 +6,6 @@ use crate::machine::LogLevel;
 
 /// Something the node must do, in the order it must happen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Output {
     /// Open a connection; the answer is [`Sentinel::connected`](super::Sentinel::connected) or `closed`.
     Dial {

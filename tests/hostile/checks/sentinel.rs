@@ -122,7 +122,7 @@ impl Run {
                     assert!(self.wires.contains(&wire), "only to what is open");
                     self.sent += bytes.len();
                 }
-                _ => {}
+                Output::Log(..) | Output::Publish { .. } | Output::StartScript(..) | Output::StopScript(_) => {}
             }
         }
         panic!("the sentinel does not come to rest");
