@@ -20,6 +20,9 @@ impl Sentinel {
         if now.instant < self.next_tick {
             return;
         }
+        // Sentinels that look at the same moment ask for votes at the same moment, and split them. What is done below may
+        // have a reason to look again sooner.
+        self.next_tick = now.instant.plus_millis(1000 / (HZ + self.rng.below(HZ)));
         self.check_clock(now);
         let ids: Vec<_> = self.primaries.keys().copied().collect();
         for id in ids {
@@ -29,8 +32,6 @@ impl Sentinel {
         for line in scripts.tick(now, periods, outputs) {
             self.tell_text(now, LogLevel::Warning, "-script-timeout", None, line);
         }
-        // Sentinels that look at the same moment ask for votes at the same moment, and split them.
-        self.next_tick = now.instant.plus_millis(1000 / (HZ + self.rng.below(HZ)));
     }
 
     /// Has the next look at everything at once: something came that others wait for.
