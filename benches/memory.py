@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Memory per key: growth of the process and of used_memory over a million keys, ours beside the real servers.
 
-Keys have 16 bytes; the values 8 or 64, or 64 with a time to live. Hashes have five fields with 16 B values each; or one
-has all the fields, whose names have 16 bytes and their values 64. Every server gets the same bytes over the network, in
-the same order, into a fresh process.
+Keys have 16 bytes; the values 8 or 64, or 64 with a time to live. Hashes have five fields with 16 B values each; lists,
+sets and sorted sets ten elements of 16 bytes. Or one hash has all the fields, whose names have 16 bytes and their values
+64, or one sorted set all the members, of 16 bytes. Every server gets the same bytes over the network, in the same order,
+into a fresh process.
 
     benches/memory.py
     benches/memory.py --only redis,valkey --keys 200000
@@ -19,7 +20,11 @@ CASES = [
     ("64 B value", lambda keys: strings(keys, 64)),
     ("64 B value with TTL", lambda keys: strings(keys, 64, "EX", TTL_SECONDS)),
     ("hash of 5 fields", lambda keys: hashes(keys)),
+    ("list of 10", lambda keys: tens(keys, "RPUSH")),
+    ("set of 10", lambda keys: tens(keys, "SADD")),
+    ("sorted set of 10", lambda keys: ranked(keys)),
     ("field of one hash", lambda keys: fields(keys)),
+    ("member of one sorted set", lambda keys: members(keys)),
 ]
 # Far enough that nothing expires while it is counted.
 TTL_SECONDS = 1_000_000
@@ -63,12 +68,30 @@ def fields(keys):
     return (("HSET", "hash", f"fld:{number:012}", value(number, 64)) for number in range(keys))
 
 
+def tens(keys, command):
+    """A list or set of ten elements of 16 bytes for each key."""
+    for number in range(keys):
+        yield (command, f"key:{number:012}", *(value(10 * number + element, 16) for element in range(10)))
+
+
+def ranked(keys):
+    """A sorted set of ten members of 16 bytes for each key."""
+    for number in range(keys):
+        pairs = (word for rank in range(10) for word in (str(rank), value(10 * number + rank, 16)))
+        yield ("ZADD", f"key:{number:012}", *pairs)
+
+
+def members(keys):
+    """A sorted set with as many members as there would be keys."""
+    return (("ZADD", "sorted", str(number), value(number, 16)) for number in range(keys))
+
+
 def measure(path, port, keys, commands):
     """Bytes per key or field, by the system's and by the server's own account."""
     with Server(path, port) as server, Client(port) as client:
         rss_before, used_before = server.rss_bytes(), client.info("used_memory")
         fill(client, commands(keys))
-        if max(client.call("DBSIZE"), client.call("HLEN", "hash")) != keys:
+        if max(client.call("DBSIZE"), client.call("HLEN", "hash"), client.call("ZCARD", "sorted")) != keys:
             sys.exit("keys are missing")
         settle(server)
         rss = (server.rss_bytes() - rss_before) / keys

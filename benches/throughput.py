@@ -61,19 +61,19 @@ def measure(name, path, port, pipelines, args, results):
             operations = max(1, int(OPERATIONS.get(pipeline, 2_000_000) * args.scale))
             for command in COMMANDS:
                 before = server.cpu_seconds()
-                rate = benchmark(port, command, pipeline, operations, args, client_cores)
+                rate = benchmark(port, COMMANDS[command], pipeline, operations, args, client_cores)
                 cpu = (server.cpu_seconds() - before) / operations
                 results.setdefault((name, pipeline, command), []).append((cpu, rate))
                 print(f"  {name:7} pipeline {pipeline:2} {command}: {cpu * 1e9:7.0f} ns CPU, {rate:9.0f} /s", file=sys.stderr)
 
 
-def benchmark(port, command, pipeline, operations, args, client_cores):
+def benchmark(port, words, pipeline, operations, args, client_cores):
     """Runs redis-benchmark; gives operations per second."""
     run = subprocess.run(
         [*pinned(client_cores), "redis-benchmark", "-p", str(port), "-n", str(operations), "-P", str(pipeline),
-         "-c", str(args.clients), "-r", str(args.keys), "--csv", *COMMANDS[command]],
+         "-c", str(args.clients), "-r", str(args.keys), "--csv", *words],
         check=True, capture_output=True, text=True)
-    rows = [row for row in csv.reader(io.StringIO(run.stdout)) if row and row[0].lower().startswith(command + " ")]
+    rows = [row for row in csv.reader(io.StringIO(run.stdout)) if row and row[0].split()[0] == words[0]]
     if not rows:
         sys.exit(f"redis-benchmark printed no result:\n{run.stdout}{run.stderr}")
     return float(rows[-1][1])

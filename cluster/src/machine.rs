@@ -8,7 +8,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use slotmesh_engine::resp::args::Framed;
+use slotmesh_engine::resp::args::{Args, Framed};
 use slotmesh_engine::resp::outbuf::{OutBuf, Ticket};
 use slotmesh_engine::time::{Instant, Now};
 use slotmesh_replication::disk::{DiskOp, DiskResult, Lane};
@@ -30,6 +30,15 @@ pub trait Machine {
         for &(conn, bytes) in batch {
             self.handle(now, Input::Received(conn, bytes));
         }
+    }
+
+    /// Answers a caller in the process on the spot, if its request takes no more than a look.
+    ///
+    /// The result is that of handling it as [`Input::Request`] and taking what is visible of the connection's buffer,
+    /// without what a host does around an input.
+    fn answer_at_once(&mut self, now: Now, conn: ConnId, request: Args<'_>, reply: &mut Vec<u8>) -> Answer {
+        let _ = (now, conn, request, reply);
+        Answer::Declined
     }
 
     /// Takes the next effect; nothing means drained.
@@ -121,6 +130,17 @@ pub enum Input<'a> {
     Signal(Signal),
     /// A deadline may have passed.
     Timer,
+}
+
+/// How far [`Machine::answer_at_once`] came with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Nowhere, and nothing has changed: the request is to be handled as [`Input::Request`].
+    Declined,
+    /// The reply is there, and the host has nothing to settle.
+    Whole,
+    /// The reply is there, and the host settles as after any input.
+    Unsettled,
 }
 
 /// What the host must do.

@@ -34,6 +34,8 @@ pub struct Blocked {
     again: Option<(SessionId, Option<Instant>)>,
     /// Place of the next who comes.
     place_next: u64,
+    /// How many mind if a key goes.
+    minding: usize,
 }
 
 /// The sessions that wait for one key, in the order they came.
@@ -47,6 +49,7 @@ struct Waiters {
 #[derive(Debug)]
 struct Wait {
     kind: Kind,
+    until: Until,
     db: DbIndex,
     keys: Vec<Bytes>,
     deadline: Option<Instant>,
@@ -72,6 +75,19 @@ pub(crate) struct Wish {
     pub(crate) keys: Vec<Bytes>,
     /// When the wait ends by itself.
     pub(crate) deadline: Option<Instant>,
+    /// What of a key ends it.
+    pub(crate) until: Until,
+    /// The words that run again, if not those of the request.
+    pub(crate) words: Option<ArgsBuf>,
+}
+
+/// What of a key ends a wait for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// It is there and of the type.
+    There,
+    /// As [`Until::There`], or it is gone or of another type: the request runs again to say so.
+    ThereOrGone,
 }
 
 /// How far the waiters of a key were served.
@@ -102,6 +118,12 @@ impl Blocked {
         self.keys.values().map(BTreeMap::len).sum()
     }
 
+    /// Number of keys that somebody waits for and who minds if they go (`total_blocking_keys_on_nokey`).
+    pub fn keys_minded(&self) -> usize {
+        let minding = self.waits.values().filter(|wait| wait.until == Until::ThereOrGone);
+        minding.flat_map(|wait| wait.keys.iter().map(|key| (wait.db, key))).collect::<BTreeSet<_>>().len()
+    }
+
     /// Number of waits that end by themselves (`clients_in_timeout_table`).
     pub fn limited(&self) -> usize {
         self.deadlines.len()
@@ -129,6 +151,45 @@ impl Blocked {
         if !self.waits.is_empty() {
             self.mark_ready(db, key);
         }
+    }
+
+    /// Whether somebody minds if a key goes.
+    pub(crate) fn minds_loss(&self) -> bool {
+        self.minding > 0
+    }
+
+    /// Notes that keys were touched, any if it is not said which: those count that are gone or of another type than
+    /// somebody waits for. `kind_of` tells what type a key has now.
+    pub(crate) fn keys_touched(
+        &mut self,
+        keys: Option<Vec<(DbIndex, Bytes)>>,
+        kind_of: impl Fn(DbIndex, &[u8]) -> Option<Kind>,
+    ) {
+        let all = || {
+            let minding = self.waits.values().filter(|wait| wait.until == Until::ThereOrGone);
+            minding.flat_map(|wait| wait.keys.iter().map(|key| (wait.db, key.clone()))).collect()
+        };
+        for (db, key) in keys.unwrap_or_else(all) {
+            // Who minds waits for streams: what else is no change of one.
+            if kind_of(db, &key) != Some(Kind::Stream) {
+                self.mark_ready(db, &key);
+            }
+        }
+    }
+
+    /// Notes that another value took the place of a key's, as `STORE` commands put it there. Redis serves nobody then who
+    /// waits for a list or a sorted set (`dbOverwrite`, `db.c`): the key did not come into being.
+    #[inline]
+    pub(crate) fn key_overwritten(&mut self, db: DbIndex, key: &[u8]) {
+        if !self.waits.is_empty() && self.is_overwriting_told(db, key) {
+            self.mark_ready(db, key);
+        }
+    }
+
+    fn is_overwriting_told(&self, db: DbIndex, key: &[u8]) -> bool {
+        let Some(waiters) = self.keys.get(&db).and_then(|keys| keys.get(key)) else { return false };
+        let waits = waiters.places.values().filter_map(|id| self.waits.get(id));
+        waits.into_iter().any(|wait| !matches!(wait.kind, Kind::List | Kind::SortedSet))
     }
 
     fn mark_ready(&mut self, db: DbIndex, key: &[u8]) {
@@ -166,7 +227,9 @@ impl Blocked {
             lines.entry(key.clone()).or_default().places.insert(place, id);
         }
         self.deadlines.extend(deadline.map(|at| (at, id)));
-        self.waits.insert(id, Wait { kind: wish.kind, db, keys: wish.keys, deadline, place, request });
+        self.minding += usize::from(wish.until == Until::ThereOrGone);
+        let Wish { kind, until, keys, .. } = wish;
+        self.waits.insert(id, Wait { kind, until, db, keys, deadline, place, request });
     }
 
     /// Ends a wait. Returns its request if there was one.
@@ -222,13 +285,15 @@ impl Blocked {
         kind_of: impl Fn(DbIndex, &[u8]) -> Option<Kind>,
     ) -> Option<(u64, SessionId)> {
         let waiters = self.keys.get(&serving.db)?.get(&serving.key)?;
-        let kind = kind_of(serving.db, &serving.key)?;
+        let kind = kind_of(serving.db, &serving.key);
         let mut line = waiters.places.range(serving.from..serving.until);
-        line.find(|(_, id)| self.waits.get(id).is_some_and(|wait| wait.kind == kind)).map(|(place, id)| (*place, *id))
+        let is_served = |wait: &Wait| wait.until == Until::ThereOrGone || kind == Some(wait.kind);
+        line.find(|(_, id)| self.waits.get(id).is_some_and(is_served)).map(|(place, id)| (*place, *id))
     }
 
     fn take(&mut self, id: SessionId) -> Option<Wait> {
         let wait = self.waits.remove(&id)?;
+        self.minding -= usize::from(wait.until == Until::ThereOrGone);
         if let Some(at) = wait.deadline {
             self.deadlines.remove(&(at, id));
         }

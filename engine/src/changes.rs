@@ -103,6 +103,7 @@ impl Changes {
     }
 
     /// Begins a command's operations, unless a transaction already holds them together.
+    #[inline]
     pub(crate) fn begin_unit(&mut self) {
         if !self.in_transaction {
             self.unit_start = self.bytes.len();
@@ -132,8 +133,10 @@ impl Changes {
     }
 
     /// Ends a command's operations.
+    #[inline]
     pub(crate) fn end_unit(&mut self) {
-        if !self.in_transaction {
+        // Mere reads leave nothing, and the next unit begins afresh.
+        if self.unit_ops > 0 && !self.in_transaction {
             self.wrap();
         }
     }

@@ -17,14 +17,16 @@ impl Engine {
             core.changes.push(DbIndex(0), [&b"DEL"[..], &key].into_iter());
             core.changes.end_unit();
             core.changes.count(1);
-            core.watch.touch(DbIndex(0), &key);
+            core.touch(DbIndex(0), &key);
         }
+        self.deliver();
     }
 
     /// Empties all databases without telling the log: the dataset of a former replica.
     pub fn flush_all(&mut self) {
         let core = self.core_mut();
-        core.watch.touch_all();
+        core.touch_all();
         core.keyspace.flush_all();
+        self.deliver();
     }
 }

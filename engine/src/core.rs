@@ -18,6 +18,7 @@ use crate::session::Origin;
 use crate::stats::Stats;
 use crate::table::hash::KeyHasher;
 use crate::time::Now;
+use crate::tracking::Tracking;
 use crate::value::Rules;
 use crate::watch::Watch;
 
@@ -34,6 +35,8 @@ pub struct Core {
     pub pubsub: PubSub,
     /// Who watches what.
     pub watch: Watch,
+    /// Who may have copies of what.
+    pub tracking: Tracking,
     /// Who waits for what.
     pub blocked: Blocked,
     /// What the log must hear of.
@@ -46,6 +49,9 @@ pub struct Core {
     pub(crate) value_hasher: KeyHasher,
     /// Whether the dataset follows a primary: expired keys are then hidden, and only the primary removes them.
     pub is_replica: bool,
+    /// Whether a pause holds changes back: keys whose time has come are hidden then and removed later, and nothing is
+    /// evicted.
+    pub is_paused: bool,
     /// Whether a dataset is being loaded: nothing expires then.
     pub is_loading: bool,
     /// Whether active expiry runs (`DEBUG SET-ACTIVE-EXPIRE`).
@@ -186,7 +192,7 @@ impl Core {
 
     /// A reader met a key whose time has come.
     fn meet_expired(&mut self, at: At<'_>) {
-        if !self.is_replica {
+        if !self.is_replica && !self.is_paused {
             self.expire(at.db, at.hash, at.key);
         }
     }
@@ -214,6 +220,7 @@ impl Core {
         let verb: &[u8] = if self.config.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
         self.changes.push(db, [verb, key].into_iter());
         self.watch.touch_expired(db, key);
+        self.invalidate(key);
         self.notify(KeyspaceEvents::EXPIRED, "expired", db, key);
     }
 
@@ -223,7 +230,7 @@ impl Core {
         self.stats.expired_fields += fields.len() as u64;
         let words: Vec<&[u8]> = [b"HDEL", key].into_iter().chain(fields.iter().map(|field| &field[..])).collect();
         self.changes.push(db, words.into_iter());
-        self.watch.touch(db, key);
+        self.touch(db, key);
         self.notify(KeyspaceEvents::HASH, "hexpired", db, key);
         if is_emptied {
             self.notify(KeyspaceEvents::GENERIC, "del", db, key);
@@ -236,10 +243,12 @@ impl Core {
             self.is_live_to_write(caller, at);
         }
         self.keyspace.set_access_rule(access::born(caller.now, &self.config));
-        if !self.keyspace.db_mut(at.db).set(at.hash, at.key, value, expiry) {
+        if self.keyspace.db_mut(at.db).set(at.hash, at.key, value, expiry) {
+            self.blocked.key_overwritten(at.db, at.key);
+        } else {
             self.notify(KeyspaceEvents::NEW, "new", at.db, at.key);
+            self.blocked.key_came(at.db, at.key);
         }
-        self.blocked.key_came(at.db, at.key);
     }
 
     /// Puts a value under a key that an edit has just not found.
@@ -257,6 +266,29 @@ impl Core {
         self.blocked.key_came(at.db, at.key);
     }
 
+    /// A key changed: who watches it or may have a copy of it hears so.
+    #[inline]
+    pub(crate) fn touch(&mut self, db: DbIndex, key: &[u8]) {
+        self.watch.touch(db, key);
+        self.invalidate(key);
+    }
+
+    /// A key changed: who may have a copy of it hears so, whatever the database, as in Redis.
+    #[inline]
+    fn invalidate(&mut self, key: &[u8]) {
+        if self.tracking.is_used() {
+            self.tracking.changed(key, &mut self.pubsub);
+        }
+    }
+
+    /// All keys are about to be exchanged for others.
+    pub(crate) fn touch_all(&mut self) {
+        self.watch.touch_all();
+        if self.tracking.is_used() {
+            self.tracking.flushed(&mut self.pubsub);
+        }
+    }
+
     /// Databases changed as a whole: some keys that somebody waits for may be there now.
     pub(crate) fn look_for_awaited(&mut self) {
         let keyspace = &self.keyspace;
@@ -266,6 +298,9 @@ impl Core {
     /// Tells watchers that the databases `is_flushed` names are about to lose their keys.
     pub(crate) fn touch_flushed(&mut self, now: Now, is_flushed: impl Fn(DbIndex) -> bool) {
         self.touch_databases(now, |db| is_flushed(db).then_some(None));
+        if self.tracking.is_used() {
+            self.tracking.flushed(&mut self.pubsub);
+        }
     }
 
     /// Tells watchers that two databases are about to change places.

@@ -171,7 +171,7 @@ impl Engine {
                 value.resize(len, 0);
             }
             core.set(caller, at, NewValue::Str(&value), Expiry::Never);
-            core.watch.touch(db, &key);
+            core.touch(db, &key);
         }
     }
 }

@@ -8,14 +8,14 @@ use slab::Slab;
 use crate::blocked::{Blocked, Request, Wish};
 use crate::changes::Changes;
 use crate::command::ctx::{Effects, Primed};
-use crate::command::spec::{DENY_OOM, Group, NO_AUTH, NO_MULTI, Spec};
+use crate::command::spec::{BLOCKING, DENY_OOM, Group, NO_AUTH, NO_MULTI, PROTECTED, READ, Spec};
 use crate::command::{self, Action, Ctx, DataFn, Registry, Resolved};
 use crate::config::Config;
 use crate::core::{Broadcast, Core, is_past};
 use crate::debug::Switches;
 use crate::error::ReplyError;
 use crate::keyspace::{KeyHash, Keyspace, Partitioning};
-use crate::pubsub::{Delivery, Kind, PubSub};
+use crate::pubsub::{Kind, PubSub};
 use crate::resp::args::{Args, ArgsBuf};
 use crate::resp::outbuf::{OutBuf, Position};
 use crate::resp::reply::Reply;
@@ -24,6 +24,7 @@ use crate::session::{Origin, ReplyMode, Session, SessionId, SessionState, Transa
 use crate::slot::Slot;
 use crate::stats::{CommandStats, Stats};
 use crate::time::Now;
+use crate::tracking::Tracking;
 use crate::watch::Watch;
 
 /// A store with sessions and pub/sub.
@@ -42,11 +43,11 @@ use crate::watch::Watch;
 /// ```
 #[derive(Debug)]
 pub struct Engine {
-    core: Core,
-    sessions: Slab<Session>,
+    pub(crate) core: Core,
+    pub(crate) sessions: Slab<Session>,
     next_client_id: u64,
     /// Sessions whose buffers got bytes since the last drain.
-    noted: Vec<SessionId>,
+    pub(crate) noted: Vec<SessionId>,
     /// A snapshot being pulled.
     pub(crate) save: Option<crate::save::Save>,
 }
@@ -77,11 +78,13 @@ impl Engine {
             config,
             pubsub: PubSub::default(),
             watch: Watch::default(),
+            tracking: Tracking::default(),
             blocked: Blocked::default(),
             changes: Changes::default(),
             stats: Stats::default(),
             rng,
             is_replica: false,
+            is_paused: false,
             is_loading: false,
             active_expire: true,
             debug: Switches::default(),
@@ -161,6 +164,9 @@ impl Engine {
         if let Some(mut own) = session.state.subscriptions.take() {
             self.core.pubsub.forget(&mut own);
         }
+        if let Some(mode) = session.state.tracking.take() {
+            self.core.tracking.end(id, &mode);
+        }
         if session.state.watched > 0 {
             self.core.watch.remove(id);
         }
@@ -236,6 +242,7 @@ impl Engine {
     /// Forgets transaction, watches, subscriptions and a wait, and returns to RESP2 and database 0 (`RESET`).
     pub fn reset(&mut self, id: SessionId) {
         let authenticated = self.core.config.requirepass.is_empty();
+        self.untrack(id);
         let state = &mut self.sessions[id.index()].state;
         if let Some(mut own) = state.subscriptions.take() {
             self.core.pubsub.forget(&mut own);
@@ -294,18 +301,67 @@ impl Engine {
         args: Args<'_>,
         key: Option<(usize, KeyHash)>,
     ) {
-        let Action::Data(run) = command.action else { panic!("only the engine's commands are called here") };
         let primed = key.and_then(|(index, hash)| Primed::new(args, index, hash));
+        if self.run_data(now, id, &command, args, primed) {
+            note(&mut self.noted, &mut self.sessions[id.index()]);
+        }
+    }
+
+    /// Runs a request at once if it can only read data, nothing an engine knows of refuses, queues or delays it, and no
+    /// earlier reply waits for its client. `may_run` has the last word. Returns the command that ran.
+    ///
+    /// It is for a caller that takes the reply at once: [`Engine::take_noted`] names only the sessions of others.
+    #[inline]
+    pub fn read(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        args: Args<'_>,
+        may_run: impl FnOnce(&Self, &Resolved) -> bool,
+    ) -> Option<command::CommandId> {
+        let command = self.core.registry.resolve_plain(args)?;
+        let only_reads = command.flags.has(READ) && !command.flags.any(PROTECTED.and(BLOCKING));
+        let session = self.sessions.get(id.index())?;
+        let is_plain = session.state.id == id && session.state.is_plain() && session.out.is_empty();
+        let runs = only_reads && is_plain && matches!(command.action, Action::Data(_)) && may_run(self, &command);
+        runs.then(|| {
+            self.run_data(now, id, &command, args, None);
+            command.id
+        })
+    }
+
+    /// Whether sessions wait for [`Engine::take_noted`].
+    pub fn has_noted(&self) -> bool {
+        !self.noted.is_empty()
+    }
+
+    /// Returns whether the command came to an end; if not, the session waits.
+    fn run_data(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        command: &Resolved,
+        args: Args<'_>,
+        primed: Option<Primed>,
+    ) -> bool {
+        let Action::Data(run) = command.action else { panic!("only the engine's commands are called here") };
         let session = &mut self.sessions[id.index()];
         let begin = session.out.position();
         self.core.changes.begin_unit();
+        if self.core.tracking.is_used() {
+            self.core.tracking.set_current(Some(id));
+        }
         let mut ctx = Ctx::new(now, &mut session.state, &mut session.out, &mut self.core, primed);
         let result = run(&mut ctx, args);
         let (effects, wish) = ctx.into_effects();
         if let Some(wish) = wish {
-            return self.block(id, *wish, Request { command, args: ArgsBuf::copy_of(args) });
+            let mut wish = *wish;
+            let args = wish.words.take().unwrap_or_else(|| ArgsBuf::copy_of(args));
+            self.block(id, wish, Request { command: *command, args });
+            return false;
         }
         self.finish(id, command, args, begin, effects, &result);
+        true
     }
 
     /// Begins a wait. What the command did before it found out that it has to wait, such as removing an expired key,
@@ -315,15 +371,15 @@ impl Engine {
         let session = &mut self.sessions[id.index()].state;
         session.blocked = true;
         self.core.blocked.begin(id, session.db, wish, request);
-        if self.core.pubsub.has_deliveries() {
-            self.deliver();
-        }
+        self.core.watch.keep_touched(self.core.blocked.minds_loss());
+        self.core.tracking.set_current(None);
+        self.deliver_news();
     }
 
     fn finish(
         &mut self,
         id: SessionId,
-        command: Resolved,
+        command: &Resolved,
         args: Args<'_>,
         begin: Position,
         effects: Effects,
@@ -343,10 +399,10 @@ impl Engine {
         if session.state.is_silent() && !effects.pushed {
             session.out.truncate(begin);
         }
-        note(&mut self.noted, session);
-        if self.core.pubsub.has_deliveries() {
-            self.deliver();
+        if self.core.tracking.is_used() {
+            self.remember_read(id, command, args);
         }
+        self.deliver_news();
     }
 
     /// Replies with an error that a gate found. An open transaction is marked as failed; one whose EXEC is refused
@@ -396,34 +452,6 @@ impl Engine {
         self.core.stats.count_error(error.code());
         if !self.session(id).is_silent() {
             self.reply(id).error(error);
-        }
-    }
-
-    /// Writes published messages into their receivers' buffers; while a transaction runs they wait for its end, for
-    /// the receiver may be its client, whose reply is an array that is not complete.
-    pub fn deliver(&mut self) {
-        if self.core.changes.is_in_transaction() {
-            return;
-        }
-        for Delivery { to, pattern, sharded, channel, payload } in self.core.pubsub.take_deliveries() {
-            let Some(session) = self.sessions.get_mut(to.index()).filter(|session| session.state.id == to) else {
-                continue;
-            };
-            note(&mut self.noted, session);
-            let mut reply = Reply::new(&mut session.out, session.state.protocol);
-            match &pattern {
-                Some(pattern) => {
-                    reply.push(4);
-                    reply.bulk(b"pmessage");
-                    reply.bulk(pattern);
-                }
-                None => {
-                    reply.push(3);
-                    reply.bulk(if sharded { b"smessage" } else { b"message" });
-                }
-            }
-            reply.bulk(&channel);
-            reply.bulk_shared(payload);
         }
     }
 
@@ -509,6 +537,7 @@ impl Engine {
     pub fn execute(&mut self, now: Now, id: SessionId, args: Args<'_>) {
         self.end_wait(id);
         self.execute_one(now, id, args);
+        self.forget_caching(id, self.core.registry.find_request(args));
         if self.has_served() {
             self.serve_alone(now);
         }
@@ -666,7 +695,7 @@ impl Stats {
 const NOT_AUTHENTICATED: ReplyError = ReplyError::Fixed("NOAUTH Authentication required.");
 
 /// Notes that a session's buffer may have got bytes.
-fn note(noted: &mut Vec<SessionId>, session: &mut Session) {
+pub(crate) fn note(noted: &mut Vec<SessionId>, session: &mut Session) {
     if !session.noted {
         session.noted = true;
         noted.push(session.state.id);

@@ -40,7 +40,7 @@ struct Candidate {
 impl Core {
     fn make_room(&mut self, now: Now, other_bytes: u64) -> bool {
         let limit = self.config.maxmemory;
-        if limit == 0 || self.is_replica && self.config.replica_ignore_maxmemory {
+        if limit == 0 || self.is_paused || self.is_replica && self.config.replica_ignore_maxmemory {
             return true;
         }
         let evictions_max = match self.config.maxmemory_eviction_tenacity {
@@ -70,7 +70,7 @@ impl Core {
         let verb: &[u8] = if self.config.lazyfree_lazy_eviction { b"UNLINK" } else { b"DEL" };
         self.changes.push(db, [verb, key].into_iter());
         self.changes.separate();
-        self.watch.touch(db, key);
+        self.touch(db, key);
         self.notify(KeyspaceEvents::EVICTED, "evicted", db, key);
     }
 
@@ -252,6 +252,40 @@ mod tests {
             assert!(refused.is_some(), "{policy:?}");
             assert_eq!(engine.core().stats.evicted_keys, 20, "{policy:?}");
         }
+    }
+
+    #[test]
+    fn ttl_removes_what_would_expire_first() {
+        let (mut engine, session) = filled(MaxmemoryPolicy::VolatileTtl);
+        for key in 0..1000 {
+            engine.run(at(1000), session, ["EXPIRE".to_owned(), key.to_string(), (10_000 + key * 100).to_string()]);
+        }
+
+        shrink(&mut engine, at(1000), 80);
+
+        let late = (900..1000).filter(|&key| is_there(&mut engine, session, key)).count();
+        let soon = (0..100).filter(|&key| is_there(&mut engine, session, key)).count();
+        assert!(late >= 97 && soon < 40, "{late} late and {soon} early keys are left");
+    }
+
+    #[test]
+    fn lfu_of_volatile_keys_spares_those_used_often() {
+        let (mut engine, session) = filled(MaxmemoryPolicy::VolatileLfu);
+        for key in 0..500 {
+            engine.run(at(1000), session, ["EXPIRE".to_owned(), key.to_string(), "10000".to_owned()]);
+        }
+        for key in 0..50 {
+            for _ in 0..200 {
+                engine.run(at(1000), session, ["GET".to_owned(), key.to_string()]);
+            }
+        }
+
+        shrink(&mut engine, at(1000), 70);
+
+        let hot = (0..50).filter(|&key| is_there(&mut engine, session, key)).count();
+        let lasting = (500..1000).filter(|&key| is_there(&mut engine, session, key)).count();
+        assert!(hot >= 48, "{hot} hot keys are left");
+        assert_eq!(lasting, 500);
     }
 
     #[test]

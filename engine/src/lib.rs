@@ -13,6 +13,7 @@ pub mod command;
 pub mod config;
 pub mod core;
 pub mod debug;
+mod deliver;
 pub mod engine;
 pub mod error;
 pub mod evict;
@@ -34,6 +35,7 @@ pub mod stats;
 pub mod table;
 pub mod tick;
 pub mod time;
+pub mod tracking;
 pub mod value;
 pub mod watch;
 

@@ -137,9 +137,10 @@ impl Engine {
         loader.reader.finish()?;
         self.abort_save();
         let core = self.core_mut();
-        core.watch.touch_all();
+        core.touch_all();
         core.keyspace.replace(loader.keyspace);
         core.look_for_awaited();
+        self.deliver();
         Ok(loader.info)
     }
 }

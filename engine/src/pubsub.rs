@@ -22,9 +22,28 @@ pub enum Kind {
     Shard,
 }
 
-/// A message on its way to one session.
+/// A message on its way.
 #[derive(Debug, Clone)]
-pub(crate) struct Delivery {
+pub(crate) enum Delivery {
+    /// To everybody who tracks keys: all of them are gone.
+    Flushed {
+        /// Whose command did it.
+        by: Option<SessionId>,
+    },
+    /// To a session that tracks keys: these changed.
+    Invalidation {
+        to: SessionId,
+        /// An array of RESP.
+        keys: Bytes,
+        by_itself: bool,
+    },
+    /// To a listener.
+    Message(Message),
+}
+
+/// A published message on its way to one session.
+#[derive(Debug, Clone)]
+pub(crate) struct Message {
     pub(crate) to: SessionId,
     /// The pattern that matched, for pattern subscribers.
     pub(crate) pattern: Option<Bytes>,
@@ -89,7 +108,7 @@ impl PubSub {
         let mut share = || shared.get_or_insert_with(|| (copy(channel), copy(payload))).clone();
         for &to in self.channels.get(channel).into_iter().flat_map(Listeners::values) {
             let (channel, payload) = share();
-            self.outbox.push(Delivery { to, pattern: None, sharded: false, channel, payload });
+            self.outbox.push(Delivery::Message(Message { to, pattern: None, sharded: false, channel, payload }));
         }
         for (pattern, listeners) in &self.patterns {
             if !glob::matches(pattern, channel, false) {
@@ -98,7 +117,8 @@ impl PubSub {
             let pattern = copy(pattern);
             for &to in listeners.values() {
                 let (channel, payload) = share();
-                self.outbox.push(Delivery { to, pattern: Some(pattern.clone()), sharded: false, channel, payload });
+                let pattern = Some(pattern.clone());
+                self.outbox.push(Delivery::Message(Message { to, pattern, sharded: false, channel, payload }));
             }
         }
         self.outbox.len() - before
@@ -108,14 +128,16 @@ impl PubSub {
     pub fn publish_shard(&mut self, channel: &[u8], payload: &[u8]) -> usize {
         let Some(listeners) = self.shards.get(channel) else { return 0 };
         let (channel, payload) = (copy(channel), copy(payload));
-        self.outbox.extend(listeners.values().map(|&to| Delivery {
-            to,
-            pattern: None,
-            sharded: true,
-            channel: channel.clone(),
-            payload: payload.clone(),
+        self.outbox.extend(listeners.values().map(|&to| {
+            let (channel, payload) = (channel.clone(), payload.clone());
+            Delivery::Message(Message { to, pattern: None, sharded: true, channel, payload })
         }));
         listeners.len()
+    }
+
+    /// Adds a message of another kind behind those that wait.
+    pub(crate) fn push(&mut self, delivery: Delivery) {
+        self.outbox.push(delivery);
     }
 
     /// Whether messages wait to be written.

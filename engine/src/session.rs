@@ -11,6 +11,7 @@ use crate::keyspace::DbIndex;
 use crate::resp::args::{Args, ArgsBuf};
 use crate::resp::outbuf::OutBuf;
 use crate::resp::reply::Protocol;
+use crate::tracking::TrackingMode;
 
 /// Names one session of an engine; never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,6 +64,8 @@ pub struct SessionState {
     pub lib_name: Box<[u8]>,
     /// `CLIENT SETINFO lib-ver`.
     pub lib_version: Box<[u8]>,
+    /// `CLIENT CAPA redirect`: a replica sends it to its primary instead of serving or refusing it. RESET keeps it.
+    pub follows_redirects: bool,
     /// READONLY was sent: reads are served from a replica.
     pub readonly: bool,
     /// ASKING was sent: the next command may touch an importing slot.
@@ -77,6 +80,8 @@ pub struct SessionState {
     pub transaction: Option<Box<Transaction>>,
     /// Channels and patterns, in the order they were subscribed to.
     pub subscriptions: Option<Box<Subscriptions>>,
+    /// How it tracks the keys that it reads, if it does: see [`Engine::track`](crate::Engine::track).
+    pub tracking: Option<Box<TrackingMode>>,
     /// Number of watched keys.
     pub watched: u32,
     /// Whether it waits for a key: see [`Engine::next_served`](crate::Engine::next_served).
@@ -181,6 +186,7 @@ impl SessionState {
             name: Box::default(),
             lib_name: Box::default(),
             lib_version: Box::default(),
+            follows_redirects: false,
             readonly: false,
             asking: false,
             no_touch: false,
@@ -188,6 +194,7 @@ impl SessionState {
             reply_mode: ReplyMode::On,
             transaction: None,
             subscriptions: None,
+            tracking: None,
             watched: 0,
             blocked: false,
         }
@@ -205,6 +212,7 @@ impl SessionState {
             && self.subscriptions.is_none()
             && self.reply_mode == ReplyMode::On
             && !self.asking
+            && self.tracking.as_ref().is_none_or(|tracking| !tracking.caching)
     }
 
     /// Whether replies are dropped at the moment.

@@ -16,7 +16,7 @@ impl Engine {
     /// A key's expiry is calendar time and the wait is not, so no wait is longer than [`TICK_WAIT_MAX`].
     pub fn tick(&mut self, now: Now) -> Option<Instant> {
         let core = self.core_mut();
-        let expires = core.active_expire && !core.is_replica && !core.is_loading;
+        let expires = core.active_expire && !core.is_replica && !core.is_loading && !core.is_paused;
         let mut more = expires && core.expire_some(now);
         more |= core.keyspace.maintain(MAINTAIN_ENTRIES_MAX);
         let next = if expires { core.keyspace.next_expiry() } else { None };

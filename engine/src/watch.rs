@@ -18,6 +18,37 @@ pub struct Watch {
     /// What each session watches, each key once.
     own: BTreeMap<SessionId, Vec<(DbIndex, Bytes)>>,
     broken: BTreeSet<SessionId>,
+    lost: Lost,
+}
+
+/// Keys that somebody may wait for to go, touched since the last look.
+#[derive(Debug, Default)]
+struct Lost {
+    /// Whether anybody waits so; nothing is kept otherwise.
+    is_asked: bool,
+    keys: Vec<(DbIndex, Bytes)>,
+    /// More than could be kept one by one.
+    all: bool,
+}
+
+impl Lost {
+    #[inline]
+    fn note(&mut self, db: DbIndex, key: &[u8]) {
+        if self.is_asked {
+            self.keep(db, key);
+        }
+    }
+
+    #[cold]
+    fn keep(&mut self, db: DbIndex, key: &[u8]) {
+        if self.keys.len() == LOST_KEYS_MAX {
+            self.all = true;
+            self.keys.clear();
+        }
+        if !self.all {
+            self.keys.push((db, Bytes::copy_from_slice(key)));
+        }
+    }
 }
 
 /// The sessions that watch a key, and whether the key had expired already when the watch began: its removal changes
@@ -56,6 +87,7 @@ impl Watch {
 
     /// Notes that a key changed.
     pub(crate) fn touch(&mut self, db: DbIndex, key: &[u8]) {
+        self.lost.note(db, key);
         if let Some(watchers) = self.keys.get(&db).and_then(|keys| keys.get(key)) {
             self.broken.extend(watchers.keys());
         }
@@ -63,6 +95,7 @@ impl Watch {
 
     /// Notes that a key is gone because its time had come; that breaks only watches begun before.
     pub(crate) fn touch_expired(&mut self, db: DbIndex, key: &[u8]) {
+        self.lost.note(db, key);
         let Some(watchers) = self.keys.get(&db).and_then(|keys| keys.get(key)) else { return };
         self.broken.extend(watchers.iter().filter(|(_, was_expired)| !**was_expired).map(|(id, _)| id));
     }
@@ -70,6 +103,7 @@ impl Watch {
     /// Notes that databases changed as a whole (FLUSHALL, SWAPDB, a full sync): `changed` tells of each watched key
     /// whether it did.
     pub(crate) fn touch_where(&mut self, mut changed: impl FnMut(DbIndex, &[u8]) -> bool) {
+        self.lost.all = self.lost.is_asked;
         for (db, keys) in &self.keys {
             for (key, watchers) in keys {
                 if changed(*db, key) {
@@ -81,7 +115,25 @@ impl Watch {
 
     /// Notes that the whole dataset was exchanged.
     pub(crate) fn touch_all(&mut self) {
+        self.lost.all = self.lost.is_asked;
         self.broken.extend(self.own.keys());
+    }
+
+    /// Begins or ends to keep what is touched, for those who wait for keys and mind if one goes.
+    pub(crate) fn keep_touched(&mut self, is_asked: bool) {
+        self.lost.is_asked = is_asked;
+    }
+
+    /// Whether [`Watch::take_touched`] has any.
+    #[inline]
+    pub(crate) fn has_touched(&self) -> bool {
+        self.lost.all || !self.lost.keys.is_empty()
+    }
+
+    /// The keys that were touched since the last time; nothing if it may be any.
+    pub(crate) fn take_touched(&mut self) -> Option<Vec<(DbIndex, Bytes)>> {
+        let keys = std::mem::take(&mut self.lost.keys);
+        (!std::mem::take(&mut self.lost.all)).then_some(keys)
     }
 
     /// Whether a watched key of the session was touched.
@@ -109,6 +161,9 @@ impl Watch {
         self.keys.get(&db)?.get(key)
     }
 }
+
+/// Touched keys that are kept one by one until somebody asks: those of a long transaction.
+const LOST_KEYS_MAX: usize = 1024;
 
 #[cfg(test)]
 mod tests {

@@ -414,9 +414,8 @@ impl ClusterClient {
         places: &[usize],
         replies: &mut [Option<Reply>],
     ) -> Result<(), Error> {
-        let bytes: Vec<u8> = places.iter().flat_map(|&place| requests[place].as_bytes()).copied().collect();
         let result = self.connection(node).and_then(|connection| {
-            connection.send(&bytes)?;
+            connection.send_all(places.iter().map(|&place| &requests[place]))?;
             for &place in places {
                 let reply = connection.reply()?;
                 let is_redirect = |error: &ServerError| {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::convert::FromReply;
 use super::error::Error;
 use super::link::Link;
 use super::request::Request;
@@ -13,6 +14,8 @@ use slotmesh_engine::resp::value::Reply;
 pub(crate) struct Connection {
     link: Box<dyn Link>,
     decoder: Decoder,
+    /// Memory for requests in the form of the wire.
+    frame: Vec<u8>,
     /// Messages that came ahead of replies.
     pushes: VecDeque<Reply>,
     /// How long one reply may take; none for as long as it takes.
@@ -23,15 +26,49 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn new(link: Box<dyn Link>) -> Self {
-        Self { link, decoder: Decoder::default(), pushes: VecDeque::new(), timeout: None, broken: None }
+        Self {
+            link,
+            decoder: Decoder::default(),
+            frame: Vec::new(),
+            pushes: VecDeque::new(),
+            timeout: None,
+            broken: None,
+        }
     }
 
     /// Sends one request and waits for its reply.
     pub(crate) fn call(&mut self, request: &Request) -> Result<Reply, Error> {
-        self.check()?;
-        let sent = self.link.request(request.framed(), self.decoder.received());
-        sent.map_err(|error| self.fail(error))?;
+        self.request(request)?;
         self.reply()
+    }
+
+    /// As [`Connection::call`], for a caller who knows what the reply shall be.
+    #[inline]
+    pub(crate) fn call_for<T: FromReply>(&mut self, request: &Request) -> Result<T, Error> {
+        self.request(request)?;
+        if let Some(result) = self.decoder.next_text(T::from_text) {
+            return result;
+        }
+        let reply = self.reply()?;
+        if let Reply::Error(error) = reply { Err(error.into()) } else { T::from_reply(reply) }
+    }
+
+    #[inline]
+    fn request(&mut self, request: &Request) -> Result<(), Error> {
+        self.check()?;
+        let sent = self.link.request(request, &mut self.frame, self.decoder.received());
+        sent.map_err(|error| self.fail(error))
+    }
+
+    /// Sends requests, whose replies are waited for one by one.
+    pub(crate) fn send_all<'r>(&mut self, requests: impl Iterator<Item = &'r Request>) -> Result<(), Error> {
+        let mut frame = std::mem::take(&mut self.frame);
+        frame.clear();
+        requests.for_each(|request| request.frame(&mut frame));
+        let sent = self.send(&frame);
+        frame.shrink_to(FRAME_KEEP_BYTES_MAX);
+        self.frame = frame;
+        sent
     }
 
     /// Sends one or more requests.
@@ -113,6 +150,9 @@ impl std::fmt::Debug for Connection {
         f.debug_struct("Connection").field("broken", &self.broken).finish_non_exhaustive()
     }
 }
+
+/// Memory kept for requests, once several have been sent together.
+const FRAME_KEEP_BYTES_MAX: usize = 64 * 1024;
 
 /// Messages kept that nobody has asked for; past it the oldest is forgotten.
 const PUSHES_MAX: usize = 16_384;

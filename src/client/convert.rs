@@ -23,6 +23,15 @@ pub trait FromReply: Sized {
     /// # Errors
     /// [`Error::Unexpected`] when the reply means something else, [`Error::Server`] when it is an error.
     fn from_reply(reply: Reply) -> Result<Self, Error>;
+
+    /// Turns a string into the type, as [`FromReply::from_reply`] does with [`Reply::Bulk`]. Types that keep the bytes in
+    /// another form have less to copy here.
+    ///
+    /// # Errors
+    /// As [`FromReply::from_reply`].
+    fn from_text(text: &[u8]) -> Result<Self, Error> {
+        Self::from_reply(Reply::Bulk(text.to_vec()))
+    }
 }
 
 impl FromReply for Reply {
@@ -49,6 +58,11 @@ impl<T: FromReply> FromReply for Result<T, ServerError> {
 impl<T: FromReply> FromReply for Option<T> {
     fn from_reply(reply: Reply) -> Result<Self, Error> {
         if reply == Reply::Null { Ok(None) } else { T::from_reply(reply).map(Some) }
+    }
+
+    #[inline]
+    fn from_text(text: &[u8]) -> Result<Self, Error> {
+        T::from_text(text).map(Some)
     }
 }
 
@@ -109,6 +123,11 @@ impl FromReply for Vec<u8> {
             Reply::Double(value) => Ok(value.to_string().into_bytes()),
             other => unexpected("a string", other),
         }
+    }
+
+    #[inline]
+    fn from_text(text: &[u8]) -> Result<Self, Error> {
+        Ok(text.to_vec())
     }
 }
 

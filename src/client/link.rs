@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use slotmesh_cluster::machine::Reset;
 use slotmesh_cluster::node::Node;
-use slotmesh_engine::resp::args::Framed;
 use slotmesh_transport_mem::live::Caller;
 use slotmesh_transport_tcp::local::{Gone, Local};
 
 use super::error::Error;
+use super::request::Request;
 
 /// A connection that carries bytes.
 pub(crate) trait Link: Send {
@@ -20,12 +20,12 @@ pub(crate) trait Link: Send {
     /// [`Error::Disconnected`]; `unsent` when the request certainly did not run.
     fn send(&mut self, request: &[u8], received: &mut Vec<u8>) -> Result<(), Error>;
 
-    /// As [`Link::send`], for one whole request.
+    /// As [`Link::send`], for one whole request. `frame` is memory for its bytes.
     ///
     /// # Errors
     /// As [`Link::send`].
-    fn request(&mut self, request: Framed<'_>, received: &mut Vec<u8>) -> Result<(), Error> {
-        self.send(request.bytes, received)
+    fn request(&mut self, request: &Request, frame: &mut Vec<u8>, received: &mut Vec<u8>) -> Result<(), Error> {
+        self.send(framed(request, frame), received)
     }
 
     /// Waits until bytes arrive and appends them. False when none came within `timeout` (none: wait for ever).
@@ -40,8 +40,8 @@ impl Link for Local<Node> {
         self.call(request, received).map_err(gone)
     }
 
-    fn request(&mut self, request: Framed<'_>, received: &mut Vec<u8>) -> Result<(), Error> {
-        Self::request(self, request, received).map_err(gone)
+    fn request(&mut self, request: &Request, frame: &mut Vec<u8>, received: &mut Vec<u8>) -> Result<(), Error> {
+        Self::request(self, request.as_args(), || framed(request, frame), received).map_err(gone)
     }
 
     fn wait(&mut self, timeout: Option<Duration>, received: &mut Vec<u8>) -> Result<bool, Error> {
@@ -54,8 +54,9 @@ impl Link for Caller<Node> {
         self.exchange(request, received).map_err(|reset| Error::unsent(words(&reset)))
     }
 
-    fn request(&mut self, request: Framed<'_>, received: &mut Vec<u8>) -> Result<(), Error> {
-        Self::request(self, request, received).map_err(|reset| Error::unsent(words(&reset)))
+    fn request(&mut self, request: &Request, frame: &mut Vec<u8>, received: &mut Vec<u8>) -> Result<(), Error> {
+        let sent = Self::request(self, request.as_args(), || framed(request, frame), received);
+        sent.map_err(|reset| Error::unsent(words(&reset)))
     }
 
     fn wait(&mut self, timeout: Option<Duration>, received: &mut Vec<u8>) -> Result<bool, Error> {
@@ -69,6 +70,13 @@ impl Link for Caller<Node> {
             }
         }
     }
+}
+
+/// The bytes of a request, in memory that is used again.
+fn framed<'a>(request: &Request, frame: &'a mut Vec<u8>) -> &'a [u8] {
+    frame.clear();
+    request.frame(frame);
+    frame
 }
 
 fn gone(gone: Gone) -> Error {

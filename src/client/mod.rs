@@ -93,8 +93,7 @@ impl Client {
     /// When the server replies with an error, the reply is not of the type asked for, or the connection ends.
     pub fn call<T: FromReply>(&mut self, args: impl ToArgs) -> Result<T, Error> {
         self.request.set(&args);
-        let reply = self.connection.call(&self.request)?;
-        if let Reply::Error(error) = reply { Err(error.into()) } else { T::from_reply(reply) }
+        self.connection.call_for(&self.request)
     }
 
     /// Several commands in one exchange.
@@ -142,8 +141,7 @@ impl Batch for Client {
         let mut replies = Vec::with_capacity(requests.len());
         // In parts: a server stops reading from a client that does not take its replies.
         for part in requests.chunks(PIPELINE_REQUESTS_MAX) {
-            let bytes: Vec<u8> = part.iter().flat_map(|request| request.as_bytes()).copied().collect();
-            self.connection.send(&bytes)?;
+            self.connection.send_all(part.iter())?;
             for _ in part {
                 replies.push(self.connection.reply()?);
             }

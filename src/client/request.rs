@@ -1,12 +1,12 @@
 //! A command on its way to a server, and what can be said as one.
 //!
-//! [`Request`] keeps the words in RESP form together with where each lies, so that the same memory is sent and looked
-//! into for keys. [`ToArgs`] is what a call takes: tuples, arrays, slices, vectors, or a `Request` built word by word.
+//! [`Request`] keeps the words; a wire gets them in RESP form, a server in this process as they are. [`ToArgs`] is what a call takes: tuples, arrays, slices, vectors, or a `Request` built word by word.
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use slotmesh_engine::resp::args::{ArgRange, Args, Framed};
+use slotmesh_engine::resp::args::{ArgRange, Args};
+use slotmesh_engine::resp::reply::write_request;
 
 /// A command built word by word, for when the number of words is not known beforehand.
 ///
@@ -23,11 +23,9 @@ use slotmesh_engine::resp::args::{ArgRange, Args, Framed};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// Room for the header, then the words in RESP form.
+    /// The words, one behind the other.
     buffer: Vec<u8>,
     words: Vec<ArgRange>,
-    /// Where the header begins, once it is written.
-    start: usize,
 }
 
 impl Request {
@@ -63,35 +61,19 @@ impl Request {
     }
 
     pub(crate) fn empty() -> Self {
-        Self { buffer: Vec::new(), words: Vec::new(), start: 0 }
+        Self { buffer: Vec::new(), words: Vec::new() }
     }
 
     /// Makes this the command that `args` says; the memory is used again.
     pub(crate) fn set(&mut self, args: &impl ToArgs) {
-        self.buffer.resize(HEADER_BYTES, 0);
+        self.buffer.clear();
         self.words.clear();
         args.write_to(self);
-        self.finish();
     }
 
-    /// Writes the header, which tells the number of words.
-    fn finish(&mut self) {
-        let mut digits = itoa::Buffer::new();
-        let digits = digits.format(self.words.len()).as_bytes();
-        self.start = HEADER_BYTES - digits.len() - 3;
-        self.buffer[self.start] = b'*';
-        self.buffer[self.start + 1..HEADER_BYTES - 2].copy_from_slice(digits);
-        self.buffer[HEADER_BYTES - 2..HEADER_BYTES].copy_from_slice(b"\r\n");
-    }
-
-    /// The bytes to send; of a request that [`Request::set`] has made.
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.buffer[self.start..]
-    }
-
-    /// The bytes to send with where the words are; of a request that [`Request::set`] has made.
-    pub(crate) fn framed(&self) -> Framed<'_> {
-        Framed { bytes: self.as_bytes(), args: self.as_args() }
+    /// Appends the bytes to send.
+    pub(crate) fn frame(&self, target: &mut Vec<u8>) {
+        write_request(target, self.words());
     }
 
     pub(crate) fn as_args(&self) -> Args<'_> {
@@ -102,24 +84,12 @@ impl Request {
     ///
     /// # Panics
     /// When the words together pass 4 GiB.
+    #[inline]
     pub(crate) fn word(&mut self, word: &[u8]) {
-        match word.len() {
-            len @ 0..10 => self.buffer.extend_from_slice(&[b'$', b'0' + len as u8, b'\r', b'\n']),
-            len @ 10..100 => {
-                let digits = [b'0' + (len / 10) as u8, b'0' + (len % 10) as u8];
-                self.buffer.extend_from_slice(&[b'$', digits[0], digits[1], b'\r', b'\n']);
-            }
-            len => {
-                self.buffer.push(b'$');
-                self.buffer.extend_from_slice(itoa::Buffer::new().format(len).as_bytes());
-                self.buffer.extend_from_slice(b"\r\n");
-            }
-        }
-        let start = u32::try_from(self.buffer.len()).expect("a request is smaller than 4 GiB");
-        let len = u32::try_from(word.len()).expect("an argument is smaller than 4 GiB");
+        let start = self.buffer.len();
         self.buffer.extend_from_slice(word);
-        self.buffer.extend_from_slice(b"\r\n");
-        self.words.push(ArgRange { start, len });
+        assert!(self.buffer.len() <= u32::MAX as usize, "a request is smaller than 4 GiB");
+        self.words.push(ArgRange { start: start as u32, len: word.len() as u32 });
     }
 }
 
@@ -248,9 +218,6 @@ impl Arg for f64 {
     }
 }
 
-/// Room for `*`, the digits of any number of words, and the line end.
-const HEADER_BYTES: usize = 24;
-
 #[cfg(test)]
 mod tests {
     use super::{Request, ToArgs};
@@ -258,7 +225,13 @@ mod tests {
     fn bytes(args: impl ToArgs) -> String {
         let mut request = Request::empty();
         request.set(&args);
-        String::from_utf8(request.as_bytes().to_vec()).unwrap()
+        String::from_utf8(framed(&request)).unwrap()
+    }
+
+    fn framed(request: &Request) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        request.frame(&mut bytes);
+        bytes
     }
 
     #[test]
@@ -282,11 +255,11 @@ mod tests {
     fn a_request_can_be_used_again() {
         let mut request = Request::empty();
         request.set(&vec!["x"; 1000]);
-        assert!(request.as_bytes().starts_with(b"*1000\r\n"));
+        assert!(framed(&request).starts_with(b"*1000\r\n"));
 
         request.set(&["PING"]);
 
-        assert_eq!(request.as_bytes(), b"*1\r\n$4\r\nPING\r\n");
+        assert_eq!(framed(&request), b"*1\r\n$4\r\nPING\r\n");
         assert_eq!(request.as_args().at(0), b"PING");
     }
 }

@@ -88,7 +88,7 @@ impl Subscription {
         let mut request = Request::empty();
         request.set(&Request::new(command).args(channels));
         let confirmations = request.words().len() - 1;
-        self.connection.send(request.as_bytes())?;
+        self.connection.send_all(std::iter::once(&request))?;
         let mut confirmed = 0;
         while confirmed < confirmations {
             let Some(reply) = self.connection.message(None)? else { continue };

@@ -1,4 +1,4 @@
-//! COMPATIBILITY.md, made from the table of commands, the table of options and the scripts.
+//! COMPATIBILITY.md, made from the table of commands, the table of options, the scripts and the list of failing tests.
 //!
 //! `SLOTMESH_BLESS=1 cargo test --test docs` writes the page anew; without it the test says whether it is still true.
 
@@ -9,6 +9,7 @@ use std::path::Path;
 use slotmesh_engine::config::{Effect, ROWS};
 
 use crate::coverage::compared;
+use crate::valkey_py;
 
 #[test]
 fn the_compatibility_page_is_that_of_the_tables() {
@@ -116,6 +117,7 @@ fn page(references: &References, scripts: &Path) -> String {
     }
     own_commands(&mut text, references, &ours);
     options(&mut text);
+    text.push_str(&valkey_py::section());
     text
 }
 
@@ -185,8 +187,8 @@ const DIFFERENCES: &[(&str, &str)] = &[
 const HEAD: &str = "\
 # Compatibility
 
-Made by `SLOTMESH_BLESS=1 cargo test --test docs` from the table of commands, the table of options and the scripts in
-`tests/scripts`; `cargo test` fails when this page is no longer what they say.
+Made by `SLOTMESH_BLESS=1 cargo test --test docs` from the table of commands, the table of options, the scripts in
+`tests/scripts` and the list in `tests/clients/valkey_py`; `cargo test` fails when this page is no longer what they say.
 
 - **works**: a script compares its replies with those of a real server (Redis 7.0, or Valkey 9 for what is newer), byte
   for byte but for what changes from run to run;

@@ -5,3 +5,4 @@
 mod compatibility;
 mod coverage;
 mod options;
+mod valkey_py;

@@ -1,15 +1,17 @@
 //! Replication between `slotmesh-server` and the real servers, over TCP, in both directions.
 //!
 //! Lives here: full and partial synchronisation ([`full`], [`partial`]), chains ([`chain`]), what the stream carries
-//! ([`stream`]), fields that expire ([`fields`]) and what clients are told ([`guard`]). What does not: cluster mode (`tests/tcp`, `tests/mixed`).
+//! ([`stream`]), what reached the disks ([`durable`]), fields that expire ([`fields`]) failovers ([`handover`]), and what clients are told ([`guard`]). What does not: cluster mode (`tests/tcp`, `tests/mixed`).
 //! Start at [`full`].
 
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod chain;
+mod durable;
 mod fields;
 mod full;
 mod guard;
+mod handover;
 mod partial;
 mod stream;
 

@@ -9,10 +9,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Condvar;
+use parking_lot::{Condvar, MutexGuard};
 
-use slotmesh_cluster::machine::{ConnId, Endpoint, Input, Machine, Peer, Reset};
-use slotmesh_engine::resp::args::Framed;
+use slotmesh_cluster::machine::{Answer, ConnId, Endpoint, Input, Machine, Peer, Reset};
+use slotmesh_engine::resp::args::{Args, Framed};
+use slotmesh_engine::time::Now;
 
 use crate::shared::{Core, Ended, Life, Shared};
 
@@ -76,30 +77,49 @@ impl<M: Machine> Local<M> {
     /// When nothing more will come: the machine closed the connection (after what was appended by earlier calls),
     /// or has ended.
     pub fn call(&mut self, request: &[u8], reply: &mut Vec<u8>) -> Result<(), Gone> {
-        self.input(Input::Received(self.conn, request), reply)
+        self.check_open()?;
+        let mut core = self.shared.enter()?;
+        let (now, before) = (core.clock.now(), reply.len());
+        self.is_open = input(&self.shared, core, now, self.conn, Input::Received(self.conn, request), reply);
+        self.after(before, reply)
     }
 
-    /// As [`Local::call`], for one whole request whose words are known.
+    /// As [`Local::call`], for one whole request whose words are known. `frame` gives its bytes, which are not always
+    /// needed.
     ///
     /// # Errors
     /// As [`Local::call`].
-    pub fn request(&mut self, request: Framed<'_>, reply: &mut Vec<u8>) -> Result<(), Gone> {
-        self.input(Input::Request(self.conn, request), reply)
+    pub fn request<'a>(
+        &mut self,
+        words: Args<'_>,
+        frame: impl FnOnce() -> &'a [u8],
+        reply: &mut Vec<u8>,
+    ) -> Result<(), Gone> {
+        self.check_open()?;
+        let mut core = self.shared.enter()?;
+        let (now, before) = (core.clock.now(), reply.len());
+        match core.machine.answer_at_once(now, self.conn, words, reply) {
+            Answer::Declined => {}
+            answer @ (Answer::Whole | Answer::Unsettled) => {
+                if answer == Answer::Unsettled {
+                    core.settle();
+                }
+                self.shared.leave(core);
+                return Ok(());
+            }
+        }
+        let request = Framed { bytes: frame(), args: words };
+        self.is_open = input(&self.shared, core, now, self.conn, Input::Request(self.conn, request), reply);
+        self.after(before, reply)
     }
 
-    fn input(&mut self, input: Input<'_>, reply: &mut Vec<u8>) -> Result<(), Gone> {
-        if !self.is_open {
-            return Err(Gone::Closed);
-        }
-        let mut core = self.shared.enter()?;
-        let now = core.clock.now();
-        let before = reply.len();
-        core.machine.handle(now, input);
-        core.measure(now);
-        core.settle();
-        self.is_open = collect(&mut core, self.conn, reply);
-        self.shared.leave(core);
-        if self.is_open || reply.len() > before { Ok(()) } else { Err(Gone::Closed) }
+    fn check_open(&self) -> Result<(), Gone> {
+        if self.is_open { Ok(()) } else { Err(Gone::Closed) }
+    }
+
+    /// What a call ends with that found `before` bytes in `reply`.
+    fn after(&self, before: usize, reply: &[u8]) -> Result<(), Gone> {
+        if reply.len() > before { Ok(()) } else { self.check_open() }
     }
 
     /// Waits until the machine has something to say and appends it to `reply`. False when `timeout` (none: wait
@@ -108,9 +128,7 @@ impl<M: Machine> Local<M> {
     /// # Errors
     /// When nothing more will come: the machine closed the connection, or has ended.
     pub fn wait(&mut self, timeout: Option<Duration>, reply: &mut Vec<u8>) -> Result<bool, Gone> {
-        if !self.is_open {
-            return Err(Gone::Closed);
-        }
+        self.check_open()?;
         // A timeout beyond the clock's range is no timeout.
         let until = timeout.and_then(|timeout| std::time::Instant::now().checked_add(timeout));
         let mut core = self.shared.core.lock();
@@ -167,6 +185,23 @@ impl<M: Machine> fmt::Debug for Local<M> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Local").field("conn", &self.conn).finish_non_exhaustive()
     }
+}
+
+/// Feeds an input and takes what it was answered; returns whether the connection is still open.
+fn input<M: Machine>(
+    shared: &Shared<M>,
+    mut core: MutexGuard<'_, Core<M>>,
+    now: Now,
+    conn: ConnId,
+    input: Input<'_>,
+    reply: &mut Vec<u8>,
+) -> bool {
+    core.machine.handle(now, input);
+    core.measure(now);
+    core.settle();
+    let is_open = collect(&mut core, conn, reply);
+    shared.leave(core);
+    is_open
 }
 
 /// Takes all visible bytes; returns whether the connection is still open.

@@ -48,6 +48,8 @@ pub(crate) struct Net {
     pub(crate) ended: Vec<(ConnId, Reset)>,
     /// Connections the machine has not been told of.
     pub(crate) accepted: Vec<Accepted>,
+    /// Connections that the next batch may carry.
+    batch_max: usize,
     /// When the last round began.
     now: Instant,
     /// Lines for the log.
@@ -108,6 +110,7 @@ impl Net {
             notices: VecDeque::new(),
             ended: Vec::new(),
             accepted: Vec::new(),
+            batch_max: BATCH_CONNS_MAX,
             now: Instant::ZERO,
             log: Vec::new(),
         }
@@ -198,7 +201,7 @@ impl Net {
     pub(crate) fn read(&mut self, scratch: &mut [u8], batch: &mut Vec<(ConnId, Range<usize>)>) {
         let mut used = 0;
         for _ in 0..self.readable.len() {
-            if batch.len() == BATCH_CONNS_MAX || scratch.len() - used < READ_BYTES_MIN {
+            if batch.len() == self.batch_max || scratch.len() - used < READ_BYTES_MIN {
                 return;
             }
             let Some(id) = self.readable.pop_front() else {
@@ -218,10 +221,23 @@ impl Net {
             dirty.insert(id);
         }
         let count = dirty.len();
+        let mut bytes = 0;
         for place in 0..count {
+            bytes += machine.out_buf(dirty.get(place)).visible();
             self.send_one(machine, dirty.get(place));
         }
         dirty.remove_first(count);
+        self.adapt(bytes);
+    }
+
+    /// Lets the next batch carry fewer connections when the replies to the last one were more than a processor's own
+    /// cache holds: the sooner they leave, the less of them has to be fetched again.
+    fn adapt(&mut self, replied: usize) {
+        self.batch_max = match replied {
+            0..REPLY_BYTES_FEW => (self.batch_max * 2).min(BATCH_CONNS_MAX),
+            REPLY_BYTES_FEW..REPLY_BYTES_MANY => self.batch_max,
+            _ => (self.batch_max / 2).max(BATCH_CONNS_MIN),
+        };
     }
 
     /// Carries out what the machine asked for.
@@ -512,6 +528,14 @@ fn is_shortage(error: &io::Error) -> bool {
 /// Connections whose bytes one batch carries. Overlapping memory loads pays up to about 32 requests in flight; twice
 /// that keeps the share of the round's fixed costs small.
 pub(crate) const BATCH_CONNS_MAX: usize = 64;
+
+/// Connections of a batch at the least, while others have bytes, too: enough for look-ups to overlap.
+const BATCH_CONNS_MIN: usize = 4;
+
+/// Bytes of one round's replies below which the next batch may carry more connections, and from which on fewer. A core's
+/// second-level cache holds one or two megabytes, and the kernel's copies are in it as well.
+const REPLY_BYTES_FEW: usize = 128 * 1024;
+const REPLY_BYTES_MANY: usize = 512 * 1024;
 
 /// Bytes read from one connection before the others have their turn; large values come in few reads.
 const READ_BYTES_PER_ROUND_MAX: usize = 64 * 1024;

@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 
 use slotmesh_engine::session::SessionState;
 use slotmesh_engine::time::Now;
+use slotmesh_engine::tracking::Scope;
 
 use super::Node;
+use super::command::redirect_number;
 use super::conns::{Client, Role, Waiting};
 use crate::machine::{ConnId, Peer};
 
@@ -81,14 +83,16 @@ impl Node {
         // Writing to a String cannot fail.
         let _ = write!(
             line,
-            "id={} addr={addr} laddr={laddr} fd={} name={} age={age} idle={idle} flags={} db={} sub={sub} psub={psub} \
+            "id={} addr={addr} laddr={laddr} fd={} name={} age={age} idle={idle} flags={}{} db={} sub={sub} psub={psub} \
              ssub={ssub} multi={multi} watch={} qbuf={qbuf} qbuf-free={qbuf_free} argv-mem={argv_mem} \
              multi-mem={multi_mem} rbs={} rbp={} obl={} oll={} omem={} tot-mem={total} events=r cmd={command} \
-             user=default redir=-1 resp={} lib-name={} lib-ver={}",
+             user=default redir={} resp={} lib-name={} lib-ver={}",
             client.session.client_id(),
             conn.index + FIRST_DESCRIPTOR,
             String::from_utf8_lossy(&session.name),
             flags(client, session, multi),
+            // Where Valkey has it, but only for who said something: older readers know no such field.
+            if session.follows_redirects { " capa=r" } else { "" },
             session.db.0,
             session.watched,
             out.allocated(),
@@ -96,6 +100,7 @@ impl Node {
             out.len(),
             out.segments(),
             out.allocated(),
+            redirect_number(session.tracking.as_deref()),
             session.protocol.version(),
             String::from_utf8_lossy(&session.lib_name),
             String::from_utf8_lossy(&session.lib_version),
@@ -117,6 +122,10 @@ fn flags(client: &Client, session: &SessionState, multi: i64) -> String {
     add('P', session.is_subscribed());
     add('x', multi >= 0);
     add('b', matches!(client.waiting, Some(Waiting::Keys | Waiting::Replicas)));
+    let tracking = session.tracking.as_deref();
+    add('t', tracking.is_some());
+    add('R', tracking.is_some_and(|mode| mode.is_broken));
+    add('B', tracking.is_some_and(|mode| mode.scope == Scope::Broadcast));
     add('c', client.closing);
     add('U', matches!(client.peer, Peer::Unix { .. }));
     add('r', session.readonly);

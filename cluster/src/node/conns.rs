@@ -7,6 +7,7 @@ use slotmesh_engine::resp::outbuf::{OutBuf, Ticket};
 use slotmesh_engine::resp::request::RequestParser;
 use slotmesh_engine::session::SessionId;
 use slotmesh_engine::time::{Instant, Now};
+use slotmesh_replication::wait::Written;
 
 use super::unread::Unread;
 use crate::bus::LinkId;
@@ -70,8 +71,8 @@ pub(crate) struct Client {
     pub(crate) waiting: Option<Waiting>,
     /// Whether it ran a write since WAIT last looked.
     pub(crate) wrote: bool,
-    /// Log offset that covers its writes, which WAIT compares with.
-    pub(crate) wrote_to: u64,
+    /// The places behind its writes, which WAIT and WAITAOF compare with.
+    pub(crate) written: Written,
     /// The last command, by its place in the registry.
     pub(crate) last_command: Option<slotmesh_engine::command::CommandId>,
     /// Since when its output is over the soft limit.
@@ -255,7 +256,7 @@ impl Client {
             closing: false,
             waiting: None,
             wrote: false,
-            wrote_to: 0,
+            written: Written::default(),
             last_command: None,
             over_soft_limit: None,
             bytes_in: 0,

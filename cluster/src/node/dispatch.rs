@@ -79,6 +79,7 @@ impl Node {
         if was_asking {
             self.forget_asking(session, Some(command.id));
         }
+        self.engine.forget_caching(session, Some(command.id));
         self.after_reply_mode(session);
         self.serve_blocked(now);
     }
@@ -143,6 +144,7 @@ impl Node {
             self.show_refused_exec(now, conn, command, args);
         }
         self.forget_asking(session, None);
+        self.engine.forget_caching(session, None);
         self.after_reply_mode(session);
     }
 
@@ -167,6 +169,8 @@ impl Node {
         self.engine.multi_gate(session, command)?;
         if self.bus.is_some() {
             self.slot_gate(now, session, command, args).map_err(Refusal::Redirect)?;
+        } else {
+            self.primary_gate(session, command).map_err(Refusal::Redirect)?;
         }
         self.engine.memory_gate(now, session, command, self.timers.buffer_bytes)?;
         let reach = self.engine.session(session).reach(command);
@@ -212,6 +216,20 @@ impl Node {
              from a local connection, otherwise you need to set this option in the configuration file, and then \
              restart the server.",
         ))
+    }
+
+    /// A replica sends a client that can follow to its primary (Valkey 8, CLIENT CAPA).
+    fn primary_gate(&self, session: SessionId, command: Resolved) -> Result<(), ReplyError> {
+        let state = self.engine.session(session);
+        if !state.follows_redirects || !self.is_replica() || state.origin != Origin::Client {
+            return Ok(());
+        }
+        let flags = state.reach(command).flags;
+        let Some((host, port)) = self.replication.link.as_ref().and_then(|link| link.target()) else { return Ok(()) };
+        if flags.has(WRITE) || flags.has(READ) && !state.readonly {
+            return Err(ReplyError::text(format!("REDIRECT {host}:{port}")));
+        }
+        Ok(())
     }
 
     fn disk_gate(&self, command: Resolved, reach: Reach) -> Result<(), ReplyError> {

@@ -21,6 +21,7 @@ enum Reader {
 impl Node {
     /// Drains every part into the others, then the sessions' buffers into effects.
     pub(super) fn drain(&mut self, now: Now) {
+        self.is_calm = false;
         if self.deaf.sleeps_until().is_some() {
             return self.plan_timer();
         }
@@ -37,10 +38,11 @@ impl Node {
         if self.plan_engine(now) | moves | self.stirred {
             self.plan_timer();
         }
+        self.is_calm = self.is_calm();
     }
 
     /// Whether data commands left something for another part: after mere reads nothing but replies has to move.
-    fn has_news(&self) -> bool {
+    pub(super) fn has_news(&self) -> bool {
         let core = self.engine.core();
         !core.changes.is_empty() || !core.broadcasts.is_empty() || self.job.is_some()
     }
@@ -50,6 +52,7 @@ impl Node {
             | self.step_broadcasts()
             | self.step_bus(now)
             | self.step_feeds(now)
+            | self.step_handover(now)
             | self.step_primary_link(now)
             | self.step_persistence(now)
             | self.step_waits(now)

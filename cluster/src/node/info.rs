@@ -12,7 +12,9 @@ use slotmesh_replication::link::LinkState;
 
 use super::Node;
 use super::conns::{Role, Waiting};
+use super::handover::HandOver;
 use super::memory::ratio;
+use super::pause::PauseKind;
 
 /// A section's place in the order of the full text, and whether it is in the default text.
 struct Section {
@@ -121,7 +123,7 @@ fn server(node: &mut Node, now: Now, text: &mut String) {
     );
 }
 
-fn clients(node: &mut Node, _: Now, text: &mut String) {
+fn clients(node: &mut Node, now: Now, text: &mut String) {
     let count = |role: Role| node.conns.clients().filter(|(_, client)| client.role == role).count();
     let plain = node.conns.client_count() - count(Role::Replica);
     let waits = node.conns.clients().filter(|(_, client)| client.waiting == Some(Waiting::Replicas)).count();
@@ -131,6 +133,7 @@ fn clients(node: &mut Node, _: Now, text: &mut String) {
     let output_max =
         node.conns.clients().map(|(_, client)| node.engine.out_ref(client.session).allocated()).max().unwrap_or(0);
     let pubsub = node.engine.sessions().filter(|session| session.is_subscribed()).count();
+    let pause = node.pause.current(now.instant);
     let core = node.engine.core();
     fields!(text,
         "connected_clients" => plain,
@@ -139,12 +142,20 @@ fn clients(node: &mut Node, _: Now, text: &mut String) {
         "client_recent_max_input_buffer" => input_max,
         "client_recent_max_output_buffer" => output_max,
         "blocked_clients" => blocked,
-        "tracking_clients" => 0,
+        "tracking_clients" => core.tracking.clients(),
         "pubsub_clients" => pubsub,
         "watching_clients" => core.watch.sessions(),
         "clients_in_timeout_table" => limited,
         "total_watched_keys" => core.watch.keys(),
         "total_blocking_keys" => blocking_keys,
+        "total_blocking_keys_on_nokey" => keys.keys_minded(),
+        "paused_reason" => node.pause.reason(now.instant),
+        "paused_actions" => match pause.map(|pause| pause.kind) {
+            None => "none",
+            Some(PauseKind::All) => "all",
+            Some(PauseKind::Writes) => "write",
+        },
+        "paused_timeout_milliseconds" => pause.map_or(0, |pause| pause.until.millis_since(now.instant)),
     );
 }
 
@@ -297,9 +308,9 @@ fn stats(node: &mut Node, now: Now, text: &mut String) {
         "active_defrag_key_misses" => 0,
         "total_active_defrag_time" => 0,
         "current_active_defrag_time" => 0,
-        "tracking_total_keys" => 0,
-        "tracking_total_items" => 0,
-        "tracking_total_prefixes" => 0,
+        "tracking_total_keys" => core.tracking.keys(),
+        "tracking_total_items" => core.tracking.items(),
+        "tracking_total_prefixes" => core.tracking.prefixes(),
         "unexpected_error_replies" => 0,
         "total_error_replies" => stats.error_replies,
         "dump_payload_sanitizations" => 0,
@@ -337,7 +348,7 @@ fn replication(node: &mut Node, now: Now, text: &mut String) {
     let log = &node.replication.log;
     let backlog = log.info();
     fields!(text,
-        "master_failover_state" => "no-failover",
+        "master_failover_state" => node.handover.as_ref().map_or("no-failover", HandOver::word),
         "master_replid" => log.replid(),
         "master_replid2" => log.replid2(),
         "master_repl_offset" => log.offset(),
@@ -442,7 +453,11 @@ fn keyspace(node: &mut Node, _: Now, text: &mut String) {
     for index in 0..keyspace.databases() {
         let db = keyspace.db(DbIndex(index));
         if !db.is_empty() {
-            let _ = write!(text, "db{index}:keys={},expires={},avg_ttl=0\r\n", db.len(), db.volatile_len());
+            let (keys, expires, of_fields) = (db.len(), db.volatile_len(), db.volatile_hashes_len());
+            let _ = write!(
+                text,
+                "db{index}:keys={keys},expires={expires},avg_ttl=0,keys_with_volatile_items={of_fields}\r\n"
+            );
         }
     }
 }

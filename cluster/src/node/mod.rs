@@ -1,11 +1,12 @@
 //! The node: engine, replication and cluster bus composed into one machine.
 //!
 //! [`Node`] holds the fields and takes inputs; every other file here is one concern of it: `intake` and `ahead` read
-//! requests, `dispatch` is the list of gates, `blocked` and `waiting` hold clients back, `drain` moves what the parts produced to where it must go, `links` feeds
+//! requests, `answer` is their short way, `dispatch` is the list of gates, `blocked` and `waiting` hold clients back, `drain` moves what the parts produced to where it must go, `links` feeds
 //! the bus, `primary_link` and `replicas` the two sides of replication, `snapshot` and `persistence` the files, `boot`
 //! and `shutdown` the two ends of its life, `timers` its waits. No file decides what another concern owns.
 
 mod ahead;
+mod answer;
 mod blocked;
 mod boot;
 mod client_info;
@@ -16,6 +17,7 @@ mod conns;
 mod deaf;
 mod dispatch;
 mod drain;
+mod handover;
 mod info;
 mod intake;
 mod links;
@@ -51,7 +53,7 @@ use slotmesh_engine::command::{CommandId, DataFn, Registry};
 use slotmesh_engine::config::Config;
 use slotmesh_engine::config::choices::LogLevel as ConfiguredLevel;
 use slotmesh_engine::load::LoadInfo;
-use slotmesh_engine::resp::args::Framed;
+use slotmesh_engine::resp::args::{Args, Framed};
 use slotmesh_engine::resp::outbuf::OutBuf;
 use slotmesh_engine::rng::Rng;
 use slotmesh_engine::session::SessionId;
@@ -61,13 +63,14 @@ use slotmesh_replication::offset::{Offset, Replid};
 use slotmesh_replication::persist::job::SnapshotJob;
 
 use crate::bus::{Bus, ConfigFile};
-use crate::machine::{ConnId, Effect, Endpoint, Input, LogLevel, LogLine, Machine, Peer, Reset, Signal, Timer};
+use crate::machine::{Answer, ConnId, Effect, Endpoint, Input, LogLevel, LogLine, Machine, Peer, Reset, Signal, Timer};
 use ahead::Alone;
 use boot::Life;
 pub use boot::{CpuTime, HostInfo, HostMemory};
 use command::NodeFn;
 use conns::{Conns, Kind};
 use deaf::Deaf;
+use handover::HandOver;
 use intake::{Batch, Known};
 use pause::Pauses;
 use persistence::Persistence;
@@ -101,6 +104,8 @@ pub struct Node {
     /// Whether the next drain looks for a walk to begin.
     walk_wanted: bool,
     following: Following,
+    /// A FAILOVER in progress.
+    handover: Option<HandOver>,
     /// Changes of the configuration that wait for the host.
     reconfiguring: Reconfiguring,
     /// DEBUG SLEEP, or a dataset that is read anew.
@@ -132,6 +137,8 @@ pub struct Node {
     effects: VecDeque<Effect>,
     /// Whether something else than data commands may have happened since the last drain.
     stirred: bool,
+    /// Whether nothing goes on that a plain read would have to care about, as of the last drain.
+    is_calm: bool,
     /// The caller in the process whose request is being handled: it takes its reply itself.
     caller: Option<ConnId>,
     /// The earliest of all waits, as of the last drain.
@@ -226,6 +233,7 @@ impl Node {
             job: None,
             walk_wanted: false,
             following: Following::default(),
+            handover: None,
             reconfiguring: Reconfiguring::default(),
             deaf: Deaf::default(),
             reload: None,
@@ -245,6 +253,7 @@ impl Node {
             noted: Vec::new(),
             effects: VecDeque::new(),
             stirred: true,
+            is_calm: false,
             caller: None,
             next_timer: None,
             tickets: Tickets::default(),
@@ -352,6 +361,13 @@ impl Node {
         }
     }
 
+    /// Notes the time, and whether it is one at which the dataset stands still.
+    fn now_is(&mut self, now: Now) {
+        self.last_now = now;
+        let is_paused = !self.pause.is_empty() && self.pause.current(now.instant).is_some();
+        self.engine.core_mut().is_paused = is_paused;
+    }
+
     fn handle_input(&mut self, now: Now, input: Input<'_>) {
         self.stirred |= !matches!(input, Input::Received(..) | Input::Request(..));
         match input {
@@ -428,7 +444,7 @@ impl Machine for Node {
     }
 
     fn handle(&mut self, now: Now, input: Input<'_>) {
-        self.last_now = now;
+        self.now_is(now);
         if self.deaf.is_deaf() {
             self.handle_deaf(now, input);
         } else {
@@ -437,8 +453,12 @@ impl Machine for Node {
         self.drain(now);
     }
 
+    fn answer_at_once(&mut self, now: Now, conn: ConnId, request: Args<'_>, reply: &mut Vec<u8>) -> Answer {
+        self.answer_plainly(now, conn, request, reply)
+    }
+
     fn receive_many(&mut self, now: Now, batch: &[(ConnId, &[u8])]) {
-        self.last_now = now;
+        self.now_is(now);
         self.read_many(now, batch);
         self.drain(now);
     }

@@ -77,6 +77,17 @@ impl Pauses {
         self.all().filter(|pause| pause.until > now).max_by_key(|pause| pause.kind)
     }
 
+    /// Why clients are held back, in the words of INFO.
+    pub(crate) fn reason(&self, now: Instant) -> &'static str {
+        let causes = [
+            (self.by_client, "client_pause"),
+            (self.by_shutdown, "shutdown_in_progress"),
+            (self.by_failover, "failover_in_progress"),
+        ];
+        let active = |pause: Option<Pause>| pause.is_some_and(|pause| pause.until > now);
+        causes.into_iter().find(|(pause, _)| active(*pause)).map_or("none", |(_, name)| name)
+    }
+
     /// When the next pause ends.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.all().map(|pause| pause.until).filter(|&until| until < Instant::MAX).min()

@@ -247,6 +247,7 @@ impl Node {
                 self.following.history = history;
                 self.following.loader = Some(Box::new(self.engine.begin_load(now, Expired::Keep)));
             }
+            Output::HandedOver { accepted } => self.handed_over(now, accepted),
             Output::Note(note) => self.note(note),
             Output::Rdb(bytes) => self.load_chunk(now, &bytes),
             Output::RdbAborted => self.following.loader = None,

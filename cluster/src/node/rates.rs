@@ -66,9 +66,15 @@ impl Rates {
 }
 
 impl Node {
+    /// Whether it is time for another sample.
+    #[inline]
+    pub(super) fn is_sample_due(&self, now: Now) -> bool {
+        now.instant.millis_since(self.rates.at) >= SAMPLE_MS
+    }
+
     /// Takes a sample when one is due.
     pub(super) fn sample_rates(&mut self, now: Now) {
-        if now.instant.millis_since(self.rates.at) >= SAMPLE_MS {
+        if self.is_sample_due(now) {
             let totals = self.rate_totals();
             self.rates.add(now.instant, totals);
         }

@@ -26,7 +26,7 @@ pub(super) struct Replication {
     pub(super) feeds: Feeds,
     /// Whom we follow.
     pub(super) link: Option<Link>,
-    /// Clients in WAIT.
+    /// Clients in WAIT and WAITAOF.
     pub(super) waits: Waits,
 }
 
@@ -136,17 +136,19 @@ impl Node {
 
     /// Answers clients whose WAIT is over. Returns whether there was one.
     pub(super) fn step_waits(&mut self, now: Now) -> bool {
-        let Some((WaitId(id), count)) = self.replication.waits.poll(now, &self.replication.feeds) else { return false };
+        let local = self.local_file();
+        let ended = self.replication.waits.poll(now, &self.replication.feeds, local);
+        let Some((WaitId(id), ended)) = ended else { return false };
         let conn = Self::conn_of_peer(PeerId(id));
         let Some(client) = self.conns.client_mut(conn) else { return true };
         client.waiting = None;
         let session = client.session;
-        self.engine.reply(session).len(count);
+        self.reply_ended_wait(session, ended);
         self.run_kept(now, conn);
         true
     }
 
-    /// Blocks a client in WAIT.
+    /// Blocks a client in WAIT or WAITAOF.
     pub(super) fn wait_for_replicas(&mut self, conn: ConnId, waiting: Waiting) {
         if let Some(client) = self.conns.client_mut(conn) {
             client.waiting = Some(waiting);

@@ -2,7 +2,7 @@
 //!
 //! Sizes are counted in bytes of the protocol. A transaction is one request, EXEC, with one reply.
 
-use slotmesh_engine::command::Resolved;
+use slotmesh_engine::command::CommandId;
 use slotmesh_engine::config::Config;
 use slotmesh_engine::resp::args::Args;
 use slotmesh_engine::resp::outbuf::Position;
@@ -38,6 +38,12 @@ impl Sizes {
         self.requests.trim(config.commandlog_large_request_max_len);
         self.replies.trim(config.commandlog_large_reply_max_len);
     }
+
+    /// Whether a request or its reply may be large enough to be kept.
+    #[inline]
+    pub(super) fn may_be_kept(&self, args: Args<'_>, reply: u64) -> bool {
+        args.span() as u64 + FRAME_BYTES_MAX >= self.request_bytes_min || reply >= self.reply_bytes_min
+    }
 }
 
 impl Node {
@@ -48,20 +54,19 @@ impl Node {
         // The command may have closed its own connection.
         let end = self.engine.find(session).map(|_| self.engine.out_ref(session).position());
         let reply = end.map_or(0, |end| end.bytes().saturating_sub(begin.bytes()));
-        let request_max = args.span() as u64 + FRAME_BYTES_MAX;
-        if request_max >= self.sizes.request_bytes_min || reply >= self.sizes.reply_bytes_min {
-            self.log_sizes(now, conn, command, args, reply);
+        if self.sizes.may_be_kept(args, reply) {
+            self.log_sizes(now, conn, command.id, args, reply);
         }
     }
 
     #[cold]
-    fn log_sizes(&mut self, now: Now, conn: ConnId, command: Resolved, args: Args<'_>, reply: u64) {
-        let request = request_bytes(args);
+    pub(super) fn log_sizes(&mut self, now: Now, conn: ConnId, command: CommandId, args: Args<'_>, reply: u64) {
+        let request = args.framed_len() as u64;
         if request < self.sizes.request_bytes_min && reply < self.sizes.reply_bytes_min {
             return;
         }
         let mut words = Words::default();
-        words.take(args, hidden_words(&self.engine.registry().get(command.id).full_name, args));
+        words.take(args, hidden_words(&self.engine.registry().get(command).full_name, args));
         let name = match self.conns.client(conn) {
             Some(client) => self.engine.session(client.session).name.to_vec(),
             None => Vec::new(),
@@ -84,34 +89,8 @@ impl Node {
     }
 }
 
-/// The bytes of a request as clients send it.
-fn request_bytes(args: Args<'_>) -> u64 {
-    let header = |count: usize| u64::from(count.checked_ilog10().unwrap_or(0)) + 4;
-    header(args.len()) + args.iter().map(|word| header(word.len()) + word.len() as u64 + 2).sum::<u64>()
-}
-
 /// Bytes at the most that a request has before its first word and behind its last: two headers and a line end.
 const FRAME_BYTES_MAX: u64 = 2 * 23 + 2;
 
 /// More bytes than anything has.
 const NEVER: u64 = u64::MAX;
-
-#[cfg(test)]
-mod tests {
-    use slotmesh_engine::resp::args::ArgsBuf;
-
-    use super::request_bytes;
-
-    #[test]
-    fn requests_are_measured_as_they_are_sent() {
-        for (words, sent) in [
-            (vec!["PING".to_owned()], "*1\r\n$4\r\nPING\r\n".len()),
-            (vec!["ECHO".to_owned(), String::new()], "*2\r\n$4\r\nECHO\r\n$0\r\n\r\n".len()),
-            (vec!["x".repeat(1000); 12], 5 + 12 * (7 + 1000 + 2)),
-        ] {
-            let args: ArgsBuf = words.iter().collect();
-
-            assert_eq!(request_bytes(args.as_args()), sent as u64);
-        }
-    }
-}

@@ -2,16 +2,17 @@
 //!
 //! Finds the slots of a request (of the whole queue, for EXEC) and asks [`redirect::decide`].
 
-use slotmesh_engine::command::keys::each_key;
+use slotmesh_engine::command::keys::{KeySpec, each_key};
 use slotmesh_engine::command::spec::{ASKING, PUBSUB, WRITE};
 use slotmesh_engine::command::{CommandId, Resolved};
 use slotmesh_engine::error::ReplyError;
 use slotmesh_engine::resp::args::Args;
-use slotmesh_engine::session::SessionId;
+use slotmesh_engine::session::{SessionId, SessionState};
 use slotmesh_engine::slot::Slot;
 use slotmesh_engine::time::Now;
 
 use super::Node;
+use crate::bus::Bus;
 use crate::bus::report::ClientKind;
 use crate::redirect::{self, Access, KeySlots, Presence, Request};
 
@@ -53,10 +54,10 @@ impl Node {
         let mut keys = Keys::new();
         if is_exec {
             for queued in state.transaction.iter().flat_map(|open| &open.queue) {
-                keys.add(queued.resolved, queued.args.as_args())?;
+                keys.add(queued.resolved.keys, queued.args.as_args());
             }
         } else {
-            keys.add(command, args)?;
+            keys.add(command.keys, args);
         }
         let request = Request {
             keys: keys.slots,
@@ -87,7 +88,7 @@ impl Node {
         let state = self.engine.session(session);
         let mut presence = Presence::default();
         let mut count = |command: Resolved, args: Args<'_>| {
-            // The keys were found once already: nothing can go wrong any more.
+            // A request without a sound number of keys has none.
             let _ = each_key(command.keys, args, |index, _| {
                 let key = args.at(index);
                 match core.keyspace.db(state.db).find(core.keyspace.hash(key), key) {
@@ -107,6 +108,17 @@ impl Node {
     }
 }
 
+/// Whether a node serves the keys of a request that only reads, whatever the other gates say.
+pub(super) fn serves_read(bus: &Bus, now: Now, session: &SessionState, command: &Resolved, args: Args<'_>) -> bool {
+    let mut keys = Keys::new();
+    keys.add(command.keys, args);
+    let (readonly, client) = (session.readonly, ClientKind::Plain);
+    let request = Request { keys: keys.slots, access: Access::Read, asking: false, readonly, client };
+    // Of a slot on the move nobody looks here which keys have gone: as if one had.
+    let presence = || Presence { missing: 1, ..Presence::default() };
+    redirect::decide(bus, now.instant, &request, presence).is_ok()
+}
+
 /// The slots met so far.
 struct Keys<'a> {
     slots: KeySlots,
@@ -118,8 +130,13 @@ impl<'a> Keys<'a> {
         Self { slots: KeySlots::None, first: &[] }
     }
 
-    fn add(&mut self, command: Resolved, args: Args<'a>) -> Result<(), ReplyError> {
-        each_key(command.keys, args, |index, _| self.add_key(args.at(index)))
+    /// Adds the keys of a request. One whose number of keys is none has no keys, as in Redis: it runs here, and its
+    /// command finds the words to refuse it.
+    fn add(&mut self, specs: &[KeySpec], args: Args<'a>) {
+        let before = (self.slots, self.first);
+        if each_key(specs, args, |index, _| self.add_key(args.at(index))).is_err() {
+            (self.slots, self.first) = before;
+        }
     }
 
     fn add_key(&mut self, key: &'a [u8]) {

@@ -125,11 +125,13 @@ impl Node {
             (false, Some(_)) => Standing::PrimaryPaused,
             (false, None) => Standing::Primary,
         };
+        let synced = self.synced_offset();
         let Self { replication, rng, tickets, .. } = self;
         replication.feeds.tick(now, standing, &mut replication.log, rng, tickets);
         if let Some(link) = &mut replication.link
             && link.deadline().is_some_and(|due| due <= now.instant)
         {
+            link.set_synced(synced);
             link.tick(now);
         }
         let needed = self.replication.feeds.needed();
@@ -141,7 +143,7 @@ impl Node {
     fn replication_deadline(&self) -> Option<Instant> {
         let link = self.replication.link.as_ref().and_then(slotmesh_replication::link::Link::deadline);
         let feeds = self.replication.feeds.deadline();
-        [link, Some(feeds), self.replication.waits.deadline()].into_iter().flatten().min()
+        [link, Some(feeds), self.replication.waits.deadline(), self.handover_deadline()].into_iter().flatten().min()
     }
 }
 

@@ -25,20 +25,26 @@ impl Engine {
     /// Whether [`Engine::next_served`] may have somebody.
     #[inline]
     pub fn has_served(&self) -> bool {
-        self.core().blocked.has_ready()
+        let core = self.core();
+        core.blocked.has_ready() || core.watch.has_touched()
     }
 
     /// Ends the wait of the session that is served next, and hands out its request, which the caller runs again.
     pub fn next_served(&mut self, now: Now) -> Option<(SessionId, Request)> {
         let core = self.core_mut();
         let (keyspace, blocked) = (&core.keyspace, &mut core.blocked);
-        let (id, request) = blocked.end_next(|db, key| {
+        let kind_of = |db, key: &[u8]| {
             let entry = keyspace.db(db).find(keyspace.hash(key), key).filter(|entry| !is_past(entry, now))?;
             Some(match entry.value() {
                 ValueRef::Object(object) => object.kind(),
                 ValueRef::Int(_) | ValueRef::Str(_) => Kind::String,
             })
-        })?;
+        };
+        if core.watch.has_touched() {
+            blocked.keys_touched(core.watch.take_touched(), kind_of);
+            core.watch.keep_touched(blocked.minds_loss());
+        }
+        let (id, request) = blocked.end_next(kind_of)?;
         self.session_mut(id).blocked = false;
         Some((id, request))
     }

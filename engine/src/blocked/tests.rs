@@ -25,7 +25,12 @@ fn command() -> Resolved {
 fn wait(blocked: &mut Blocked, number: u32, kind: Kind, keys: &[&str], deadline: Option<u64>) {
     let keys = keys.iter().map(|key| Bytes::copy_from_slice(key.as_bytes())).collect();
     let request = Request { command: command(), args: ArgsBuf::new() };
-    blocked.begin(session(number), DB, Wish { kind, keys, deadline: deadline.map(Instant) }, request);
+    blocked.begin(
+        session(number),
+        DB,
+        Wish { kind, keys, deadline: deadline.map(Instant), until: super::Until::There, words: None },
+        request,
+    );
 }
 
 fn next(blocked: &mut Blocked, kind: Option<Kind>) -> Option<u32> {

@@ -6,12 +6,12 @@
 
 use bytes::Bytes;
 
-use crate::blocked::Wish;
+use crate::blocked::{Until, Wish};
 use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::core::{At, Broadcast, Caller, Core, Touch, is_past};
 use crate::keyspace::{DbIndex, Entry, EntryMut, Expiry, KeyHash, NewValue, UnixMillis};
 use crate::pubsub::Kind;
-use crate::resp::args::Args;
+use crate::resp::args::{Args, ArgsBuf};
 use crate::resp::outbuf::OutBuf;
 use crate::resp::reply::Reply;
 use crate::session::{Origin, SessionState, Subscriptions};
@@ -218,7 +218,7 @@ impl<'e> Ctx<'e> {
     pub fn discard_in(&mut self, db: DbIndex, key: &[u8]) {
         let hash = self.hash(key);
         if self.core.keyspace.db_mut(db).discard(hash, key) {
-            self.core.watch.touch(db, key);
+            self.core.touch(db, key);
         }
     }
 
@@ -226,7 +226,7 @@ impl<'e> Ctx<'e> {
     pub fn take_in(&mut self, db: DbIndex, key: &[u8]) -> Option<Entry> {
         let hash = self.hash(key);
         let entry = self.core.keyspace.db_mut(db).remove(hash, key)?;
-        self.core.watch.touch(db, key);
+        self.core.touch(db, key);
         Some(entry)
     }
 
@@ -234,7 +234,7 @@ impl<'e> Ctx<'e> {
     pub fn put_in(&mut self, db: DbIndex, key: &[u8], entry: Entry) {
         let at = self.at(db, key);
         self.core.put(at, entry);
-        self.core.watch.touch(db, key);
+        self.core.touch(db, key);
     }
 
     /// Removes a key. Returns whether it was there; then watchers hear of it and the change is counted.
@@ -263,6 +263,15 @@ impl<'e> Ctx<'e> {
         found
     }
 
+    /// Removes a key that was given a time that is past: it counts as expired, as in Valkey 9. Repeated is the removal.
+    pub fn expire_now(&mut self, key: &[u8]) {
+        self.remove(key);
+        self.core.stats.expired_keys += 1;
+        let verb: &[u8] = if self.core.config.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
+        self.rewrite(&[verb, key]);
+        self.notify(KeyspaceEvents::EXPIRED, "expired", key);
+    }
+
     /// Notes one change of a key's value made in place: watchers hear of it, and it is counted.
     pub fn changed(&mut self, key: &[u8]) {
         self.changed_in(self.session.db, key);
@@ -270,13 +279,13 @@ impl<'e> Ctx<'e> {
 
     /// As [`Ctx::changed`], for so many changes at once.
     pub fn changed_often(&mut self, key: &[u8], changes: u64) {
-        self.core.watch.touch(self.session.db, key);
+        self.core.touch(self.session.db, key);
         self.count_changes(changes);
     }
 
     /// As [`Ctx::changed`], in any database.
     pub fn changed_in(&mut self, db: DbIndex, key: &[u8]) {
-        self.core.watch.touch(db, key);
+        self.core.touch(db, key);
         self.count_changes(1);
     }
 
@@ -314,11 +323,33 @@ impl<'e> Ctx<'e> {
         keys: impl Iterator<Item = &'k [u8]>,
         deadline: Option<Instant>,
     ) -> bool {
+        self.wish_for(Wish {
+            kind,
+            keys: keys.map(Bytes::copy_from_slice).collect(),
+            deadline,
+            until: Until::There,
+            words: None,
+        })
+    }
+
+    /// As [`Ctx::block`], for a request that has to run again in other words, and perhaps also when a key is gone.
+    pub(crate) fn block_as<'k>(
+        &mut self,
+        kind: value::Kind,
+        keys: impl Iterator<Item = &'k [u8]>,
+        deadline: Option<Instant>,
+        until: Until,
+        words: ArgsBuf,
+    ) -> bool {
+        let keys = keys.map(Bytes::copy_from_slice).collect();
+        self.wish_for(Wish { kind, keys, deadline, until, words: Some(words) })
+    }
+
+    fn wish_for(&mut self, wish: Wish) -> bool {
         if self.session.origin != Origin::Client || self.core.changes.is_in_transaction() {
             return false;
         }
-        let keys = keys.map(Bytes::copy_from_slice).collect();
-        self.wish = Some(Box::new(Wish { kind, keys, deadline }));
+        self.wish = Some(Box::new(wish));
         true
     }
 

@@ -116,12 +116,7 @@ fn set_expiry(ctx: &mut Ctx<'_>, args: Args<'_>, command: &str, unit: Unit, base
         None => Outcome::Untouched,
     });
     match outcome {
-        Outcome::Gone => {
-            ctx.remove(key);
-            let verb: &[u8] = if ctx.core.config.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
-            ctx.rewrite(&[verb, key]);
-            ctx.notify(KeyspaceEvents::GENERIC, "del", key);
-        }
+        Outcome::Gone => ctx.expire_now(key),
         Outcome::Set => {
             ctx.changed(key);
             repeat(ctx, args, at);

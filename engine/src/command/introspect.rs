@@ -108,6 +108,7 @@ fn describe_keys(reply: &mut Reply<'_>, spec: &KeySpec) {
             reply.bulk(b"startfrom");
             reply.int(i64::from(from));
         }
+        Begin::Unknown => part(reply, "unknown", &[]),
     }
     reply.bulk(b"find_keys");
     match spec.find {
@@ -119,6 +120,7 @@ fn describe_keys(reply: &mut Reply<'_>, spec: &KeySpec) {
             let numbers = [("lastkey", i64::from(last)), ("keystep", i64::from(step)), ("limit", i64::from(limit))];
             part(reply, "range", &numbers);
         }
+        Find::LastOption { .. } | Find::Unknown => part(reply, "unknown", &[]),
     }
 }
 
@@ -252,6 +254,7 @@ fn settled(access: Access, command: &str, request: Args<'_>) -> Access {
     match command {
         _ if !access.any(Access::VARIABLE) => access,
         "bitfield" => bitmap::field::access(request),
+        "delex" => string::conditional::delex_access(request),
         "set" => string::store::access(request),
         _ => access,
     }

@@ -26,6 +26,8 @@ pub enum Begin {
     Index(u16),
     /// Behind this keyword, searched from this word on (negative: from the end, towards the beginning).
     Keyword(&'static str, i16),
+    /// Only the command can tell.
+    Unknown,
 }
 
 /// How keys follow from the beginning of their group.
@@ -50,6 +52,18 @@ pub enum Find {
         /// Divisor for requests whose later part is no keys (XREAD); 0 or 1 for none.
         limit: u16,
     },
+    /// One key: the word behind the last `keyword` from word `from` on that is no value of another option. Clients
+    /// are told that only the command knows.
+    LastOption {
+        /// The keyword in front of the key.
+        keyword: &'static str,
+        /// The word to begin at.
+        from: u16,
+        /// Other options, each with the number of its values.
+        others: &'static [(&'static str, u16)],
+    },
+    /// Keys that do not stand in the request.
+    Unknown,
 }
 
 /// What a command does with a group of keys; the names are those of Redis's key specifications.
@@ -145,6 +159,7 @@ impl KeySpec {
         self.find = match self.find {
             Find::Count { count, first, .. } => Find::Count { count, first, step },
             Find::Range { last, limit, .. } => Find::Range { last, step, limit },
+            find @ (Find::LastOption { .. } | Find::Unknown) => find,
         };
         self
     }
@@ -179,6 +194,11 @@ pub const NO_KEYS: &[KeySpec] = &[];
 /// When a key count is no number or does not fit the request.
 pub fn each_key(specs: &[KeySpec], args: Args<'_>, mut visit: impl FnMut(usize, Access)) -> Result<(), ReplyError> {
     for spec in specs {
+        if let Find::LastOption { keyword, from, others } = spec.find {
+            last_option(args, keyword, usize::from(from), others)
+                .into_iter()
+                .for_each(|index| visit(index, spec.access));
+        }
         let Some(begin) = spec.begin.position(args) else { continue };
         let (first, last, step) = spec.find.bounds(begin, args)?;
         let mut index = first;
@@ -188,6 +208,19 @@ pub fn each_key(specs: &[KeySpec], args: Args<'_>, mut visit: impl FnMut(usize, 
         }
     }
     Ok(())
+}
+
+fn last_option(args: Args<'_>, keyword: &str, from: usize, others: &[(&str, u16)]) -> Option<usize> {
+    let (mut found, mut index) = (None, from);
+    while index < args.len() {
+        match others.iter().find(|(other, _)| args.is(index, other)) {
+            Some((_, values)) => index += usize::from(*values),
+            None if args.is(index, keyword) && index + 1 < args.len() => found = Some(index + 1),
+            None => {}
+        }
+        index += 1;
+    }
+    found
 }
 
 impl Begin {
@@ -201,6 +234,7 @@ impl Begin {
                 let last = args.len().checked_sub(from.unsigned_abs() as usize)?;
                 (1..=last).rev().find(|&index| args.is(index, keyword)).map(|index| index + 1)
             }
+            Self::Unknown => None,
         }
     }
 }
@@ -230,13 +264,15 @@ impl Find {
                     _ => Err(ReplyError::Fixed("ERR Invalid arguments specified for command")),
                 }
             }
+            // Those have no beginning.
+            Self::LastOption { .. } | Self::Unknown => Ok((1, 0, 1)),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Access, KeySpec, each_key};
+    use super::{Access, Begin, Find, KeySpec, each_key};
     use crate::resp::args::ArgsBuf;
 
     fn found(spec: KeySpec, line: &str) -> Vec<usize> {
@@ -254,6 +290,18 @@ mod tests {
         assert_eq!(found(KeySpec::counted(1, Access::OW).stepping(2), "MSETEX 2 a 1 b 2 NX"), [2, 4]);
         assert_eq!(found(KeySpec::after("STORE", 2, Access::OW), "SORT a BY w store d"), [5]);
         assert_eq!(found(KeySpec::after("KEYS", -2, Access::RW), "MIGRATE h 1 x 0 5 KEYS k"), [7]);
+    }
+
+    #[test]
+    fn the_last_option_is_found_that_is_no_value_of_another() {
+        let others = &[("LIMIT", 2), ("GET", 1)];
+        let find = Find::LastOption { keyword: "STORE", from: 2, others };
+        let spec = KeySpec { access: Access::OW, begin: Begin::Unknown, find, notes: "" };
+
+        assert_eq!(found(spec, "SORT k store a GET x STORE b"), [7]);
+        assert_eq!(found(spec, "SORT k GET STORE STORE d"), [5]);
+        assert_eq!(found(spec, "SORT k STORE STORE"), [3]);
+        assert_eq!(found(spec, "SORT k LIMIT STORE d STORE"), [0; 0]);
     }
 
     #[test]

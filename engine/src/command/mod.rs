@@ -29,7 +29,9 @@ mod pubsub;
 mod scan;
 mod server;
 mod set;
+mod sort;
 mod sorted;
+mod stream;
 mod string;
 mod transaction;
 
@@ -70,6 +72,7 @@ pub(crate) fn register(registry: &mut Registry) {
         (Group::Connection, connection::ROWS),
         (Group::Generic, expire::ROWS),
         (Group::Generic, generic::ROWS),
+        (Group::Generic, sort::ROWS),
         (Group::Geo, geo::ROWS),
         (Group::Hash, hash::ROWS),
         (Group::HyperLogLog, hyperloglog::ROWS),
@@ -78,6 +81,7 @@ pub(crate) fn register(registry: &mut Registry) {
         (Group::Server, server::ROWS),
         (Group::Set, set::ROWS),
         (Group::SortedSet, sorted::ROWS),
+        (Group::Stream, stream::ROWS),
         (Group::String, string::ROWS),
         (Group::Transactions, transaction::ROWS),
     ];

@@ -81,11 +81,26 @@ impl Resolved {
     }
 }
 
+/// A name in the table, with what tells it from most others at a glance.
+#[derive(Debug, Clone, Copy)]
+struct Named {
+    /// The name in capitals, as [`words_of`] reads it.
+    words: (u64, u64),
+    len: usize,
+    id: CommandId,
+}
+
+impl Named {
+    fn new(name: &[u8], id: CommandId) -> Self {
+        Self { words: words_of(name), len: name.len(), id }
+    }
+}
+
 /// The table of commands.
 #[derive(Debug, Default)]
 pub struct Registry {
     commands: Vec<Command>,
-    by_name: HashTable<CommandId>,
+    by_name: HashTable<Named>,
     docs: BTreeMap<&'static str, &'static Doc>,
 }
 
@@ -140,8 +155,7 @@ impl Registry {
                 }
                 None => {
                     let id = self.push(group, row, None, row.handler.map(|handler| action(row, handler)));
-                    let hash = hash_name(row.name.as_bytes());
-                    self.by_name.insert_unique(hash, id, |&id| hash_name(self.commands[id.index()].name.as_bytes()));
+                    self.enter(row.name.as_bytes(), id);
                     id
                 }
             };
@@ -181,14 +195,22 @@ impl Registry {
         id
     }
 
+    fn enter(&mut self, name: &[u8], id: CommandId) {
+        let named = Named::new(name, id);
+        self.by_name
+            .insert_unique(hash_words(named.words, named.len), named, |named| hash_words(named.words, named.len));
+    }
+
     /// The command of this name, letters of either case being the same.
+    #[inline]
     pub fn find(&self, name: &[u8]) -> Option<CommandId> {
-        // Most clients send capitals, as rows have them: comparing bytes comes first.
-        let is_named = |&id: &CommandId| {
-            let own = self.commands[id.index()].name.as_bytes();
-            own == name || own.eq_ignore_ascii_case(name)
+        let (words, len) = (words_of(name), name.len());
+        let is_named = |named: &Named| {
+            // Most clients send capitals, as rows have them. Up to sixteen letters, equal words are equal names.
+            (named.words == words && named.len == len && len <= 16)
+                || self.commands[named.id.index()].name.as_bytes().eq_ignore_ascii_case(name)
         };
-        self.by_name.find(hash_name(name), is_named).copied()
+        self.by_name.find(hash_words(words, len), is_named).map(|named| named.id)
     }
 
     /// The subcommand of this name.
@@ -243,14 +265,14 @@ impl Registry {
         if !to.is_empty() && self.find(to).is_some_and(|other| other != id) {
             return Err("Target command name already exists");
         }
-        let old = hash_name(self.commands[id.index()].name.as_bytes());
-        if let Ok(entry) = self.by_name.find_entry(old, |&found| found == id) {
+        let old = Named::new(self.commands[id.index()].name.as_bytes(), id);
+        if let Ok(entry) = self.by_name.find_entry(hash_words(old.words, old.len), |named| named.id == id) {
             entry.remove();
         }
         if !to.is_empty() {
-            self.commands[id.index()].name = String::from_utf8_lossy(to).to_ascii_uppercase().into_boxed_str();
-            let hash = hash_name(to);
-            self.by_name.insert_unique(hash, id, |&id| hash_name(self.commands[id.index()].name.as_bytes()));
+            let name = String::from_utf8_lossy(to).to_ascii_uppercase().into_boxed_str();
+            self.enter(name.as_bytes(), id);
+            self.commands[id.index()].name = name;
         }
         Ok(())
     }
@@ -258,7 +280,19 @@ impl Registry {
     /// Takes the names of all commands away but these, which are written in capitals.
     pub fn keep_only(&mut self, names: &[&str]) {
         let Self { by_name, commands, .. } = self;
-        by_name.retain(|id| names.contains(&&*commands[id.index()].name));
+        by_name.retain(|named| names.contains(&&*commands[named.id.index()].name));
+    }
+
+    /// The command a request names, if that has no subcommands and the request the right number of words:
+    /// [`Registry::resolve`] without its errors.
+    #[inline]
+    pub(crate) fn resolve_plain(&self, args: Args<'_>) -> Option<Resolved> {
+        let id = self.find(args.get(0)?)?;
+        let command = &self.commands[id.index()];
+        let action = command.action?;
+        let is_plain = command.subcommands.is_empty() && arity_allows(command.arity, args.len());
+        let resolved = Resolved { id, flags: command.flags, keys: command.keys, action, group: command.group };
+        is_plain.then_some(resolved)
     }
 
     /// Finds the command a request names and checks its number of words.
@@ -292,24 +326,30 @@ impl Registry {
 fn movable(keys: &[KeySpec]) -> bool {
     use super::keys::{Begin, Find};
     keys.iter().any(|spec| {
-        matches!(spec.begin, Begin::Keyword(..))
+        matches!(spec.begin, Begin::Keyword(..) | Begin::Unknown)
             || matches!(spec.find, Find::Count { .. })
             || matches!(spec.find, Find::Range { limit: 2.., .. })
     })
 }
 
-/// Names are few and fixed: one multiplication for each eight letters without their case bit is enough, and nobody
-/// can flood a table that only rows fill. Up to sixteen letters, which are all but a few names, are read as two words
-/// that may overlap.
+/// The first and the last letters of a name as two words, which may overlap. Up to sixteen letters, which are all but a
+/// few names, together with the length they are the name.
 #[inline]
-fn hash_name(name: &[u8]) -> u64 {
+fn words_of(name: &[u8]) -> (u64, u64) {
     let len = name.len();
-    let (first, last) = match len {
-        0..4 => (name.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)), 0),
+    match len {
+        0 => (0, 0),
+        1..4 => (u64::from(name[0]) << 16 | u64::from(name[len / 2]) << 8 | u64::from(name[len - 1]), 0),
         4..8 => (u64::from(four_at(name, 0)), u64::from(four_at(name, len - 4))),
         8..=16 => (eight_at(name, 0), eight_at(name, len - 8)),
         _ => (eight_at(name, 0) ^ eight_at(name, 8), eight_at(name, len - 8)),
-    };
+    }
+}
+
+/// Names are few and fixed: one multiplication for each eight letters without their case bit is enough, and nobody
+/// can flood a table that only rows fill.
+#[inline]
+fn hash_words((first, last): (u64, u64), len: usize) -> u64 {
     let mut hash = (first & LETTERS ^ len as u64).wrapping_mul(HASH_FACTOR);
     hash = (hash ^ hash >> 32 ^ last & LETTERS).wrapping_mul(HASH_FACTOR);
     hash ^ hash >> 32

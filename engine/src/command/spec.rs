@@ -277,7 +277,9 @@ impl Categories {
 
     /// All categories of a command: the explicit ones and those that flags and group imply.
     pub fn of(flags: Flags, group: Group, explicit: Self) -> Self {
-        let mut all = explicit.and(group.category());
+        // A command that names the types it works on, as SORT does, is not about keys as such.
+        let is_of_types = explicit.any(Self::LIST.and(Self::SET).and(Self::SORTED_SET));
+        let mut all = if is_of_types { explicit } else { explicit.and(group.category()) };
         let implied = [
             (WRITE, Self::WRITE),
             (ADMIN, Self::ADMIN.and(Self::DANGEROUS)),

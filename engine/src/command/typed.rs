@@ -110,7 +110,7 @@ impl Ctx<'_> {
     /// Tells of an edit: watchers hear of the key, so many changes are counted, listeners get the event, and `del`
     /// after it when the key went with its last element.
     pub fn tell_edit(&mut self, key: &[u8], class: KeyspaceEvents, event: &str, changes: usize, emptied: bool) {
-        self.core.watch.touch(self.session.db, key);
+        self.core.touch(self.session.db, key);
         self.count_changes(changes as u64);
         self.notify(class, event, key);
         if emptied {

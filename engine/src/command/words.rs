@@ -36,6 +36,19 @@ pub fn timeout(word: &[u8], now: Now) -> Result<Option<Instant>, ReplyError> {
         Parsed::Infinite if word.starts_with(b"-") => i64::MIN,
         Parsed::Infinite => i64::MAX,
     };
+    end_of_wait(millis, now)
+}
+
+/// As [`timeout`], for a wait of so many milliseconds.
+///
+/// # Errors
+/// When the word is no integer, is negative, or is beyond what a calendar of milliseconds has.
+pub fn timeout_ms(word: &[u8], now: Now) -> Result<Option<Instant>, ReplyError> {
+    let millis = parse_i64(word).ok_or(ReplyError::Fixed("ERR timeout is not an integer or out of range"))?;
+    end_of_wait(millis, now)
+}
+
+fn end_of_wait(millis: i64, now: Now) -> Result<Option<Instant>, ReplyError> {
     let Ok(wait) = u64::try_from(millis) else { return Err(ReplyError::Fixed("ERR timeout is negative")) };
     if millis > i64::MAX - UnixMillis::from(now.unix).0 {
         return Err(ReplyError::Fixed("ERR timeout is out of range"));

@@ -331,7 +331,7 @@ options! {
     notify_keyspace_events: KeyspaceEvents = KeyspaceEvents::NONE, "notify-keyspace-events",
         Kind::Word("letters of Ag$lshzxeKEtmdn"), [], Effective;
     /// Keys that client side caching remembers; 0: no limit.
-    tracking_table_max_keys: u64 = 1_000_000_u64, "tracking-table-max-keys", COUNT, [], Accepted("client side caching is not there yet");
+    tracking_table_max_keys: u64 = 1_000_000_u64, "tracking-table-max-keys", COUNT, [], Effective;
 
     // Encodings.
     /// Fields up to which a hash is compact.
@@ -361,9 +361,9 @@ options! {
     /// Bytes up to which a HyperLogLog is sparse.
     hll_sparse_max_bytes: u64 = 3000_u64, "hll-sparse-max-bytes", LONG_MEMORY, [], Effective;
     /// Bytes of one node of a stream; 0: no limit.
-    stream_node_max_bytes: u64 = 4096_u64, "stream-node-max-bytes", LONG_MEMORY, [], Accepted("streams are not there yet");
+    stream_node_max_bytes: u64 = 4096_u64, "stream-node-max-bytes", LONG_MEMORY, [], Effective;
     /// Entries of one node of a stream; 0: no limit.
-    stream_node_max_entries: u64 = 100_u64, "stream-node-max-entries", COUNT, [], Accepted("streams are not there yet");
+    stream_node_max_entries: u64 = 100_u64, "stream-node-max-entries", COUNT, [], Effective;
 
     // Slow commands and latency.
     /// Microseconds from which a command is slow; 0: all are, -1: none is.

@@ -131,6 +131,11 @@ impl Keyspace {
         self.shared.trash.take(entry);
     }
 
+    /// As [`Keyspace::discard`], for what was removed from a value that stays.
+    pub fn discard_object(&mut self, mut object: Object) {
+        self.shared.trash.take_object(&mut object);
+    }
+
     /// Sets which access bits written keys get from now on.
     pub fn set_access_rule(&mut self, rule: AccessRule) {
         self.shared.access = rule;

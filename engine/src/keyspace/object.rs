@@ -13,6 +13,7 @@ use crate::value::list::List;
 use crate::value::memory::allocated_bytes;
 use crate::value::set::Set;
 use crate::value::sorted::SortedSet;
+use crate::value::stream::Stream;
 use crate::value::{Collection, Kind};
 
 /// A value to store.
@@ -64,6 +65,8 @@ pub enum Object {
     Set(Set),
     /// A sorted set.
     SortedSet(SortedSet),
+    /// A stream.
+    Stream(Stream),
     /// A long string, or one that is being edited.
     String(LongString),
 }
@@ -76,6 +79,7 @@ impl Object {
             Self::List(list) => Some(list),
             Self::Set(set) => Some(set),
             Self::SortedSet(set) => Some(set),
+            Self::Stream(stream) => Some(stream),
             Self::String(_) => None,
         }
     }
@@ -86,6 +90,7 @@ impl Object {
             Self::List(list) => Some(list),
             Self::Set(set) => Some(set),
             Self::SortedSet(set) => Some(set),
+            Self::Stream(stream) => Some(stream),
             Self::String(_) => None,
         }
     }
@@ -103,6 +108,7 @@ impl Object {
             Self::List(list) => list.memory_usage(),
             Self::Set(set) => set.memory_usage(),
             Self::SortedSet(set) => set.memory_usage(),
+            Self::Stream(stream) => stream.memory_usage(),
             Self::String(string) => string.memory_usage(),
         }
     }

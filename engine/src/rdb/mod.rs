@@ -20,6 +20,7 @@ pub mod object;
 pub mod reader;
 pub mod set;
 pub mod sorted;
+pub mod stream;
 pub mod writer;
 mod ziplist;
 mod zipmap;

@@ -4,7 +4,7 @@
 
 use super::encoding::{Cursor, Fault, StringWriter, Text, put_int};
 use super::extent::Step;
-use super::{RdbError, hash, list, set, sorted};
+use super::{RdbError, hash, list, set, sorted, stream};
 use crate::keyspace::{NewValue, Object, ValueRef};
 use crate::value::{Rules, Typed};
 
@@ -70,6 +70,7 @@ pub fn type_byte(value: RdbValue<'_>) -> u8 {
             Object::List(_) => list::TYPE_LIST_QUICKLIST_2,
             Object::Set(set) => set::type_byte(set),
             Object::SortedSet(set) => sorted::type_byte(set),
+            Object::Stream(_) => stream::TYPE_STREAM_2,
             Object::String(_) => TYPE_STRING,
         },
     }
@@ -85,6 +86,7 @@ pub fn put(out: &mut Vec<u8>, strings: &mut StringWriter, value: RdbValue<'_>) {
             Object::List(list) => list::put(out, strings, list),
             Object::Set(set) => set::put(out, strings, set),
             Object::SortedSet(set) => sorted::put(out, strings, set),
+            Object::Stream(stream) => stream::put(out, strings, stream),
             Object::String(string) => strings.put(out, string.bytes()),
         },
     }
@@ -107,6 +109,9 @@ pub(super) fn extent(kind: u8) -> Result<&'static [Step], RdbError> {
         sorted::TYPE_SORTED_SET_TEXT => Ok(sorted::TEXT),
         sorted::TYPE_SORTED_SET => Ok(sorted::PAIRS),
         sorted::TYPE_SORTED_SET_ZIPLIST | sorted::TYPE_SORTED_SET_LISTPACK => Ok(sorted::PACKED),
+        stream::TYPE_STREAM => Ok(stream::STREAM),
+        stream::TYPE_STREAM_2 => Ok(stream::STREAM_2),
+        stream::TYPE_STREAM_3 => Ok(stream::STREAM_3),
         kind => Err(RdbError::UnsupportedType(kind)),
     }
 }
@@ -142,6 +147,9 @@ pub fn read<'s, 'a: 's>(
         | sorted::TYPE_SORTED_SET
         | sorted::TYPE_SORTED_SET_ZIPLIST
         | sorted::TYPE_SORTED_SET_LISTPACK => loaded(sorted::read(kind, cursor, scratch, rules)?),
+        stream::TYPE_STREAM | stream::TYPE_STREAM_2 | stream::TYPE_STREAM_3 => {
+            loaded(stream::read(kind, cursor, scratch)?)
+        }
         kind => Err(Fault::Bad(RdbError::UnsupportedType(kind))),
     }
 }

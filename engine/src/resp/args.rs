@@ -81,6 +81,13 @@ impl<'a> Args<'a> {
         }
     }
 
+    /// Number of bytes of the request as clients send it.
+    #[inline]
+    pub fn framed_len(self) -> usize {
+        let words = self.ranges.iter().map(|range| header_len(range.len as usize) + range.len as usize + 2);
+        header_len(self.len()) + words.sum::<usize>()
+    }
+
     /// Number of bytes of all words together.
     pub fn bytes(self) -> usize {
         self.ranges.iter().map(|range| range.len as usize).sum()
@@ -92,8 +99,18 @@ impl<'a> Args<'a> {
 pub struct Framed<'a> {
     /// The request in RESP form, and nothing else.
     pub bytes: &'a [u8],
-    /// Its words.
+    /// Its words, here or elsewhere.
     pub args: Args<'a>,
+}
+
+/// Number of bytes of a header with this count.
+#[inline]
+fn header_len(count: usize) -> usize {
+    match count {
+        0..10 => 4,
+        10..100 => 5,
+        _ => count.ilog10() as usize + 4,
+    }
 }
 
 impl Index<usize> for Args<'_> {
@@ -157,5 +174,23 @@ impl<T: AsRef<[u8]>> FromIterator<T> for ArgsBuf {
         let mut args = Self::new();
         words.into_iter().for_each(|word| args.push(word.as_ref()));
         args
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ArgsBuf;
+
+    #[test]
+    fn requests_are_measured_as_they_are_sent() {
+        for (words, sent) in [
+            (vec!["PING".to_owned()], "*1\r\n$4\r\nPING\r\n".len()),
+            (vec!["ECHO".to_owned(), String::new()], "*2\r\n$4\r\nECHO\r\n$0\r\n\r\n".len()),
+            (vec!["x".repeat(1000); 12], 5 + 12 * (7 + 1000 + 2)),
+        ] {
+            let args: ArgsBuf = words.iter().collect();
+
+            assert_eq!(args.as_args().framed_len(), sent);
+        }
     }
 }

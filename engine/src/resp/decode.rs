@@ -91,11 +91,6 @@ impl Decoder {
     /// When what came is no reply: the connection is of no use any more.
     #[expect(clippy::should_implement_trait, reason = "more may come after nothing")]
     pub fn next(&mut self) -> Result<Option<Reply>, Malformed> {
-        if self.open.is_empty()
-            && let Some(bytes) = self.short_string()
-        {
-            return Ok(Some(Reply::Bulk(bytes)));
-        }
         while let Some(element) = self.element()? {
             let mut reply = match element {
                 Element::Begin(kind, left) if left > 0 => {
@@ -134,9 +129,14 @@ impl Decoder {
         }
     }
 
-    /// Takes a string of less than a hundred bytes that is all there: most replies, without a loop over their parts.
-    fn short_string(&mut self) -> Option<Vec<u8>> {
-        let (len, rest) = match &self.received[self.at..] {
+    /// The next reply, if that is a string of less than a hundred bytes that is all there: most replies, without a loop
+    /// over their parts.
+    #[inline]
+    pub fn next_text<R>(&mut self, read: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        if !self.open.is_empty() {
+            return None;
+        }
+        let (len, rest) = match self.received.get(self.at..)? {
             [b'$', ones @ b'0'..=b'9', b'\r', b'\n', rest @ ..] => (usize::from(ones - b'0'), rest),
             [b'$', tens @ b'1'..=b'9', ones @ b'0'..=b'9', b'\r', b'\n', rest @ ..] => {
                 (usize::from(tens - b'0') * 10 + usize::from(ones - b'0'), rest)
@@ -144,10 +144,10 @@ impl Decoder {
             _ => return None,
         };
         let behind = rest.len();
-        let bytes = rest.get(..len + 2)?.strip_suffix(b"\r\n")?.to_vec();
+        let result = read(rest.get(..len + 2)?.strip_suffix(b"\r\n")?);
         self.at = self.received.len() - behind + len + 2;
         self.forget_read();
-        Some(bytes)
+        Some(result)
     }
 
     /// Reads one header, and the bytes of a string behind it.
@@ -196,6 +196,7 @@ impl Decoder {
     }
 
     /// Makes room where everything, or much, has been read.
+    #[inline]
     fn forget_read(&mut self) {
         if self.open.is_empty() {
             self.forgotten = 0;

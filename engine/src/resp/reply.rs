@@ -92,6 +92,7 @@ impl<'a> Reply<'a> {
     /// A bulk string.
     pub fn bulk(&mut self, bytes: &[u8]) {
         self.out.put_with(|tail| {
+            tail.reserve(bytes.len() + HEADER_BYTES);
             header(tail, b'$', bytes.len() as i64);
             tail.extend_from_slice(bytes);
             tail.extend_from_slice(b"\r\n");

@@ -18,6 +18,7 @@ pub mod rebuild;
 pub mod set;
 pub mod sorted;
 pub mod sorted_algebra;
+pub mod stream;
 
 use std::fmt::Debug;
 

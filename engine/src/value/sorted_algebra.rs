@@ -99,8 +99,20 @@ pub fn union(inputs: &[Input<'_>], aggregate: Aggregate, rules: Rules<'_>) -> So
         for (member, score) in source.iter() {
             let score = number_or_zero(weight * score);
             let mut digits = itoa::Buffer::new();
-            let total = |total: Option<f64>| total.map_or(score, |total| aggregate.apply(total, score));
-            all.update(member.text(&mut digits), |present| Score::new(total(present)), rules.into());
+            let name = member.text(&mut digits);
+            let mut turned = None;
+            let decide = |present: Option<f64>| {
+                let total = present.map_or(score, |total| aggregate.apply(total, score));
+                let turns = |present: f64| present == total && present.is_sign_negative() != total.is_sign_negative();
+                turned = present.is_some_and(turns).then_some(total);
+                Score::new(total)
+            };
+            all.update(name, decide, rules.into());
+            // A zero of the other sign is the same score to whoever updates one, and is kept apart here as in Redis.
+            if let Some(total) = turned.and_then(Score::new) {
+                all.remove(name);
+                all.insert(name, total, rules.into());
+            }
         }
     }
     all

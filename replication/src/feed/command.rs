@@ -25,13 +25,17 @@ impl Feeds {
         if !args.len().is_multiple_of(2) {
             return ReplconfReply::Error("ERR syntax error".to_owned());
         }
+        let mut is_answered = true;
         for pair in args.chunks_exact(2) {
             let reply = self.replconf_option(now, peer, origin, pair[0], pair[1]);
-            if reply != ReplconfReply::Ok {
-                return reply;
+            match reply {
+                ReplconfReply::Ok => {}
+                // The offset that reached the replica's disk may follow the one it has.
+                ReplconfReply::Silent if args.len() > 2 => is_answered = false,
+                ReplconfReply::Error(_) | ReplconfReply::Getack | ReplconfReply::Silent => return reply,
             }
         }
-        ReplconfReply::Ok
+        if is_answered { ReplconfReply::Ok } else { ReplconfReply::Silent }
     }
 
     fn replconf_option(
@@ -47,8 +51,14 @@ impl Feeds {
                 self.acknowledge(now, peer, value);
                 ReplconfReply::Silent
             }
-            // Version 7.2 adds the offset that reached its disk; it counts for WAITAOF only, which 7.0 lacks.
-            b"fack" => ReplconfReply::Silent,
+            // Since 7.2: the offset that reached the replica's disk.
+            b"fack" => {
+                let offset = parse_number::<u64>(value).map(Offset);
+                if let Some((feed, offset)) = self.feeds.get_mut(&peer).filter(|feed| feed.is_attached()).zip(offset) {
+                    feed.synced = feed.synced.max(offset);
+                }
+                ReplconfReply::Silent
+            }
             b"getack" => ReplconfReply::Getack,
             name => {
                 let feed = self.feeds.entry(peer).or_insert_with(|| Feed::new(now, origin.clone()));

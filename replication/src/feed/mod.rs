@@ -246,6 +246,11 @@ impl Feeds {
         self.attached().filter(|feed| feed.is_online() && feed.acknowledged >= offset).count()
     }
 
+    /// Replicas online that have `offset` on disk (what WAITAOF counts).
+    pub fn synced(&self, offset: Offset) -> usize {
+        self.attached().filter(|feed| feed.is_online() && feed.synced >= offset).count()
+    }
+
     /// The offset the replica at an announced address acknowledged, for FAILOVER; nothing when it is not attached.
     pub fn find(&self, now: Now, ip: &str, port: u16) -> Option<(PeerId, FeedInfo)> {
         self.infos(now).find(|(_, info)| info.ip == ip && info.port == port)

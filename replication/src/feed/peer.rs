@@ -36,6 +36,8 @@ pub(super) struct Feed {
     pub(super) control: Vec<u8>,
     pub(super) acknowledged: Offset,
     pub(super) acknowledged_at: Instant,
+    /// The offset that it says has reached its disk.
+    pub(super) synced: Offset,
     /// When it began to wait for a snapshot, or last took bytes of one.
     pub(super) progress_at: Instant,
     /// Since when it lags more than the soft limit.
@@ -90,6 +92,7 @@ impl Feed {
             control: Vec::new(),
             acknowledged: Offset(0),
             acknowledged_at: now.instant,
+            synced: Offset(0),
             progress_at: now.instant,
             over_soft_since: None,
             announced_ready: false,

@@ -11,7 +11,7 @@ use super::{FeedConfig, Feeds, Origin, Output, PeerId, Psync, ReplconfReply, Sta
 use crate::disk::{DiskOp, DiskResult, Tickets};
 use crate::log::Log;
 use crate::offset::Offset;
-use crate::wait::{Wait, WaitId, Waits};
+use crate::wait::{Depth, Ended, Local, Places, Wait, WaitId, Waits, Written};
 
 const A: PeerId = PeerId(1);
 const B: PeerId = PeerId(2);
@@ -499,18 +499,41 @@ fn wait_ends_with_enough_acknowledgements_or_at_its_deadline() {
     let mut primary = Primary::new(FeedConfig::default());
     primary.online(A);
     primary.write();
-    let offset = primary.log.offset();
+    let written = Written { offset: primary.log.offset(), position: primary.log.end() };
+    let wait = Wait { written, replicas: 1, depth: Depth::Memory, deadline: None };
     let mut waits = Waits::default();
     let deadline = Some(primary.now.instant.plus_millis(100));
+    let ended = |replicas| Ended::Reply(Places { here: None, replicas });
 
-    assert_eq!(waits.begin(WaitId(1), Wait { offset, replicas: 0, deadline: None }, &primary.feeds), Some(0));
-    assert_eq!(waits.begin(WaitId(2), Wait { offset, replicas: 1, deadline: None }, &primary.feeds), None);
-    assert_eq!(waits.begin(WaitId(3), Wait { offset, replicas: 2, deadline }, &primary.feeds), None);
-    assert_eq!(waits.poll(primary.now, &primary.feeds), None);
-    primary.replconf(A, &["ACK", &offset.to_string()]);
-    assert_eq!(waits.poll(primary.now, &primary.feeds), Some((WaitId(2), 1)));
-    assert_eq!(waits.poll(primary.now, &primary.feeds), None);
+    waits.begin(WaitId(2), wait);
+    waits.begin(WaitId(3), Wait { replicas: 2, deadline, ..wait });
+    assert_eq!(waits.poll(primary.now, &primary.feeds, Local::Off), None);
+    primary.replconf(A, &["ACK", &written.offset.to_string()]);
+    assert_eq!(waits.poll(primary.now, &primary.feeds, Local::Off), Some((WaitId(2), ended(1))));
+    assert_eq!(waits.poll(primary.now, &primary.feeds, Local::Off), None);
     primary.now = primary.now.plus(Duration::from_millis(100));
-    assert_eq!(waits.poll(primary.now, &primary.feeds), Some((WaitId(3), 1)));
+    assert_eq!(waits.poll(primary.now, &primary.feeds, Local::Off), Some((WaitId(3), ended(1))));
     assert!(waits.is_empty());
+}
+
+#[test]
+fn waitaof_counts_disks_and_not_memories() {
+    let mut primary = Primary::new(FeedConfig::default());
+    primary.online(A);
+    primary.write();
+    let written = Written { offset: primary.log.offset(), position: primary.log.end() };
+    let wait = Wait { written, replicas: 1, depth: Depth::Disk { here: true }, deadline: None };
+    let mut waits = Waits::default();
+    let synced = Local::Synced(primary.log.end());
+
+    waits.begin(WaitId(1), wait);
+    primary.replconf(A, &["ACK", &written.offset.to_string()]);
+    assert_eq!(waits.poll(primary.now, &primary.feeds, synced), None);
+    primary.replconf(A, &["ACK", &written.offset.to_string(), "FACK", &written.offset.to_string()]);
+    assert_eq!(waits.poll(primary.now, &primary.feeds, Local::Beginning), None);
+    let places = Places { here: Some(true), replicas: 1 };
+    assert_eq!(waits.poll(primary.now, &primary.feeds, synced), Some((WaitId(1), Ended::Reply(places))));
+
+    waits.begin(WaitId(2), Wait { replicas: 2, ..wait });
+    assert_eq!(waits.poll(primary.now, &primary.feeds, Local::Off), Some((WaitId(2), Ended::NoFile)));
 }

@@ -35,9 +35,11 @@ pub struct Link {
     last_io: Instant,
     next_attempt: Instant,
     next_beat: Instant,
+    /// How far the stream is on this node's disk.
+    synced: Option<Offset>,
     /// When the link was lost; nothing if it never was up.
     down_since: Option<Instant>,
-    /// The next PSYNC hands a failover over to the primary.
+    /// PSYNC asks the primary-to-be to take over.
     failover: bool,
 }
 
@@ -84,6 +86,11 @@ pub enum Output {
         history: Option<(Replid, Offset)>,
         /// Its size, when it is known.
         size: Option<u64>,
+    },
+    /// What was asked to take over ([`Link::hand_over`]) has answered.
+    HandedOver {
+        /// It is the primary now.
+        accepted: bool,
     },
     /// Write a line to the log.
     Note(Note),
@@ -199,6 +206,7 @@ impl Link {
             target: None,
             stage: Stage::Idle,
             upstream: None,
+            synced: None,
             line: Vec::new(),
             outputs: VecDeque::new(),
             last_io: Instant::ZERO,
@@ -241,7 +249,7 @@ impl Link {
         self.follow(now, host, port, None);
     }
 
-    /// Makes the next PSYNC ask the primary-to-be to take over (FAILOVER).
+    /// Makes PSYNC ask the primary-to-be to take over (FAILOVER), until [`Output::HandedOver`].
     pub fn hand_over(&mut self) {
         self.failover = true;
     }
@@ -257,6 +265,11 @@ impl Link {
     /// Whether this node is a replica.
     pub fn is_replica(&self) -> bool {
         self.target.is_some()
+    }
+
+    /// Whom it follows: host and port, as the operator or the cluster named them.
+    pub fn target(&self) -> Option<(&str, u16)> {
+        self.target.as_ref().map(|(host, port)| (&**host, *port))
     }
 
     /// Whether the connection carries commands: its bytes belong to the node.
@@ -363,12 +376,25 @@ impl Link {
         }
     }
 
+    /// Tells how far the stream has reached this node's disk, for the next acknowledgement; nothing without an append
+    /// only file.
+    pub fn set_synced(&mut self, offset: Option<Offset>) {
+        self.synced = offset;
+    }
+
     /// Sends an acknowledgement now: the stream asked for one, or the second is over.
     pub fn acknowledge(&mut self, now: Now) {
         self.next_beat = now.instant.plus_millis(BEAT_MS);
         let (Stage::Streaming { acknowledges: true }, Some(upstream)) = (&self.stage, self.upstream) else { return };
         let mut ack = Vec::new();
-        put_command(&mut ack, &[b"REPLCONF", b"ACK", upstream.offset.to_string().as_bytes()]);
+        let offset = upstream.offset.to_string();
+        match self.synced {
+            None => put_command(&mut ack, &[b"REPLCONF", b"ACK", offset.as_bytes()]),
+            Some(synced) => {
+                let synced = synced.to_string();
+                put_command(&mut ack, &[b"REPLCONF", b"ACK", offset.as_bytes(), b"FACK", synced.as_bytes()]);
+            }
+        }
         self.outputs.push_back(Output::Send(ack));
     }
 

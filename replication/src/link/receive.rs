@@ -104,12 +104,19 @@ impl Link {
                 put_command(&mut psync, &[b"PSYNC", b"?", b"-1"]);
             }
         }
-        self.failover = false;
         self.outputs.push_back(Output::Send(psync));
         self.stage = Stage::Asking;
     }
 
     fn on_psync_reply(&mut self, now: Now, line: &[u8]) {
+        if std::mem::take(&mut self.failover) {
+            let accepted = line.starts_with(b"+CONTINUE") || line.starts_with(b"+FULLRESYNC");
+            self.outputs.push_back(Output::HandedOver { accepted });
+            if !accepted {
+                let text = format!("The new primary does not take over (reply: {})", printable(line));
+                return self.give_up(now, Note::warning(text));
+            }
+        }
         if let Some(rest) = line.strip_prefix(b"+FULLRESYNC") {
             self.on_full_resync(now, rest);
         } else if let Some(rest) = line.strip_prefix(b"+CONTINUE") {

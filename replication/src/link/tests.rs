@@ -43,6 +43,7 @@ impl Replica {
                 | Output::Continue { .. }
                 | Output::Dial { .. }
                 | Output::FullSync { .. }
+                | Output::HandedOver { .. }
                 | Output::RdbAborted
                 | Output::RdbEnd) => self.events.push(format!("{event:?}")),
             }

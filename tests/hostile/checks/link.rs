@@ -77,6 +77,7 @@ impl Run {
                 Output::Close
                 | Output::Continue { .. }
                 | Output::FullSync { .. }
+                | Output::HandedOver { .. }
                 | Output::Note(_)
                 | Output::RdbAborted
                 | Output::RdbEnd => {}

@@ -113,6 +113,19 @@ fn contents(object: &Object) -> Vec<u8> {
     digest.to_hex().into_bytes()
 }
 
+/// A stream as redis-server 7.0.15 writes it: a deleted entry, a group, two consumers, an entry that waits. Type 21 has
+/// one time more for each consumer.
+fn stream(kind: u8) -> Vec<u8> {
+    let blocks: &[u8] = b"\x01\x10\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0\x01@BB\0\0\0\x19\0\x02\x01\x01\x01\x02\x01\x81f\x02\
+        \x81g\x02\0\x01\x02\x01\0\x01\0\x01\x81v\x02\x81w\x02\x05\x01\x03\x01\0\x01\x01\x01\x82v2\x03M\x01\x05\x01\0\x01\
+        \x01\x01\xdf\xff\x02\x01\x01\x81x\x02\x81y\x02\x06\x01\xff\x02\x06\0\x05\x01\x05\x02\x03";
+    let group: &[u8] = b"\x01\x01g\x05\x01\x01\x01\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0\x01\0h\xe5\xcf\x8b\x01\0\0\x03\x02";
+    let time: &[u8] = b"0\t\xd4\xf9\xa1\x01\0\0";
+    let times = if kind == 21 { [time, time].concat() } else { time.to_vec() };
+    let entry: &[u8] = b"\x01\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0\x01";
+    [&[0, kind], blocks, group, b"\x05alice", &times, b"\0\x03bob", &times, entry].concat()
+}
+
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let records: &[u8] = b"REDIS0010\xfa\x09redis-ver\x067.0.15\xfa\x05ctime\xc2\x01\x02\x03\x04\xfe\0\xfb\x03\x01\
         \0\x01a\x05hello\xfc\xff\xff\xff\xff\xff\x7f\0\0\0\x01b\xc0\x0c\xf8\x40\x80\xf9\x05\0\x01c\xc3\x09\x40\x64\
@@ -147,5 +160,8 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         b"\0\x05\x02\x01a\0\0\0\0\0\0\xf0?\x01b\0\0\0\0\0\0\xf0\xff".to_vec(),
         b"\0\x0c\x18\x18\0\0\0\x12\0\0\0\x04\0\0\x01a\x03\xf2\x02\x01b\x03\x032.5\xff".to_vec(),
         b"\0\x11\x14\x14\0\0\0\x04\0\x81a\x02\x01\x01\x81b\x02\x832.5\x04\xff".to_vec(),
+        stream(19),
+        stream(21),
+        b"\0\x13\0\0\x05\x01\0\0\0\0\x07\0".to_vec(),
     ]
 }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use slotmesh_cluster::machine::{ConnId, Input, Machine, Reset};
-use slotmesh_engine::resp::args::Framed;
+use slotmesh_engine::resp::args::{Args, Framed};
 use slotmesh_engine::resp::outbuf::OutBuf;
+use slotmesh_engine::time::Now;
 
 use super::Shared;
-use super::node::Node;
+use super::node::{Core, Node};
 use super::wire::WINDOW_BYTES;
 use crate::reply::{CallError, take_reply};
 use crate::take::take_visible;
@@ -38,20 +39,38 @@ impl<M: Machine> Caller<M> {
     /// # Errors
     /// When the connection is gone; bytes that came before its end are in `replies`.
     pub fn exchange(&mut self, request: &[u8], replies: &mut Vec<u8>) -> Result<(), Reset> {
-        self.input(Input::Received(self.conn, request), replies)
+        let now = self.shared.clock.now();
+        self.input(now, self.node.lock(), Input::Received(self.conn, request), replies)
     }
 
-    /// As [`Caller::exchange`], for one whole request whose words are known.
+    /// As [`Caller::exchange`], for one whole request whose words are known. `frame` gives its bytes, which are not
+    /// always needed.
     ///
     /// # Errors
     /// As [`Caller::exchange`].
-    pub fn request(&mut self, request: Framed<'_>, replies: &mut Vec<u8>) -> Result<(), Reset> {
-        self.input(Input::Request(self.conn, request), replies)
-    }
-
-    fn input(&self, input: Input<'_>, replies: &mut Vec<u8>) -> Result<(), Reset> {
+    pub fn request<'a>(
+        &mut self,
+        words: Args<'_>,
+        frame: impl FnOnce() -> &'a [u8],
+        replies: &mut Vec<u8>,
+    ) -> Result<(), Reset> {
         let now = self.shared.clock.now();
         let mut core = self.node.lock();
+        // What is in the inbox comes first.
+        let is_next = core.run() == self.run && !self.inbox.has_news.load(Ordering::Relaxed);
+        if is_next && core.answer(&self.shared.office, now, self.conn, words, replies) {
+            return Ok(());
+        }
+        self.input(now, core, Input::Request(self.conn, Framed { bytes: frame(), args: words }), replies)
+    }
+
+    fn input(
+        &self,
+        now: Now,
+        mut core: MutexGuard<'_, Core<M>>,
+        input: Input<'_>,
+        replies: &mut Vec<u8>,
+    ) -> Result<(), Reset> {
         // Bytes enter the inbox only under the machine's lock: none can come between this and the reply.
         if self.inbox.has_news.load(Ordering::Relaxed) {
             self.inbox.take(replies)?;
@@ -174,7 +193,7 @@ impl Inbox {
         self.ring(state);
     }
 
-    fn ring(&self, state: parking_lot::MutexGuard<'_, State>) {
+    fn ring(&self, state: MutexGuard<'_, State>) {
         self.has_news.store(true, Ordering::Relaxed);
         drop(state);
         self.bell.notify_all();

@@ -6,7 +6,10 @@
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
-use slotmesh_cluster::machine::{ConnId, Disk, Endpoint, Input, LogLine, Machine, Peer, Reset, Shutdown, settle};
+use slotmesh_cluster::machine::{
+    Answer, ConnId, Disk, Endpoint, Input, LogLine, Machine, Peer, Reset, Shutdown, settle,
+};
+use slotmesh_engine::resp::args::Args;
 use slotmesh_engine::resp::outbuf::Ticket;
 use slotmesh_engine::time::{Instant, Now};
 use slotmesh_replication::disk::{DiskOp, Lane};
@@ -141,6 +144,30 @@ impl<M: Machine> Core<M> {
         alive.wiring.attach(conn, Far::Caller(inbox), None);
         self.settle(office, now, None);
         Some(conn)
+    }
+
+    /// Has a caller's request answered on the spot. Returns false when it has to be handled.
+    #[inline]
+    pub(super) fn answer(
+        &mut self,
+        office: &Office,
+        now: Now,
+        conn: ConnId,
+        words: Args<'_>,
+        replies: &mut Vec<u8>,
+    ) -> bool {
+        let Some(alive) = self.alive.as_mut().filter(|alive| !alive.is_busy) else { return false };
+        alive.is_busy = true;
+        match alive.machine.answer_at_once(now, conn, words, replies) {
+            Answer::Unsettled => {
+                self.settle(office, now, Some((conn, replies)));
+                true
+            }
+            answer @ (Answer::Declined | Answer::Whole) => {
+                alive.is_busy = false;
+                answer == Answer::Whole
+            }
+        }
     }
 
     /// What a caller sends, on its thread. Returns false when its connection is gone.

@@ -13,10 +13,10 @@ use slotmesh_engine::session::ReplyMode;
 
 use super::super::conns::Waiting;
 use super::super::pause::PauseKind;
+use super::tracking::{caching, getredir, tracking, trackinginfo};
 use super::{Call, Node, NodeFn, integer};
 use crate::machine::ConnId;
 use crate::node::client_info::ClientKind;
-use slotmesh_replication::offset::Offset;
 use slotmesh_replication::wait::WaitId;
 
 const OWN: Flags = NO_SCRIPT.and(LOADING).and(STALE);
@@ -25,7 +25,10 @@ const OPERATOR: Flags = ADMIN.and(NO_SCRIPT).and(LOADING).and(STALE);
 pub(super) const ROWS: &[Spec<NodeFn>] = &[container("CLIENT", CLIENT_ROWS)];
 
 const CLIENT_ROWS: &[Spec<NodeFn>] = &[
-    data("GETNAME", 2, OWN, NO_KEYS, getname as NodeFn),
+    data("CACHING", 3, OWN, NO_KEYS, caching as NodeFn),
+    data("CAPA", -3, OWN, NO_KEYS, capa),
+    data("GETNAME", 2, OWN, NO_KEYS, getname),
+    data("GETREDIR", 2, OWN, NO_KEYS, getredir),
     data("HELP", 2, LOADING.and(STALE), NO_KEYS, client_help),
     data("ID", 2, OWN, NO_KEYS, id),
     data("INFO", 2, OWN, NO_KEYS, info as NodeFn).tips(&["nondeterministic_output"]),
@@ -39,12 +42,23 @@ const CLIENT_ROWS: &[Spec<NodeFn>] = &[
     data("SETINFO", 4, OWN, NO_KEYS, setinfo as NodeFn)
         .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
     data("SETNAME", 3, OWN, NO_KEYS, setname),
+    data("TRACKING", -3, OWN, NO_KEYS, tracking),
+    data("TRACKINGINFO", 2, OWN, NO_KEYS, trackinginfo),
     data("UNBLOCK", -3, OPERATOR, NO_KEYS, unblock),
     data("UNPAUSE", 2, OPERATOR, NO_KEYS, unpause),
 ];
 
 fn id(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     node.engine.reply(call.session).int(call.session.client_id() as i64);
+    Ok(())
+}
+
+/// What the client understands; what we do not know is no error, so that newer clients can say more (Valkey 8).
+fn capa(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    if (2..call.args.len()).any(|at| call.args.is(at, "redirect")) {
+        node.engine.session_mut(call.session).follows_redirects = true;
+    }
+    node.engine.reply(call.session).ok();
     Ok(())
 }
 
@@ -313,17 +327,17 @@ fn unblock(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
 }
 
 impl Node {
-    /// Ends a client's WAIT before its time.
+    /// Ends a client's WAIT or WAITAOF before its time.
     fn end_wait(&mut self, conn: ConnId, error: Option<&ReplyError>) {
-        self.replication.waits.cancel(WaitId(Self::peer_id(conn).0));
-        let Some(client) = self.conns.client_mut(conn) else { return };
+        let wait = self.replication.waits.cancel(WaitId(Self::peer_id(conn).0));
+        let (Some(wait), Some(client)) = (wait, self.conns.client_mut(conn)) else { return };
         client.waiting = None;
-        let (session, wrote_to) = (client.session, client.wrote_to);
+        let session = client.session;
         match error {
             Some(error) => self.engine.reply_error(session, error),
             None => {
-                let count = self.replication.feeds.acknowledged(Offset(wrote_to));
-                self.engine.reply(session).len(count);
+                let places = wait.places(&self.replication.feeds, self.local_file());
+                self.reply_places(session, places);
             }
         }
         self.resumed.push(conn);
@@ -355,7 +369,10 @@ fn client_help(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
         &mut reply,
         "CLIENT",
         &[
+            ("CACHING (YES|NO)", "Says whether the keys of the next command are tracked."),
+            ("CAPA <capability> [<capability> ...]", "Says what this client understands; known is REDIRECT."),
             ("GETNAME", "Tells the name of this connection."),
+            ("GETREDIR", "Tells to whom the messages of this connection's tracking go."),
             ("ID", "Tells the number of this connection."),
             ("INFO", "Describes this connection, as a line of LIST."),
             ("KILL <ip:port>", "Closes the connection from this address."),
@@ -370,6 +387,11 @@ fn client_help(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
             ("REPLY (ON|OFF|SKIP)", "Says whether replies are sent to this connection."),
             ("SETINFO <option> <value>", "Notes the client library's name (LIB-NAME) or version (LIB-VER)."),
             ("SETNAME <name>", "Names this connection."),
+            (
+                "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> ...] [OPTIN] [OPTOUT] [NOLOOP]",
+                "Says which changes of keys this connection is told of.",
+            ),
+            ("TRACKINGINFO", "Describes this connection's tracking."),
             ("UNBLOCK <id> [TIMEOUT|ERROR]", "Ends the wait of a blocked client."),
             ("UNPAUSE", "Ends the pause."),
         ],

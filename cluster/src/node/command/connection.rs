@@ -26,28 +26,26 @@ pub(super) const ROWS: &[Spec<NodeFn>] = &[
 pub(super) const NO_CLUSTER: ReplyError = ReplyError::Fixed("ERR This instance has cluster support disabled");
 
 fn asking(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
-    flag(node, call, |session| session.asking = true)
-}
-
-fn readonly(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
-    flag(node, call, |session| session.readonly = true)
-}
-
-fn readwrite(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
-    flag(node, call, |session| session.readonly = false)
-}
-
-fn flag(
-    node: &mut Node,
-    call: &Call<'_>,
-    set: impl FnOnce(&mut slotmesh_engine::session::SessionState),
-) -> Result<(), ReplyError> {
     if node.bus.is_none() {
         return Err(NO_CLUSTER);
     }
+    flag(node, call, |session| session.asking = true);
+    Ok(())
+}
+
+fn readonly(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    flag(node, call, |session| session.readonly = true);
+    Ok(())
+}
+
+fn readwrite(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    flag(node, call, |session| session.readonly = false);
+    Ok(())
+}
+
+fn flag(node: &mut Node, call: &Call<'_>, set: impl FnOnce(&mut slotmesh_engine::session::SessionState)) {
     set(node.engine.session_mut(call.session));
     node.engine.reply(call.session).ok();
-    Ok(())
 }
 
 fn auth(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {

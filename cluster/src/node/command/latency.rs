@@ -34,11 +34,13 @@ fn latest(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     reply.array(events.len());
     for (name, series) in events {
         let last = series.last();
-        reply.array(4);
+        reply.array(6);
         reply.bulk(name.as_bytes());
         reply.int(last.map_or(0, |sample| sample.unix_secs));
         reply.int(last.map_or(0, |sample| sample.millis as i64));
         reply.int(series.max_ms() as i64);
+        reply.int(series.sum_ms() as i64);
+        reply.int(series.count() as i64);
     }
     Ok(())
 }
@@ -151,6 +153,7 @@ fn graph_text(name: &str, series: &Series, now_secs: i64) -> String {
     }
     let ages: Vec<Vec<u8>> =
         samples.iter().map(|sample| age_text(now_secs.saturating_sub(sample.unix_secs)).into_bytes()).collect();
+    text.push_str(&" ".repeat(samples.len()));
     text.push('\n');
     for row in 0..ages.iter().map(Vec::len).max().unwrap_or(0) {
         for age in &ages {

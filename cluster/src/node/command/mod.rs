@@ -9,6 +9,7 @@ mod commandlog;
 mod config;
 mod connection;
 mod debug;
+mod failover;
 mod latency;
 mod memory;
 mod module;
@@ -16,6 +17,7 @@ mod persistence;
 mod replication;
 mod sentinel;
 mod server;
+mod tracking;
 
 use slotmesh_engine::command::spec::{Group, Spec};
 use slotmesh_engine::command::{Registry, Resolved};
@@ -26,6 +28,7 @@ use slotmesh_engine::time::Now;
 
 use super::{Kit, Node};
 use crate::machine::ConnId;
+pub(super) use tracking::redirect_number;
 
 /// A command on the node: it writes its reply to the session, or returns the error to reply with.
 pub(super) type NodeFn = fn(&mut Node, &Call<'_>) -> Result<(), ReplyError>;
@@ -42,13 +45,14 @@ pub(super) struct Call<'a> {
 
 /// Adds the node's rows to the registry and returns their functions by number.
 pub(super) fn register(registry: &mut Registry, kit: Kit) -> Vec<NodeFn> {
-    let families: [(Group, &'static [Spec<NodeFn>]); 12] = [
+    let families: [(Group, &'static [Spec<NodeFn>]); 13] = [
         (Group::Connection, client::ROWS),
         (Group::Connection, connection::ROWS),
         (Group::Cluster, cluster::ROWS),
         (Group::Server, commandlog::ROWS),
         (Group::Server, config::ROWS),
         (Group::Server, debug::ROWS),
+        (Group::Server, failover::ROWS),
         (Group::Server, latency::ROWS),
         (Group::Server, memory::ROWS),
         (Group::Server, module::ROWS),
@@ -91,6 +95,7 @@ impl Node {
         } else if self.engine.session(call.session).is_silent() {
             self.engine.out(call.session).truncate(begin);
         }
+        self.engine.deliver();
     }
 }
 

@@ -53,6 +53,24 @@ fn arity_comes_ahead_of_slots_and_slots_ahead_of_memory() {
 }
 
 #[test]
+fn a_number_of_keys_that_is_none_is_for_the_command_to_refuse() {
+    let (mut fixture, client) = cluster();
+
+    check(
+        &mut fixture,
+        client,
+        &[
+            ("LMPOP -1 a LEFT", "-ERR numkeys should be greater than 0|"),
+            ("SINTERCARD x a", "-ERR numkeys should be greater than 0|"),
+            ("ZUNIONSTORE target 2 a", "-ERR syntax error|"),
+            ("ZUNIONSTORE target x a", "-ERR value is not an integer or out of range|"),
+            ("ZUNIONSTORE target 1 a", CROSS_SLOT),
+            ("LMPOP 2 a b LEFT", CROSS_SLOT),
+        ],
+    );
+}
+
+#[test]
 fn a_stranger_hears_only_that_it_is_one() {
     let (mut fixture, client) = empty_cluster();
     fixture.call(client, "CONFIG SET requirepass secret");

@@ -3,6 +3,7 @@
 //! Start at [`Fixture`]; one file per family of commands beside this one.
 
 mod ahead;
+mod answer;
 mod blocked;
 mod boot;
 mod config;

@@ -158,7 +158,7 @@ fn latency_events_are_kept_by_second() {
     fixture.takes = Some(Duration::from_millis(9));
     fixture.call(client, "INFO cluster");
 
-    let latest = "*4|$7|command|:1700000002|:9|:9|";
+    let latest = "*6|$7|command|:1700000002|:9|:9|:16|:2|";
     assert_eq!(fixture.call(client, "LATENCY LATEST"), format!("*1|{latest}"));
     let history = fixture.call(client, "LATENCY HISTORY command");
     assert_eq!(history, "*2|*2|:1700000000|:7|*2|:1700000002|:9|");

@@ -111,6 +111,13 @@ impl Timing {
         self.histograms.clear();
     }
 
+    /// Whether a command of a caller in the process may run without being measured, and without waiting for others.
+    #[inline]
+    pub(super) fn needs_no_turn(&self, command: &Resolved) -> bool {
+        let is_brief = matches!(self.mode, Mode::Shared | Mode::Unbounded) && command.flags.has(FAST);
+        self.mode == Mode::Off || (self.alone.is_none() && (is_brief || !self.measured))
+    }
+
     fn is_alone(&self, command: Resolved, plain_set: bool) -> bool {
         match self.mode {
             Mode::Off | Mode::Shared => false,

@@ -14,6 +14,10 @@ pub(in crate::node) struct Series {
     samples: VecDeque<Sample>,
     /// The most ever, in milliseconds.
     max_ms: u64,
+    /// All that ever were together, in milliseconds.
+    sum_ms: u64,
+    /// How many there ever were.
+    count: u64,
 }
 
 /// The worst of one second.
@@ -28,6 +32,8 @@ impl LatencyMonitor {
     pub(in crate::node) fn add(&mut self, event: &'static str, unix_secs: i64, millis: u64) {
         let series = self.events.entry(event).or_default();
         series.max_ms = series.max_ms.max(millis);
+        series.sum_ms = series.sum_ms.saturating_add(millis);
+        series.count += 1;
         if let Some(last) = series.samples.back_mut().filter(|last| last.unix_secs == unix_secs) {
             last.millis = last.millis.max(millis);
             return;
@@ -74,6 +80,14 @@ impl Series {
         self.max_ms
     }
 
+    pub(in crate::node) fn sum_ms(&self) -> u64 {
+        self.sum_ms
+    }
+
+    pub(in crate::node) fn count(&self) -> u64 {
+        self.count
+    }
+
     /// Shortest, mean and longest of the samples kept, in milliseconds.
     pub(in crate::node) fn spread(&self) -> (u64, u64, u64) {
         let millis = || self.samples.iter().map(|sample| sample.millis);
@@ -100,6 +114,7 @@ mod tests {
         let expected = [Sample { unix_secs: 1, millis: 9 }, Sample { unix_secs: 2, millis: 3 }];
         assert_eq!(series.samples().collect::<Vec<_>>(), expected);
         assert_eq!((series.max_ms(), series.spread()), (9, (3, 6, 9)));
+        assert_eq!((series.sum_ms(), series.count()), (24, 4));
     }
 
     #[test]

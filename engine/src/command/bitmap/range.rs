@@ -62,8 +62,8 @@ pub(super) fn bitcount(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyErr
             return Err(ReplyError::Syntax);
         }
         part.first = integer(first)?;
-        part.last = args.get(3).map_or(Ok(-1), integer)?;
         part.unit = Unit::parse(args, 4)?;
+        part.last = args.get(3).map_or(Ok(-1), integer)?;
     }
     ctx.view(&args[1], |entry, reply| {
         let count =

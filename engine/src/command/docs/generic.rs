@@ -1,6 +1,6 @@
 //! Documentation of the commands for keys of any type.
 
-use super::{Argument, Doc, Kind, argument, doc, integer, key, string, token};
+use super::{Argument, Doc, Kind, argument, block, doc, integer, key, one_of, string, token};
 
 const KEY: Argument = key("key");
 const NEW_KEY: Argument = argument("newkey", Kind::Key(1));
@@ -18,6 +18,13 @@ const RESTORE_ARGUMENTS: &[Argument] = &[
     integer("seconds").after("IDLETIME").since("5.0.0").optional(),
     integer("frequency").after("FREQ").since("5.0.0").optional(),
 ];
+
+const SORT_COSTS: &str = "O(N+M*log(M)) where N is the number of elements and M of those that are returned; O(N) where \
+                          they keep their order";
+const BY: Argument = argument("by-pattern", Kind::Pattern).after("BY").optional();
+const SORT_LIMIT: Argument = block("limit", &[integer("offset"), integer("count")]).after("LIMIT").optional();
+const GET: Argument = argument("get-pattern", Kind::Pattern).after("GET").optional().multiple().repeating_token();
+const ORDER: Argument = one_of("order", &[token("asc", "ASC"), token("desc", "DESC")]).optional();
 
 pub(super) const DOCS: &[Doc] = &[
     doc("copy", "6.2.0", "Copies a value to another key.")
@@ -71,6 +78,20 @@ pub(super) const DOCS: &[Doc] = &[
             integer("count").after("COUNT").optional(),
             string("type").after("TYPE").since("6.0.0").optional(),
         ]),
+    doc("sort", "1.0.0", "Sorts the elements of a list, a set or a sorted set, and may store the result.")
+        .costs(SORT_COSTS)
+        .takes(&[
+            KEY,
+            BY,
+            SORT_LIMIT,
+            GET,
+            ORDER,
+            token("sorting", "ALPHA").optional(),
+            argument("destination", Kind::Key(2)).after("STORE").optional(),
+        ]),
+    doc("sort_ro", "7.0.0", "Returns the elements of a list, a set or a sorted set in another order.")
+        .costs(SORT_COSTS)
+        .takes(&[KEY, BY, SORT_LIMIT, GET, ORDER, token("sorting", "ALPHA").optional()]),
     doc("touch", "3.2.1", "Counts how many of the keys exist and marks them as used.")
         .costs(FOR_EACH_KEY)
         .takes(&[KEY.multiple()]),

@@ -16,6 +16,7 @@ mod pubsub;
 mod server;
 mod set;
 mod sorted;
+mod stream;
 mod string;
 mod transaction;
 
@@ -33,6 +34,7 @@ pub(super) const TABLES: &[&[Doc]] = &[
     server::DOCS,
     set::DOCS,
     sorted::DOCS,
+    stream::DOCS,
     string::DOCS,
     transaction::DOCS,
 ];
@@ -218,6 +220,12 @@ impl Argument {
     /// The same, which may be repeated.
     pub const fn multiple(mut self) -> Self {
         self.is_multiple = true;
+        self
+    }
+
+    /// The same, whose keyword is repeated with it.
+    pub const fn repeating_token(mut self) -> Self {
+        self.repeats_token = true;
         self
     }
 

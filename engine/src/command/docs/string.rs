@@ -8,6 +8,13 @@ const PAIRS: &[Argument] = &[block("data", &[KEY, VALUE]).multiple()];
 const RANGE: &[Argument] = &[KEY, integer("start"), integer("end")];
 const RANGE_COSTS: &str = "O(N) where N is the number of bytes returned";
 
+const COMPARISONS: &[Argument] = &[
+    string("ifeq-value").after("IFEQ"),
+    string("ifne-value").after("IFNE"),
+    string("ifdeq-digest").after("IFDEQ"),
+    string("ifdne-digest").after("IFDNE"),
+];
+
 pub(super) const DOCS: &[Doc] = &[
     doc("append", "2.0.0", "Adds bytes to the end of a string, which is created when it does not exist.")
         .costs("O(1) amortized for small additions: the buffer doubles as it grows")
@@ -15,7 +22,13 @@ pub(super) const DOCS: &[Doc] = &[
     doc("decr", "1.0.0", "Subtracts one from an integer; a missing key counts as 0.").takes(&[KEY]),
     doc("decrby", "1.0.0", "Subtracts a number from an integer; a missing key counts as 0.")
         .takes(&[KEY, integer("decrement")]),
+    doc("delex", "8.4.0", "Deletes a key, or a string that equals another or has a digest, or does not.")
+        .costs("O(1); O(N) with a digest, where N is the length of the string")
+        .takes(&[KEY, one_of("condition", COMPARISONS).optional()]),
     doc("delifeq", "9.0.0", "Deletes a key if its string equals another.").takes(&[KEY, VALUE]),
+    doc("digest", "8.4.0", "Returns the XXH3 digest of a string.")
+        .costs("O(N) where N is the length of the string")
+        .takes(&[KEY]),
     doc("get", "1.0.0", "Returns a string.").takes(&[KEY]),
     doc("getdel", "6.2.0", "Returns a string and deletes its key.").takes(&[KEY]),
     doc("getex", "6.2.0", "Returns a string and sets or removes its expiry.").takes(&[
@@ -86,6 +99,7 @@ pub(super) const DOCS: &[Doc] = &[
             ("6.2.0", "The options `GET`, `EXAT` and `PXAT`."),
             ("7.0.0", "`NX` and `GET` may be used together."),
             ("8.1.0", "The option `IFEQ`."),
+            ("8.4.0", "The options `IFNE`, `IFDEQ` and `IFDNE`."),
         ])
         .takes(&[
             KEY,
@@ -96,6 +110,9 @@ pub(super) const DOCS: &[Doc] = &[
                     token("nx", "NX").since("2.6.12"),
                     token("xx", "XX").since("2.6.12"),
                     string("comparison-value").after("IFEQ").since("8.1.0"),
+                    string("ifne-value").after("IFNE").since("8.4.0"),
+                    string("ifdeq-digest").after("IFDEQ").since("8.4.0"),
+                    string("ifdne-digest").after("IFDNE").since("8.4.0"),
                 ],
             )
             .optional(),

@@ -71,7 +71,7 @@ const DELETE_ONE: &[KeySpec] = &[KeySpec::one(1, Access::RW.and(Access::DELETE))
 const TAKE_ONE: &[KeySpec] = &[KeySpec::one(1, Access::RW.and(Access::ACCESS).and(Access::DELETE))];
 
 /// The fields that a command sees which only reads.
-pub(super) fn sight_to_read(ctx: &Ctx<'_>) -> Sight {
+pub(in crate::command) fn sight_to_read(ctx: &Ctx<'_>) -> Sight {
     if ctx.core.sees_expired(ctx.caller()) { Sight::All } else { Sight::At(UnixMillis::from(ctx.now.unix)) }
 }
 

@@ -170,7 +170,11 @@ pub(super) fn hgetex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError
         changed
     })?;
     match (edited, action) {
-        (None, _) => reply_nulls(ctx, fields),
+        (None, _) => {
+            ctx.core.stats.keyspace_misses += 1;
+            ctx.notify(KeyspaceEvents::KEY_MISS, "keymiss", key);
+            reply_nulls(ctx, fields);
+        }
         (Some(edited), Some(action)) => tell(ctx, key, &edited.result, action, edited.emptied),
         (Some(_), None) => {}
     }
@@ -290,16 +294,20 @@ fn store_past(ctx: &mut Ctx<'_>, key: &[u8], options: Options, pairs: Args<'_>) 
         if !options.allow(hash, pairs, sight) {
             return None;
         }
+        let is_new = hash.is_empty();
         let fields = pairs.iter().step_by(2);
         let removed: Vec<&[u8]> = fields.filter(|field| hash.remove(field, Sight::All) == Presence::Seen).collect();
-        Some((removed, hash.is_empty()))
+        Some((removed, is_new, hash.is_empty()))
     })?;
     ctx.reply.int(i64::from(edited.result.is_some()));
-    let Some((removed, is_empty)) = edited.result else { return Ok(()) };
+    let Some((removed, is_new, is_empty)) = edited.result else { return Ok(()) };
     if removed.is_empty() {
         ctx.rewrite_to_nothing();
     } else {
         repeat_deletion(ctx, key, &removed);
+    }
+    if is_new {
+        ctx.notify(KeyspaceEvents::NEW, "new", key);
     }
     ctx.notify(KeyspaceEvents::HASH, "hset", key);
     ctx.notify(KeyspaceEvents::HASH, "hexpire", key);

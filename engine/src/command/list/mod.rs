@@ -180,9 +180,12 @@ fn ltrim(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
         len - list.len()
     })?;
     ctx.reply.ok();
-    if let Some(edited) = edited {
-        // Told even if all elements stay, as in Redis.
-        ctx.tell_edit(key, KeyspaceEvents::LIST, "ltrim", edited.result, edited.emptied);
+    match edited {
+        // The event is published even if all elements stay. Watchers hear nothing then, as in Valkey 9; they do in
+        // Redis 7.0.
+        Some(edited) if edited.result == 0 => ctx.notify(KeyspaceEvents::LIST, "ltrim", key),
+        Some(edited) => ctx.tell_edit(key, KeyspaceEvents::LIST, "ltrim", edited.result, edited.emptied),
+        None => {}
     }
     Ok(())
 }

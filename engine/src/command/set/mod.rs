@@ -116,13 +116,17 @@ pub(super) fn reply_member(reply: &mut Reply<'_>, member: Element<'_>) {
 
 fn smove(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     let (source, target, member) = (&args[1], &args[2], &args[3]);
-    let is_member = |set: Option<&Set>| set.map(|set| set.contains(member));
+    // Who writes is told of no key that is not there.
+    let mut is_member = |key| -> Result<Option<bool>, ReplyError> {
+        let edited = ctx.edit_typed(key, |set: &mut Set, _, _| set.contains(member))?;
+        Ok(edited.map(|edited| edited.result))
+    };
     // A missing source is no reason to look at the target's type.
-    let Some(is_there) = ctx.view_typed(source, |set, _| is_member(set))? else {
+    let Some(is_there) = is_member(source)? else {
         ctx.reply.int(0);
         return Ok(());
     };
-    let is_in_target = ctx.view_typed(target, |set, _| is_member(set))? == Some(true);
+    let is_in_target = is_member(target)? == Some(true);
     ctx.reply.int(i64::from(is_there));
     if !is_there || source == target {
         return Ok(());

@@ -37,7 +37,7 @@ fn spop_one(ctx: &mut Ctx<'_>, key: &[u8]) -> Result<(), ReplyError> {
 fn spop_many(ctx: &mut Ctx<'_>, key: &[u8], count: &[u8]) -> Result<(), ReplyError> {
     let error = ReplyError::Fixed("ERR value is out of range, must be positive");
     let count = integer(count).ok().and_then(|count| usize::try_from(count).ok()).ok_or(error)?;
-    let len = ctx.view_typed(key, |set: Option<&Set>, _| set.map_or(0, Set::len))?;
+    let len = ctx.edit_typed(key, |set: &mut Set, _, _| set.len())?.map_or(0, |edited| edited.result);
     if len == 0 || count == 0 {
         ctx.reply.set(0);
         return Ok(());

@@ -53,8 +53,10 @@ fn score_bound(word: &[u8]) -> Option<Bound<f64>> {
     }
 }
 
-/// A number as a bound may be: nothing is zero, and what is too large is infinite.
+/// A number as a bound may be: nothing is zero, and what is too large is infinite. A zero byte ends it, as in Redis,
+/// which reads bounds as strings of C.
 fn bound_number(text: &[u8]) -> Option<f64> {
+    let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
     if text.is_empty() {
         return Some(0.0);
     }

@@ -194,7 +194,8 @@ fn add(ctx: &mut Ctx<'_>, args: Args<'_>, options: AddOptions) -> Result<(), Rep
     }
     let edited = ctx.edit_or_create(key, |set: &mut SortedSet, _, rules| {
         if !options.present || !set.is_empty() {
-            set.expect(&pairs[1], pairs.len() / 2, rules.into());
+            let longest = (1..pairs.len()).step_by(2).map(|index| pairs[index].len()).max();
+            set.expect(longest.unwrap_or(0), pairs.len() / 2, rules.into());
         }
         let mut added = Added::default();
         added.apply(options, set, &pairs[1], first_score, rules)?;

@@ -3,7 +3,7 @@
 //! Writing whole values is in [`store`], counting in [`count`], LCS in [`lcs`], what newer servers do under conditions in
 //! [`conditional`].
 
-mod conditional;
+pub(super) mod conditional;
 mod count;
 mod lcs;
 pub(super) mod store;
@@ -18,7 +18,7 @@ use crate::keyspace::{Entry, Expiry, NewValue, Object, ValueRef};
 use crate::resp::args::Args;
 use crate::resp::reply::Reply;
 use crate::session::Origin;
-use conditional::{delifeq, msetex};
+use conditional::{delex, delifeq, digest, msetex};
 use count::{decr, decrby, incr, incrby, incrbyfloat};
 use lcs::lcs;
 use store::{getdel, getex, getset, mset, msetnx, psetex, set, setex, setnx};
@@ -30,7 +30,9 @@ pub(super) const ROWS: &[Spec<DataFn>] = &[
     data("APPEND", 3, COUNT, INSERT_ONE, append as DataFn),
     data("DECR", 2, COUNT, UPDATE_ONE, decr),
     data("DECRBY", 3, COUNT, UPDATE_ONE, decrby),
+    data("DELEX", -2, WRITE.and(FAST), REMOVE_PERHAPS, delex),
     data("DELIFEQ", 3, WRITE.and(FAST), REMOVE_ONE, delifeq),
+    data("DIGEST", 2, READ.and(FAST), READ_ONE, digest),
     data("GET", 2, READ.and(FAST), READ_ONE, get),
     data("GETDEL", 2, WRITE.and(FAST), TAKE_ONE, getdel),
     data("GETEX", -2, WRITE.and(FAST), READ_AND_EXPIRE_ONE, getex),
@@ -63,6 +65,7 @@ const READ_TWO: &[KeySpec] = &[KeySpec::span(1, 2, Access::RO.and(Access::ACCESS
 const READ_EVERY: &[KeySpec] = &[KeySpec::every(1, 1, Access::RO.and(Access::ACCESS))];
 const OVERWRITE_EVERY: &[KeySpec] = &[KeySpec::every(1, 2, Access::OW.and(Access::UPDATE))];
 const OVERWRITE_COUNTED: &[KeySpec] = &[KeySpec::counted(1, Access::OW.and(Access::UPDATE)).stepping(2)];
+const REMOVE_PERHAPS: &[KeySpec] = &[KeySpec::one(1, Access::RW.and(Access::DELETE).and(Access::VARIABLE))];
 const REMOVE_ONE: &[KeySpec] = &[KeySpec::one(1, Access::RM.and(Access::DELETE))];
 const ADD_EVERY: &[KeySpec] = &[KeySpec::every(1, 2, Access::OW.and(Access::INSERT))];
 const ADD_ONE: &[KeySpec] = &[KeySpec::one(1, Access::OW.and(Access::INSERT))];
@@ -77,12 +80,20 @@ fn get(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
 
 /// Replies with the string of an entry, or with null. The wrong type is an error.
 pub(super) fn reply_string(entry: Option<&Entry>, reply: &mut Reply<'_>) -> Result<(), ReplyError> {
-    match entry.map(Entry::value) {
+    match entry {
+        Some(entry) => return reply_value(entry.value(), reply),
         None => reply.null(),
-        Some(ValueRef::Int(number)) => reply.bulk_int(number),
-        Some(ValueRef::Str(bytes)) => reply.bulk(bytes),
-        Some(ValueRef::Object(Object::String(string))) => reply.bulk_shared(string.bytes().clone()),
-        Some(ValueRef::Object(_)) => return Err(ReplyError::WrongType),
+    }
+    Ok(())
+}
+
+/// Replies with a string. The wrong type is an error.
+pub(super) fn reply_value(value: ValueRef<'_>, reply: &mut Reply<'_>) -> Result<(), ReplyError> {
+    match value {
+        ValueRef::Int(number) => reply.bulk_int(number),
+        ValueRef::Str(bytes) => reply.bulk(bytes),
+        ValueRef::Object(Object::String(string)) => reply.bulk_shared(string.bytes().clone()),
+        ValueRef::Object(_) => return Err(ReplyError::WrongType),
     }
     Ok(())
 }

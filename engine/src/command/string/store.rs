@@ -1,5 +1,6 @@
 //! Strings: writing whole values, with and without expiry.
 
+use super::conditional::Comparison;
 use super::{must_be_string, reply_string};
 use crate::command::Ctx;
 use crate::command::keys::Access;
@@ -22,8 +23,8 @@ pub(super) struct Options {
 pub(super) enum Condition {
     /// `NX`.
     Absent,
-    /// `IFEQ`, with the word that has the value.
-    EqualTo(usize),
+    /// `IFEQ` and its kin, with the word to compare with.
+    Compared(Comparison, usize),
     /// `XX`.
     Present,
 }
@@ -71,12 +72,12 @@ impl Options {
                     return Err(ReplyError::Syntax);
                 }
                 options.condition = Some(condition);
-            } else if args.is(index, "IFEQ") && form == Form::Set {
+            } else if let (Some(comparison), Form::Set) = (Comparison::parse(args, index), form) {
                 index += 1;
                 if index >= args.len() || options.condition.is_some() {
                     return Err(ReplyError::Syntax);
                 }
-                options.condition = Some(Condition::EqualTo(index));
+                options.condition = Some(Condition::Compared(comparison, index));
             } else if args.is(index, "GET") && form == Form::Set {
                 options.get = true;
             } else if args.is(index, "KEEPTTL") && form != Form::GetEx && (free || options.expiry == ExpiryOption::Keep)
@@ -109,7 +110,14 @@ impl Options {
             None => Ok(true),
             Some(Condition::Absent) => Ok(!ctx.exists_to_write(key)),
             Some(Condition::Present) => Ok(ctx.exists_to_write(key)),
-            Some(Condition::EqualTo(index)) => is_equal(ctx, key, &args[index]),
+            Some(Condition::Compared(comparison, index)) => {
+                // What is not there equals nothing.
+                let is_met = ctx.edit(key, |entry, _| match entry {
+                    None => Ok(comparison.is_met_by_absence()),
+                    Some(entry) => comparison.is_met(&entry, &args[index]),
+                })?;
+                Ok(is_met)
+            }
         }
     }
 
@@ -162,10 +170,22 @@ pub(super) fn set(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
         }
         return Ok(());
     }
+    if let Expiry::At(at) = expiry
+        && ctx.is_gone_at(at)
+    {
+        // As in Valkey 9: what would be gone at once is not stored.
+        if ctx.exists_to_write(key) {
+            ctx.expire_now(key);
+        }
+        if !options.get {
+            ctx.reply.ok();
+        }
+        return Ok(());
+    }
     store(ctx, key, value, expiry);
     let is_absolute = matches!(options.expiry, ExpiryOption::Time(Clock::PXAT, _));
     // The comparison was made: whoever repeats the command, Redis 7.0 too, need not know of it.
-    let is_compared = matches!(options.condition, Some(Condition::EqualTo(_)));
+    let is_compared = matches!(options.condition, Some(Condition::Compared(..)));
     match expiry {
         Expiry::At(at) if !is_absolute || is_compared => repeat_with_expiry(ctx, key, value, at),
         Expiry::Keep if is_compared => ctx.rewrite(&[b"SET", key, value, b"KEEPTTL"]),
@@ -180,9 +200,9 @@ pub(super) fn set(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     Ok(())
 }
 
-/// What a SET does with its key: it reads it only with GET.
+/// What a SET does with its key: it reads it only with GET and under some conditions.
 pub(in crate::command) fn access(args: Args<'_>) -> Access {
-    let reads = (3..args.len()).any(|index| args.is(index, "GET"));
+    let reads = (3..args.len()).any(|index| ["GET", "IFNE", "IFDEQ", "IFDNE"].iter().any(|word| args.is(index, word)));
     if reads { Access::RW.and(Access::ACCESS).and(Access::UPDATE) } else { Access::OW.and(Access::UPDATE) }
 }
 
@@ -193,15 +213,6 @@ pub(super) fn store(ctx: &mut Ctx<'_>, key: &[u8], value: &[u8], expiry: Expiry)
     if let Expiry::At(_) = expiry {
         ctx.notify(KeyspaceEvents::GENERIC, "expire", key);
     }
-}
-
-/// Whether a key is there and holds these bytes. The wrong type is an error.
-pub(super) fn is_equal(ctx: &mut Ctx<'_>, key: &[u8], value: &[u8]) -> Result<bool, ReplyError> {
-    ctx.edit(key, |entry, _| {
-        let Some(entry) = entry else { return Ok(false) };
-        let mut digits = itoa::Buffer::new();
-        entry.value().string_bytes(&mut digits).map(|held| held == value).ok_or(ReplyError::WrongType)
-    })
 }
 
 /// A time to live means another time wherever the command is repeated; a point in time does not.
@@ -271,9 +282,9 @@ pub(super) fn getdel(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError
 pub(super) fn getex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     let key = &args[1];
     let options = Options::parse(args, 2, Form::GetEx)?;
-    // An expiry that is no time counts only for a key that is there.
+    // Looked at ahead of the key, as in Valkey 9; in Redis 7.0 it counts only for a string that is there.
     let at = match options.expiry {
-        ExpiryOption::Time(clock, index) => Some(clock.time(ctx, &args[index], "getex").map(|at| (clock, at))),
+        ExpiryOption::Time(clock, index) => Some((clock, clock.time(ctx, &args[index], "getex")?)),
         ExpiryOption::Keep | ExpiryOption::Persist | ExpiryOption::Unsaid => None,
     };
     let found = ctx.view(key, |entry, reply| {
@@ -282,17 +293,11 @@ pub(super) fn getex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError>
             return Ok(None);
         };
         must_be_string(entry)?;
-        let at = at.transpose()?;
         reply_string(Some(entry), reply)?;
         Ok(Some((at, entry.expiry().is_some())))
     })?;
     match found {
-        Some((Some((clock, at)), _)) if clock.is_absolute && ctx.is_gone_at(at) => {
-            ctx.remove(key);
-            let verb: &[u8] = if ctx.core.config.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
-            ctx.rewrite(&[verb, key]);
-            ctx.notify(KeyspaceEvents::GENERIC, "del", key);
-        }
+        Some((Some((clock, at)), _)) if clock.is_absolute && ctx.is_gone_at(at) => ctx.expire_now(key),
         Some((Some((_, at)), _)) => {
             ctx.set_expiry(key, Some(at));
             ctx.rewrite(&[b"PEXPIREAT", key, itoa::Buffer::new().format(at.0).as_bytes()]);

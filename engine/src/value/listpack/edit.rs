@@ -166,6 +166,9 @@ impl Listpack {
             self.reserve(new_len);
             self.bytes.set_len(new_len);
         }
+        if new_len == old_len {
+            return;
+        }
         self.bytes.copy_within(at + removed..old_len, at + added);
         self.bytes.set_len(new_len);
         if new_len < self.bytes.capacity() / 2 {

@@ -53,8 +53,8 @@ pub fn subtract(first: &Set, others: &[&Set], rules: Rules<'_>) -> Set {
             break;
         }
     }
-    // Removing leaves the form of a larger set.
-    unite(Set::default(), &[&rest], rules)
+    // In the form of the larger set that it was, as in Redis.
+    rest
 }
 
 #[cfg(test)]

@@ -150,11 +150,11 @@ impl SortedSet {
         }
     }
 
-    /// Prepares for `count` pairs, as a command brings them: more than the compact form may have make the set large at
-    /// once, even if some are there or come twice, and so does a new set's first member if it is long.
-    pub fn expect(&mut self, first: &[u8], count: usize, rules: SortedSetRules<'_>) {
-        let is_long = self.is_empty() && first.len() > rules.value_bytes_max;
-        if count > rules.entries_max || is_long {
+    /// Prepares for `count` pairs, as a command brings them: what does not fit into the compact form makes the set large
+    /// before the first of them is looked at, even if some are there, come twice or are not taken. As in Valkey 9;
+    /// Redis 7.0 changes the form where it meets the member.
+    pub fn expect(&mut self, longest_bytes: usize, count: usize, rules: SortedSetRules<'_>) {
+        if count > rules.entries_max || longest_bytes > rules.value_bytes_max {
             self.enlarge(rules.hasher);
         }
     }

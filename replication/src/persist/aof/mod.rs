@@ -23,6 +23,7 @@ use crate::disk::{DiskOp, Ticket, Tickets};
 use crate::log::Log;
 use crate::note::Note;
 use crate::offset::Position;
+use crate::wait::Local;
 
 /// Policy and state of the append only file.
 #[derive(Debug)]
@@ -201,6 +202,15 @@ impl Aof {
     /// Whether `appendonly` is on.
     pub fn is_on(&self) -> bool {
         self.mode != Mode::Off
+    }
+
+    /// How far the log has reached the disk.
+    pub fn local(&self) -> Local {
+        match self.mode {
+            Mode::Off => Local::Off,
+            Mode::Creating => Local::Beginning,
+            Mode::On => Local::Synced(self.writer.synced()),
+        }
     }
 
     /// Whether it is on and its first base is not complete: nothing written can be promised yet.

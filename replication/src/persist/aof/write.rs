@@ -122,6 +122,10 @@ impl Writer {
         self.error.as_deref()
     }
 
+    pub(super) fn synced(&self) -> Position {
+        self.synced
+    }
+
     pub(super) fn is_syncing(&self) -> bool {
         self.sync.is_some()
     }

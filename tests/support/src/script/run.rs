@@ -156,7 +156,7 @@ impl Run<'_> {
             got,
         };
         let mut command = String::new();
-        if let Err(error) = self.target.begin(self.protocol) {
+        if let Err(error) = self.target.begin(self.protocol, &case.needs) {
             let expected = "an empty data set".to_owned();
             return Err(Fault { line: case.line, command, expected, got: error.to_string() });
         }
@@ -166,7 +166,8 @@ impl Run<'_> {
             }
             self.step(step, observer).map_err(|got| fault(step, &command, got))?;
         }
-        Ok(())
+        let expected = "that all holds at the end".to_owned();
+        self.target.end().map_err(|error| Fault { line: case.line, command, expected, got: error.to_string() })
     }
 
     fn step(&mut self, step: &Step, observer: &mut Option<Observer<'_>>) -> Result<(), String> {

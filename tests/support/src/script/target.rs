@@ -45,11 +45,12 @@ pub trait Target {
     /// Whether cases with `@needs feature` are to be skipped.
     fn lacks(&self, feature: &str) -> bool;
 
-    /// Empties the data set and forgets all clients; new ones speak `protocol`.
+    /// Empties the data set and forgets all clients; new ones speak `protocol`. The features that the case needs are
+    /// for targets that do something about them.
     ///
     /// # Errors
     /// [`TargetError`] when that is not possible; the case has then failed.
-    fn begin(&mut self, protocol: Protocol) -> Result<(), TargetError>;
+    fn begin(&mut self, protocol: Protocol, needs: &[String]) -> Result<(), TargetError>;
 
     /// Sends a command, connecting the client first if it is new.
     ///
@@ -71,11 +72,26 @@ pub trait Target {
 
     /// Lets time pass.
     fn advance(&mut self, duration: Duration);
+
+    /// Looks, after the last step of a case, for what must be true then whatever the case was.
+    ///
+    /// # Errors
+    /// [`TargetError`] when it is not; the case has then failed.
+    fn end(&mut self) -> Result<(), TargetError> {
+        Ok(())
+    }
 }
 
 /// Why a target could not do its part.
 #[derive(Debug)]
 pub enum TargetError {
+    /// A replica does not hold what its primary does; the digests of both.
+    Diverged {
+        /// That of the primary.
+        primary: String,
+        /// That of the replica.
+        replica: String,
+    },
     /// The connection failed.
     Io(io::Error),
     /// The data set could not be emptied; this was the answer.
@@ -89,6 +105,9 @@ pub enum TargetError {
 impl fmt::Display for TargetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Diverged { primary, replica } => {
+                write!(f, "the replica's data has the digest {replica}, the primary's {primary}")
+            }
             Self::Io(error) => write!(f, "the connection failed: {error}"),
             Self::NotEmptied(reply) => write!(f, "the server could not be emptied: it answered {}", super::show(reply)),
             Self::NoResp3(reply) => write!(f, "HELLO 3 answered {}", super::show(reply)),
@@ -184,7 +203,7 @@ impl Target for TcpTarget {
         self.lacking.contains(feature)
     }
 
-    fn begin(&mut self, protocol: Protocol) -> Result<(), TargetError> {
+    fn begin(&mut self, protocol: Protocol, _: &[String]) -> Result<(), TargetError> {
         self.protocol = protocol;
         while let Some((_, client)) = self.clients.pop_first() {
             client.close();

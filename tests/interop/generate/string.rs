@@ -1,0 +1,28 @@
+//! Strings.
+
+pub(super) const FORMS: &[&str] = &[
+    "APPEND <key> <value>",
+    "DECR <key>",
+    "DECRBY <key> <int>",
+    "GET <key>",
+    "GETDEL <key>",
+    "GETEX <key> [EX <seconds>|PX <millis>|EXAT <at>|PXAT <at-millis>|PERSIST]",
+    "GETRANGE <key> <index> <index>",
+    "GETSET <key> <value>",
+    "INCR <key>",
+    "INCRBY <key> <int>",
+    "INCRBYFLOAT <key> <float>",
+    "LCS <key> <key> [LEN|IDX|IDX WITHMATCHLEN|IDX MINMATCHLEN 2]",
+    "MGET <keys>",
+    "MSET <pairs>",
+    "MSETNX <pairs>",
+    "PSETEX <key> <millis> <value>",
+    "SET <key> <value> [NX|XX] [GET] [EX <seconds>|PX <millis>|PXAT <later-millis>|KEEPTTL]",
+    "SET <key> <int>",
+    "SET <key> <float>",
+    "SETEX <key> <seconds> <value>",
+    "SETNX <key> <value>",
+    "SETRANGE <key> <offset> <value>",
+    "STRLEN <key>",
+    "SUBSTR <key> <index> <index>",
+];

@@ -1,0 +1,4 @@
+//! Transactions.
+
+pub(super) const FORMS: &[&str] =
+    &["MULTI", "EXEC", "EXEC", "DISCARD", "WATCH <keys>", "UNWATCH", "PING", "ECHO <value>"];

@@ -1,0 +1,40 @@
+//! Commands of clients that wait, and of those that bring what they wait for. Few keys, so that many wait for one.
+
+pub(super) const WAITING_FORMS: &[&str] = &[
+    "BLPOP (a|b|c) 0",
+    "BLPOP (a|b|c) (a|b|c) 0",
+    "BRPOP (a|b|c) (a|b|c) 0",
+    "BLMOVE (a|b|c) (a|b|c) (LEFT|RIGHT) (LEFT|RIGHT) 0",
+    "BRPOPLPUSH (a|b|c) (a|b|c) 0",
+    "BLMPOP 0 2 (a|b|c) (a|b|c) (LEFT|RIGHT) [COUNT 2]",
+    "BZPOPMIN (a|b|c) 0",
+    "BZPOPMAX (a|b|c) (a|b|c) 0",
+    "BZMPOP 0 2 (a|b|c) (a|b|c) (MIN|MAX) [COUNT 2]",
+    "PING",
+];
+
+pub(super) const BRINGING_FORMS: &[&str] = &[
+    "RPUSH (a|b|c) <values>",
+    "LPUSH (a|b|c) <values>",
+    "LPUSH (a|b|c) x",
+    "RPUSHX (a|b|c) x",
+    "LMOVE (a|b|c) (a|b|c) (LEFT|RIGHT) (LEFT|RIGHT)",
+    "LPOP (a|b|c)",
+    "LINSERT (a|b|c) BEFORE x y",
+    "ZADD (a|b|c) 1 m 2 n 3 o",
+    "ZADD (a|b|c) 5 p",
+    "ZINCRBY (a|b|c) 1 m",
+    "ZPOPMAX (a|b|c)",
+    "ZUNIONSTORE (a|b|c) 2 (a|b|c) (a|b|c)",
+    "SET (a|b|c) string",
+    "DEL (a|b|c)",
+    "DEL a b c",
+    "RENAME (a|b|c) (a|b|c)",
+    "COPY (a|b|c) (a|b|c) REPLACE",
+    "MOVE (a|b|c) 1",
+    "SWAPDB 0 1",
+    "MULTI",
+    "EXEC",
+    "EXEC",
+    "DISCARD",
+];
