@@ -65,15 +65,19 @@ impl SentinelGroup {
         self.agreed_port().expect("they agree")
     }
 
-    /// Waits until every running server but the primary follows it.
+    /// Waits until the running sentinels agree on a primary and every other running server follows it; gives back its
+    /// port. Two sentinels that lead in turn may change their minds before.
     ///
     /// # Panics
-    /// When one does not.
-    pub fn wait_followed(&self, primary: u16) {
+    /// When that does not happen.
+    pub fn wait_followed(&self) -> u16 {
+        let mut agreed = None;
         self.wait("all servers to follow the primary", |group| {
-            let others = group.servers.iter().filter(|server| server.pid().is_some() && server.port() != primary);
-            others.map(followed_port).all(|followed| followed == Some(primary))
+            agreed = group.agreed_port();
+            let others = group.servers.iter().filter(|server| server.pid().is_some() && Some(server.port()) != agreed);
+            agreed.is_some() && others.map(followed_port).all(|followed| followed == agreed)
         });
+        agreed.expect("they agree")
     }
 
     /// Waits until `done` holds.
