@@ -29,7 +29,7 @@ impl Tags {
         tagged
     }
 
-    /// The reply without the tag at the beginning of its strings.
+    /// The reply without the tag at the beginning of its strings, and anywhere in its errors.
     pub(crate) fn take(&self, reply: Reply) -> Reply {
         let all = |elements: Vec<Reply>| elements.into_iter().map(|element| self.take(element)).collect();
         let pairs = |pairs: Vec<(Reply, Reply)>| {
@@ -38,6 +38,8 @@ impl Tags {
         match reply {
             Reply::Array(elements) => Reply::Array(all(elements)),
             Reply::Bulk(text) => Reply::Bulk(take_off(text)),
+            // Some errors name a key in the middle of their text.
+            Reply::Error(text) => Reply::Error(without(&text)),
             Reply::Map(map) => Reply::Map(pairs(map)),
             Reply::Push(elements) => Reply::Push(all(elements)),
             Reply::Set(elements) => Reply::Set(all(elements)),
@@ -46,7 +48,6 @@ impl Tags {
             | Reply::Boolean(_)
             | Reply::BulkError(_)
             | Reply::Double(_)
-            | Reply::Error(_)
             | Reply::Integer(_)
             | Reply::Null
             | Reply::NullArray
@@ -74,6 +75,21 @@ fn other_places(args: &[Vec<u8>]) -> Vec<usize> {
     }
     let names_key = ["DIGEST-VALUE", "HTSTATS-KEY", "LISTPACK", "OBJECT"].iter().any(|word| is(1, word));
     if is(0, "DEBUG") && names_key { (2..args.len()).collect() } else { Vec::new() }
+}
+
+/// The text without any tag.
+fn without(text: &[u8]) -> Vec<u8> {
+    let mut rest = Vec::new();
+    let mut at = 0;
+    while at < text.len() {
+        if text[at..].starts_with(TAG) {
+            at += TAG.len();
+        } else {
+            rest.push(text[at]);
+            at += 1;
+        }
+    }
+    rest
 }
 
 /// The text without the tag at its beginning, or at that of the key in the name of a keyspace channel.

@@ -103,6 +103,43 @@ impl<'e> Ctx<'e> {
         }
     }
 
+    /// Runs `visit` for each word from `first` on in steps, which are keys: with the place of the word. The memory in
+    /// which the next few are looked for is asked for at once, instead of one after the other.
+    ///
+    /// # Errors
+    /// The first one of `visit`; later keys are not visited then.
+    pub fn for_each_key<E>(
+        &mut self,
+        args: Args<'_>,
+        first: usize,
+        step: usize,
+        mut visit: impl FnMut(&mut Self, usize) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut hashes = [KeyHash::plain(0); KEYS_AHEAD];
+        let mut places = (first..args.len()).step_by(step);
+        loop {
+            let ahead = places.clone().take(KEYS_AHEAD);
+            if ahead.len() > 1 {
+                let db = self.core.keyspace.db(self.session.db);
+                for (hash, place) in hashes.iter_mut().zip(ahead.clone()) {
+                    *hash = self.core.keyspace.hash(args.at(place));
+                    db.prefetch_group(*hash);
+                }
+                hashes[..ahead.len()].iter().for_each(|&hash| db.prefetch_entry(hash));
+            }
+            let is_hashed = ahead.len() > 1;
+            for (&hash, place) in hashes.iter().zip(ahead) {
+                if is_hashed {
+                    self.primed = Primed::new(args, place, hash);
+                }
+                visit(self, place)?;
+            }
+            if places.nth(KEYS_AHEAD - 1).is_none() {
+                return Ok(());
+            }
+        }
+    }
+
     pub(super) fn caller(&self) -> Caller {
         Caller { now: self.now, origin: self.session.origin }
     }
@@ -458,6 +495,9 @@ impl<'e> Ctx<'e> {
         self.session.subscriptions.as_deref().map_or(0, |own| count(own, kind))
     }
 }
+
+/// Keys of one command that are looked for at once: as many loads as a core has under way, or a few more.
+const KEYS_AHEAD: usize = 16;
 
 /// Shard channels are counted apart from channels and patterns.
 fn count(own: &Subscriptions, kind: Kind) -> usize {

@@ -51,24 +51,34 @@ const MOVE_ONE: &[KeySpec] = &[KeySpec::one(1, Access::RW.and(Access::ACCESS).an
 
 fn del(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     let mut removed = 0;
-    for key in args.from(1).iter() {
+    ctx.for_each_key(args, 1, 1, |ctx, index| {
+        let key = &args[index];
         if ctx.exists_to_write(key) && ctx.remove(key) {
             ctx.notify(KeyspaceEvents::GENERIC, "del", key);
             removed += 1;
         }
-    }
+        Ok(())
+    })?;
     ctx.reply.int(removed);
     Ok(())
 }
 
 fn exists(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
-    let there = args.from(1).iter().filter(|key| ctx.inspect(key, |entry, _| entry.is_some())).count();
+    let mut there = 0;
+    ctx.for_each_key(args, 1, 1, |ctx, index| {
+        there += usize::from(ctx.inspect(&args[index], |entry, _| entry.is_some()));
+        Ok(())
+    })?;
     ctx.reply.len(there);
     Ok(())
 }
 
 fn touch(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
-    let there = args.from(1).iter().filter(|key| ctx.touch(key)).count();
+    let mut there = 0;
+    ctx.for_each_key(args, 1, 1, |ctx, index| {
+        there += usize::from(ctx.touch(&args[index]));
+        Ok(())
+    })?;
     ctx.reply.len(there);
     Ok(())
 }

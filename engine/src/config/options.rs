@@ -175,7 +175,7 @@ options! {
     enable_module_command: Allowed = Allowed::No, "enable-module-command",
         Kind::Choice(Allowed::WORDS), [IMMUTABLE], Accepted("modules of Redis cannot be loaded, whoever asks");
     /// Order of text in SORT ALPHA and Lua; only that of bytes is known: empty, `C` or `POSIX`.
-    locale_collate: String = "", "locale-collate", Kind::Text(checks::locale), [KEEP_EMPTY], Accepted("SORT is not there yet, and scripting neither");
+    locale_collate: String = "", "locale-collate", Kind::Text(checks::locale), [KEEP_EMPTY], Accepted("SORT and scripts compare bytes, as in the C locale");
 
     // The network.
     /// TCP port for clients; 0: none.

@@ -63,7 +63,7 @@ status=0
 for protocol in 2 3; do
     echo "valkey-py $version against $server, RESP$protocol"
     (cd "$work/valkey-$version" && PYTHONPATH=$here PYTHONDONTWRITEBYTECODE=1 "$work/venv/bin/python" -m pytest \
-        -p slotmesh_suite -p no:cacheprovider -o addopts= -o asyncio_default_fixture_loop_scope=function \
+        -p slotmesh_suite -p no:cacheprovider -o addopts= \
         --quiet --tb=short --timeout=60 \
         --protocol=$protocol --valkey-url="valkey://localhost:$primary/0" \
         -m "not onlycluster and not valkeymod and not ssl" \

@@ -104,15 +104,13 @@ pub(super) fn must_be_string(entry: &Entry) -> Result<(), ReplyError> {
 }
 
 fn mget(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
-    let keys = args.from(1);
-    ctx.reply.array(keys.len());
-    for key in keys.iter() {
-        ctx.view(key, |entry, reply| {
+    ctx.reply.array(args.len() - 1);
+    ctx.for_each_key(args, 1, 1, |ctx, index| {
+        ctx.view(&args[index], |entry, reply| {
             let string = entry.filter(|entry| entry.string_encoding().is_some());
             reply_string(string, reply)
-        })?;
-    }
-    Ok(())
+        })
+    })
 }
 
 fn strlen(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {

@@ -1,5 +1,7 @@
 //! Strings: writing whole values, with and without expiry.
 
+use std::convert::Infallible;
+
 use super::conditional::Comparison;
 use super::{must_be_string, reply_string};
 use crate::command::Ctx;
@@ -335,7 +337,8 @@ pub(super) fn msetnx(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError
 }
 
 fn store_pairs(ctx: &mut Ctx<'_>, args: Args<'_>) {
-    for index in (1..args.len()).step_by(2) {
+    let Ok(()) = ctx.for_each_key(args, 1, 2, |ctx, index| {
         store(ctx, &args[index], &args[index + 1], Expiry::Never);
-    }
+        Ok::<(), Infallible>(())
+    });
 }
