@@ -83,7 +83,7 @@ class Server:
 
     def start(self):
         """Starts the process and waits until it answers PING."""
-        command = [*pinned(self.core), self.path, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", *self.options]
+        command = [*pinned(self.core), *self.command()]
         with open(os.path.join(self.dir, "server.log"), "ab") as log:
             self.process = subprocess.Popen(command, cwd=self.dir, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + START_SECONDS_MAX
@@ -99,6 +99,10 @@ class Server:
             time.sleep(0.002)
         self.kill()
         sys.exit(f"{self.path} does not answer:\n{self.log()}")
+
+    def command(self):
+        """The command line."""
+        return [self.path, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", *self.options]
 
     def log(self):
         """All that the server has written."""

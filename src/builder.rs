@@ -157,7 +157,7 @@ impl ServerBuilder {
         let config = self.settings.resolve(&own)?;
         let seed = seed_or_entropy(self.seed)?;
         let log = NodeLog::new(0, self.sink.clone().unwrap_or(default));
-        Ok((Plan { config, seed, rows: self.rows, founding: None, log }, address, listeners))
+        Ok((Plan { config, seed, rows: self.rows, founding: None, log, sentinel_of: None }, address, listeners))
     }
 }
 

@@ -10,10 +10,11 @@ mod options;
 mod tests;
 
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use slotmesh_cluster::sentinel::config::SentinelConfig;
 use slotmesh_engine::config::Config;
-use slotmesh_engine::config::file::{self, Fatal, UserFault};
+use slotmesh_engine::config::file::{self, Fatal, Host as _, UserFault};
 use slotmesh_engine::config::startup::UserLine;
 
 use crate::logfile::{self, Level, LogFile};
@@ -44,6 +45,8 @@ pub struct Run {
     pub config_file: Option<PathBuf>,
     /// What was read from standard input, for a process that starts itself anew in the background.
     pub stdin: Option<Vec<u8>>,
+    /// Whether it is a sentinel.
+    pub is_sentinel: bool,
 }
 
 /// The names that configuration lines are checked against.
@@ -51,6 +54,8 @@ pub struct Run {
 pub struct Words {
     /// Whether a command of this name exists, in any case.
     pub is_command: fn(&[u8]) -> bool,
+    /// Whether a command of this name exists on a sentinel.
+    pub is_sentinel_command: fn(&[u8]) -> bool,
     /// Whether the rules of an ACL user are well formed.
     pub check_user: fn(&UserLine) -> Result<(), UserFault>,
 }
@@ -60,20 +65,23 @@ pub struct Words {
 /// `dir` is the folder the process runs in; relative paths start there. Nothing but files named on the command
 /// line or in files, and `stdin` when `-` asks for it, is read.
 pub fn read(program: &str, args: &[Vec<u8>], dir: PathBuf, stdin: impl Read, words: Words) -> Outcome {
-    if let Some(outcome) = asked_to_print(program, args) {
+    if let Some(outcome) = asked_to_print(args) {
         return outcome;
     }
-    match assemble(args, RealHost::new(dir, words), stdin) {
+    let is_sentinel = asks_for_sentinel(program, args);
+    let args: Vec<Vec<u8>> = args.iter().filter(|arg| *arg != SENTINEL_FLAG).cloned().collect();
+    match assemble(&args, RealHost::new(dir, words, is_sentinel), stdin) {
         Ok(run) => Outcome::Run(Box::new(run)),
         Err(Failure::Config(Fatal::Include(unreadable))) => logged_failure(&unreadable.to_string()),
         Err(Failure::Config(fatal)) => stderr_failure(fatal.to_string()),
+        Err(Failure::Sentinel(text)) => role_failure('X', &text),
         Err(Failure::Unreadable(text)) => logged_failure(&text),
     }
 }
 
 /// The files of this machine as a loader of options sees them, starting in `dir`.
 pub(crate) fn files(dir: PathBuf, words: Words) -> impl file::Host {
-    RealHost::new(dir, words)
+    RealHost::new(dir, words, false)
 }
 
 /// The version line of `--version`.
@@ -83,25 +91,21 @@ pub fn version_line() -> String {
     format!("Redis server v={version} sha=00000000:0 malloc=mimalloc bits={} build={build:x}\n", usize::BITS)
 }
 
-/// Why a sentinel cannot be run, when the program's name or an argument asks for one.
-fn sentinel_refusal(program: &str, args: &[Vec<u8>]) -> Option<&'static str> {
-    let asked = program.contains("redis-sentinel") || args.iter().any(|arg| arg == b"--sentinel");
-    asked.then_some("Sentinel mode is not available in this server.\n")
+/// Whether the program's name or an argument asks for a sentinel.
+fn asks_for_sentinel(program: &str, args: &[Vec<u8>]) -> bool {
+    program.ends_with("redis-sentinel") || args.iter().any(|arg| arg == SENTINEL_FLAG)
 }
 
 /// The answers to arguments that do not start a server.
-fn asked_to_print(program: &str, args: &[Vec<u8>]) -> Option<Outcome> {
+fn asked_to_print(args: &[Vec<u8>]) -> Option<Outcome> {
     match args.first().map(Vec::as_slice) {
-        Some(b"-v" | b"--version") => {
-            return Some(Outcome::Print { text: version_line(), stderr: String::new(), code: 0 });
-        }
-        Some(b"-h" | b"--help") => return Some(stderr_failure(USAGE.to_owned())),
+        Some(b"-v" | b"--version") => Some(Outcome::Print { text: version_line(), stderr: String::new(), code: 0 }),
+        Some(b"-h" | b"--help") => Some(stderr_failure(USAGE.to_owned())),
         Some(b"--test-memory" | b"--check-system") => {
-            return Some(stderr_failure("Tests of the machine are not available in this server.\n".to_owned()));
+            Some(stderr_failure("Tests of the machine are not available in this server.\n".to_owned()))
         }
-        _ => {}
+        _ => None,
     }
-    sentinel_refusal(program, args).map(|text| stderr_failure(text.to_owned()))
 }
 
 fn stderr_failure(stderr: String) -> Outcome {
@@ -110,12 +114,18 @@ fn stderr_failure(stderr: String) -> Outcome {
 
 /// Redis writes these failures to the log, which is standard output at this point.
 fn logged_failure(text: &str) -> Outcome {
-    let line = logfile::line(std::process::id(), 'C', &logfile::now(), Level::Warning, text);
+    role_failure('C', text)
+}
+
+fn role_failure(role: char, text: &str) -> Outcome {
+    let line = logfile::line(std::process::id(), role, &logfile::now(), Level::Warning, text);
     Outcome::Print { text: line, stderr: String::new(), code: 1 }
 }
 
 enum Failure {
     Config(Fatal),
+    /// Why a sentinel cannot keep its state.
+    Sentinel(String),
     Unreadable(String),
 }
 
@@ -137,10 +147,45 @@ fn assemble(args: &[Vec<u8>], mut host: RealHost, stdin: impl Read) -> Result<Ru
         text.push(b'\n');
         text.extend_from_slice(&args.options);
     }
-    let mut config = Config { dir: host.dir_text(), ..Config::default() };
+    let is_sentinel = host.is_sentinel();
+    let mut config =
+        Config { dir: host.dir_text(), ..if is_sentinel { sentinel_defaults() } else { Config::default() } };
     file::load(&mut config, &text, &mut host).map_err(Failure::Config)?;
     check_logfile(&config).map_err(Failure::Config)?;
-    Ok(Run { config, config_file, stdin })
+    if is_sentinel {
+        check_sentinel(&config, config_file.as_deref())?;
+    }
+    Ok(Run { config, config_file, stdin, is_sentinel })
+}
+
+/// What a sentinel begins with instead of a server's defaults.
+fn sentinel_defaults() -> Config {
+    Config { port: SENTINEL_PORT, protected_mode: false, ..Config::default() }
+}
+
+/// What only a sentinel needs: sound directives, and a file that it can write its state to.
+fn check_sentinel(config: &Config, file: Option<&Path>) -> Result<(), Failure> {
+    let lines = &config.startup.sentinel;
+    SentinelConfig::read(lines, is_program).map_err(|fault| {
+        Failure::Config(Fatal::Line {
+            version: config.slotmesh_version.clone(),
+            number: fault.number,
+            line: fault.line,
+            reason: fault.reason,
+        })
+    })?;
+    let Some(file) = file else {
+        return Err(Failure::Sentinel("Sentinel needs config file on disk to save state. Exiting...".to_owned()));
+    };
+    rustix::fs::access(file, rustix::fs::Access::WRITE_OK).map_err(|error| {
+        let why = cause(&error.into());
+        Failure::Sentinel(format!("Sentinel config file {} is not writable: {why}. Exiting...", file.display()))
+    })
+}
+
+/// Whether a file can be executed.
+fn is_program(path: &str) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
 }
 
 fn read_stdin(stdin: impl Read) -> Result<Vec<u8>, Failure> {
@@ -176,8 +221,15 @@ fn build_id() -> u64 {
 /// Bytes of configuration that are read from one file or from standard input.
 const CONFIG_BYTES_MAX: u64 = 64 << 20;
 
+/// The argument that asks for a sentinel.
+pub(crate) const SENTINEL_FLAG: &[u8] = b"--sentinel";
+
+/// The port of a sentinel that is told none.
+const SENTINEL_PORT: u16 = 26_379;
+
 const USAGE: &str = "\
 Usage: slotmesh-server [/path/to/redis.conf] [--option value ...] [-]
+       slotmesh-server /path/to/sentinel.conf --sentinel
        slotmesh-server -               read the configuration from standard input
        slotmesh-server -v, --version
        slotmesh-server -h, --help

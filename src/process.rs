@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use slotmesh_cluster::machine::{LogLevel, LogLine, Signal};
-use slotmesh_cluster::node::{CpuTime, HostInfo, HostMemory, Node, is_command};
+use slotmesh_cluster::node::{CpuTime, HostInfo, HostMemory, Node, is_command, sentinel_commands};
 use slotmesh_engine::config::Config;
 use slotmesh_engine::config::file::UserFault;
 use slotmesh_engine::config::startup::UserLine;
@@ -38,7 +38,7 @@ pub fn run(program: &str, args: &[Vec<u8>]) -> ExitCode {
 
 /// The names that a configuration is checked against.
 pub(crate) fn words() -> Words {
-    Words { is_command, check_user }
+    Words { is_command, is_sentinel_command: |name| sentinel_commands().find(name).is_some(), check_user }
 }
 
 /// Only what needs no user management: the default user as it is by default.
@@ -54,7 +54,12 @@ fn check_user(line: &UserLine) -> Result<(), UserFault> {
 
 fn begin(args: &[Vec<u8>], run: Run) -> ExitCode {
     if run.config.daemonize {
-        match daemon::detach(args, run.stdin.as_deref()) {
+        // The name under which this program was started is lost on the way.
+        let mut args = args.to_vec();
+        if run.is_sentinel && !args.iter().any(|arg| arg == conf::SENTINEL_FLAG) {
+            args.push(conf::SENTINEL_FLAG.to_vec());
+        }
+        match daemon::detach(&args, run.stdin.as_deref()) {
             Ok(Process::Background) => {}
             Ok(Process::Foreground) => return ExitCode::SUCCESS,
             Err(error) => return fail(&format!("Can't run in the background: {}\n", conf::cause(&error))),
@@ -89,19 +94,24 @@ fn begin(args: &[Vec<u8>], run: Run) -> ExitCode {
 fn announce(log: &LogFile, run: &Run) {
     let config = &run.config;
     let pid = std::process::id();
-    let mode = if config.cluster_enabled { "cluster" } else { "standalone" };
+    let mode = match (run.is_sentinel, config.cluster_enabled) {
+        (true, _) => "sentinel",
+        (false, true) => "cluster",
+        (false, false) => "standalone",
+    };
+    let (first, role) = if run.is_sentinel { ('X', 'X') } else { ('C', 'M') };
     let (version, port) = (&config.slotmesh_version, config.port);
-    write(log, LogLevel::Warning, 'C', "oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo");
+    write(log, LogLevel::Warning, first, "oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo");
     write(
         log,
         LogLevel::Warning,
-        'C',
+        first,
         format!("Redis version={version}, bits={}, commit=00000000, modified=0, pid={pid}, just started", usize::BITS),
     );
     write(
         log,
         LogLevel::Warning,
-        'C',
+        first,
         match run.config_file {
             Some(_) => "Configuration loaded",
             None => {
@@ -110,8 +120,8 @@ fn announce(log: &LogFile, run: &Run) {
             }
         },
     );
-    write(log, LogLevel::Notice, 'M', "monotonic clock: POSIX clock_gettime");
-    write(log, LogLevel::Notice, 'M', format!("Running mode={mode}, port={port}."));
+    write(log, LogLevel::Notice, role, "monotonic clock: POSIX clock_gettime");
+    write(log, LogLevel::Notice, role, format!("Running mode={mode}, port={port}."));
     let banner = format!(
         "\n   o--o--o   slotmesh {} (speaks Redis {version})\n   |\\/|\\/|   Running in {mode} mode\n   |/\\|/\\|   \
          Port: {port}\n   o--o--o   PID: {pid}\n\n",
@@ -126,10 +136,12 @@ fn serve(run: Run, log: LogFile) -> io::Result<i32> {
         write(&log, LogLevel::Warning, 'M', "Configured to not listen anywhere, exiting.");
         return Ok(1);
     }
+    let is_sentinel = run.is_sentinel;
     let config = adjust_clients(run.config, &log);
     let host = host_info(run.config_file.map(|path| path.display().to_string()));
     let mut clock = Clock::new();
-    let mut node = Node::new(config, slotmesh_transport_tcp::entropy::seed()?);
+    let seed = slotmesh_transport_tcp::entropy::seed()?;
+    let mut node = if is_sentinel { Node::sentinel(config, seed) } else { Node::new(config, seed) };
     node.set_host(host);
     node.start(clock.now());
     let sink = log.clone();

@@ -39,6 +39,8 @@ pub(crate) struct Plan {
     pub(crate) rows: &'static [Spec<DataFn>],
     pub(crate) founding: Option<ConfigFile>,
     pub(crate) log: NodeLog,
+    /// The configuration file of a sentinel; nothing for a server.
+    pub(crate) sentinel_of: Option<String>,
 }
 
 /// A node's place.
@@ -72,8 +74,11 @@ impl Plan {
     /// The node of a later start. Its seed is another one at each start: ids it makes up must not come again.
     fn node(&self, start: u64) -> Node {
         let seed = if start == 0 { self.seed } else { Rng::new(self.seed ^ start).next_u64() };
-        let mut node = Node::with_commands(self.config.clone(), seed, self.rows);
-        node.set_host(process::host_info(None));
+        let mut node = match &self.sentinel_of {
+            Some(_) => Node::sentinel(self.config.clone(), seed),
+            None => Node::with_commands(self.config.clone(), seed, self.rows),
+        };
+        node.set_host(process::host_info(self.sentinel_of.clone()));
         if let Some(members) = &self.founding {
             node.found_cluster(members.clone());
         }

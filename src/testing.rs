@@ -3,8 +3,8 @@
 //! [`TestCluster`] runs whole nodes in the simulator of `transport-mem`: real commands, real replication, the real
 //! cluster bus and real files, on an invented network, clock and disk. Nothing waits: a failover takes a few
 //! milliseconds of real time. The same seed gives the same history, and a failing test prints its seed and the last
-//! events. [`TestServer`] is the other kind: one server with a real
-//! port, for tests of programs that bring their own client. Start at [`TestCluster::new`] and [`TestCluster::client`].
+//! events. [`TestSentinel`] is the same for a primary with replicas and the sentinels that watch it. [`TestServer`] is
+//! the other kind: one server with a real port, for tests of programs that bring their own client. Start at [`TestCluster::new`] and [`TestCluster::client`].
 //!
 //! ```
 //! use slotmesh::testing::TestCluster;
@@ -25,6 +25,7 @@ mod faults;
 mod form;
 mod moving;
 mod reply;
+mod sentinel;
 mod server;
 mod view;
 mod world;
@@ -34,6 +35,7 @@ pub use client::{Retry, TestClient};
 pub use cluster::TestCluster;
 pub use faults::TestDisk;
 pub use reply::Reply;
+pub use sentinel::{SentinelBuilder, TestSentinel};
 pub use server::TestServer;
 pub use view::Role;
 

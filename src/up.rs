@@ -4,6 +4,8 @@
 //! comes, a replica that takes over), and ends it in order on SIGINT or SIGTERM. The cluster itself is elsewhere.
 //! Start at [`run`].
 
+mod sentinel;
+
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -29,14 +31,24 @@ pub struct Wish {
     pub port: u16,
     /// Where files stay; without it nothing stays.
     pub dir: Option<PathBuf>,
-    /// `cluster-node-timeout`.
+    /// `cluster-node-timeout`; `down-after-milliseconds` of sentinels.
     pub node_timeout: Duration,
+    /// A primary with replicas and three sentinels instead of a cluster.
+    pub sentinel: bool,
 }
 
 impl Default for Wish {
     fn default() -> Self {
         let bind = "127.0.0.1".to_owned();
-        Self { primaries: 3, replicas: 1, bind, port: 7001, dir: None, node_timeout: Duration::from_secs(5) }
+        Self {
+            primaries: 3,
+            replicas: 1,
+            bind,
+            port: 7001,
+            dir: None,
+            node_timeout: Duration::from_secs(5),
+            sentinel: false,
+        }
     }
 }
 
@@ -45,25 +57,41 @@ impl Default for Wish {
 /// # Errors
 /// When the cluster does not start, or standard output cannot be written.
 pub fn run(wish: &Wish) -> Result<(), StartError> {
-    // Signals that come while the nodes start must find somebody.
-    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(StartError::system("Can't take signals"))?;
+    if wish.sentinel {
+        return sentinel::run(wish);
+    }
+    let mut signals = signals()?;
     let cluster = start(wish)?;
     let mut before = cluster.nodes();
     say(&map(&before))?;
     say(&advice(wish))?;
-    while signals.pending().next().is_none() {
-        std::thread::sleep(WATCH_PERIOD);
+    watch(&mut signals, || {
         let after = cluster.nodes();
-        for change in changes(&before, &after) {
-            say(&format!("{}  {change}\n", Zoned::now().strftime("%H:%M:%S")))?;
-        }
+        let lines = changes(&before, &after);
         before = after;
-    }
+        lines
+    })?;
     say(match wish.dir {
         Some(_) => "\nEnding: every node saves its data.\n",
         None => "\nEnding: nothing stays behind.\n",
     })?;
     drop(cluster);
+    Ok(())
+}
+
+/// Signals that come while the nodes start must find somebody.
+fn signals() -> Result<Signals, StartError> {
+    Signals::new([SIGINT, SIGTERM]).map_err(StartError::system("Can't take signals"))
+}
+
+/// Tells what has changed, until a signal comes.
+fn watch(signals: &mut Signals, mut look: impl FnMut() -> Vec<String>) -> Result<(), StartError> {
+    while signals.pending().next().is_none() {
+        std::thread::sleep(WATCH_PERIOD);
+        for change in look() {
+            say(&format!("{}  {change}\n", Zoned::now().strftime("%H:%M:%S")))?;
+        }
+    }
     Ok(())
 }
 

@@ -4,4 +4,5 @@ pub mod bus;
 pub mod machine;
 pub mod node;
 pub mod redirect;
+pub mod sentinel;
 pub mod slots;

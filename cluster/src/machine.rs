@@ -121,6 +121,8 @@ pub enum Input<'a> {
     Listening(Endpoint, Result<(), String>),
     /// Bytes arrived.
     Received(ConnId, &'a [u8]),
+    /// What became of a program that was to be run.
+    Process(ProcessId, ProcessNews),
     /// A caller in the process sent a whole request: as if its bytes had been received, but its words need not be
     /// looked for, and the host takes what is visible of the connection's buffer after this call without being asked.
     Request(ConnId, Framed<'a>),
@@ -155,11 +157,33 @@ pub enum Effect {
     Exit(Shutdown),
     /// Send what is visible of the connection's buffer.
     Flush(ConnId),
+    /// End a program that runs; the answer is that of its end.
+    Kill(ProcessId),
     /// Listen on these addresses instead of those before; the answer is [`Input::Listening`]. When that is an error,
     /// those before are listened on still.
     Listen(Endpoint, Listen),
     /// Write a line to the log.
     Log(LogLine),
+    /// Run a program with these words, the first of which is its path; the answers are [`Input::Process`].
+    Run(ProcessId, Vec<String>),
+}
+
+/// The name of a program that is run, given out by the machine; never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProcessId(pub u64);
+
+/// What became of a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProcessNews {
+    /// It ended; also one that could not be run, as a shell would say it: with code 127.
+    Ended {
+        /// The signal that ended it; 0 for none.
+        signal: i32,
+        /// Its exit code, when no signal ended it.
+        code: i32,
+    },
+    /// It runs, under this number.
+    Started(u32),
 }
 
 /// Where to dial: a literal address or a host name, which only a host can resolve.
@@ -285,6 +309,16 @@ pub trait Disk {
 
     /// Notes that the machine ended; the host drops it once its last bytes are out.
     fn exit(&mut self, shutdown: Shutdown);
+
+    /// Runs a program. A host that runs none says nothing of it.
+    fn run(&mut self, id: ProcessId, words: Vec<String>) {
+        let _ = (id, words);
+    }
+
+    /// Ends a program.
+    fn kill(&mut self, id: ProcessId) {
+        let _ = id;
+    }
 }
 
 /// Carries out every effect that waits: the loop that drives all machines in all hosts.
@@ -296,8 +330,10 @@ pub fn settle<M: Machine + ?Sized>(machine: &mut M, wire: &mut impl Wire, disk: 
             Effect::Disk(ticket, lane, op) => disk.submit(ticket, lane, op),
             Effect::Exit(shutdown) => disk.exit(shutdown),
             Effect::Flush(conn) => wire.flush(conn, machine.out_buf(conn)),
+            Effect::Kill(id) => disk.kill(id),
             Effect::Listen(endpoint, listen) => wire.listen(endpoint, listen),
             Effect::Log(line) => disk.log(line),
+            Effect::Run(id, words) => disk.run(id, words),
         }
     }
 }

@@ -30,6 +30,7 @@ enum Command {
 
 fn parse(mut args: lexopt::Parser) -> Result<Command, lexopt::Error> {
     let mut wish = Wish::default();
+    let mut replicas = None;
     let mut command = None;
     while let Some(arg) = args.next()? {
         match arg {
@@ -37,7 +38,8 @@ fn parse(mut args: lexopt::Parser) -> Result<Command, lexopt::Error> {
             Short('V') | Long("version") => return Ok(Command::Print(VERSION)),
             Value(name) if command.is_none() => command = Some(name.string()?),
             Long("primaries") => wish.primaries = args.value()?.parse()?,
-            Long("replicas") => wish.replicas = args.value()?.parse()?,
+            Long("replicas") => replicas = Some(args.value()?.parse()?),
+            Long("sentinel") => wish.sentinel = true,
             Long("port") => wish.port = args.value()?.parse_with(port)?,
             Long("bind") => wish.bind = args.value()?.string()?,
             Long("dir") => wish.dir = Some(args.value()?.into()),
@@ -45,6 +47,7 @@ fn parse(mut args: lexopt::Parser) -> Result<Command, lexopt::Error> {
             other @ (Long(_) | Short(_) | Value(_)) => return Err(other.unexpected()),
         }
     }
+    wish.replicas = replicas.unwrap_or(if wish.sentinel { SENTINEL_REPLICAS } else { wish.replicas });
     match command.as_deref() {
         Some("up") => Ok(Command::Up(wish)),
         Some("help") => Ok(Command::Print(USAGE)),
@@ -71,6 +74,9 @@ fn print(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
+/// Replicas of a primary that sentinels watch, when nothing else is said.
+const SENTINEL_REPLICAS: usize = 2;
+
 const VERSION: &str = concat!("slotmesh ", env!("CARGO_PKG_VERSION"), "\n");
 
 const USAGE: &str = "\
@@ -79,7 +85,8 @@ Usage: slotmesh up [options]
 Starts a whole Redis Cluster in this process, with real ports, and prints how to connect.
 
   --primaries N       primaries that share the slots (default 3)
-  --replicas N        replicas of each primary (default 1)
+  --replicas N        replicas of each primary (default 1; 2 with --sentinel)
+  --sentinel          one primary with replicas and three sentinels, instead of a cluster
   --port PORT         port of the first node; the others follow (default 7001)
   --bind ADDRESS      address of all nodes (default 127.0.0.1)
   --dir DIR           keep the data in DIR, and find it there again; without it nothing is kept

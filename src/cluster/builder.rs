@@ -265,7 +265,7 @@ impl ClusterBuilder {
 
     fn plan(&self, index: usize, config: Config, founding: ConfigFile, rng: &mut Rng) -> Plan {
         let log = NodeLog::new(index, self.sink.clone());
-        Plan { config, seed: rng.next_u64(), rows: self.rows, founding: Some(founding), log }
+        Plan { config, seed: rng.next_u64(), rows: self.rows, founding: Some(founding), log, sentinel_of: None }
     }
 
     fn cluster(&self, members: Vec<Member>, folder: Option<TempDir>) -> Cluster {

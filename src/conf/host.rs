@@ -17,11 +17,12 @@ use super::{CONFIG_BYTES_MAX, Words, cause};
 pub(super) struct RealHost {
     dir: PathBuf,
     words: Words,
+    is_sentinel: bool,
 }
 
 impl RealHost {
-    pub(super) fn new(dir: PathBuf, words: Words) -> Self {
-        Self { dir, words }
+    pub(super) fn new(dir: PathBuf, words: Words, is_sentinel: bool) -> Self {
+        Self { dir, words, is_sentinel }
     }
 
     /// The complete path of one that may be relative.
@@ -60,7 +61,11 @@ impl Host for RealHost {
     }
 
     fn is_command(&self, name: &[u8]) -> bool {
-        (self.words.is_command)(name)
+        if self.is_sentinel { (self.words.is_sentinel_command)(name) } else { (self.words.is_command)(name) }
+    }
+
+    fn is_sentinel(&self) -> bool {
+        self.is_sentinel
     }
 
     fn check_user(&self, user: &UserLine) -> Result<(), UserFault> {

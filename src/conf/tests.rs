@@ -14,7 +14,11 @@ fn options(words: &[&str]) -> String {
 }
 
 fn words() -> Words {
-    Words { is_command: |name| name.eq_ignore_ascii_case(b"get"), check_user: |_| Ok(()) }
+    Words {
+        is_sentinel_command: |_| true,
+        is_command: |name| name.eq_ignore_ascii_case(b"get"),
+        check_user: |_| Ok(()),
+    }
 }
 
 fn read_in(dir: PathBuf, words_of_line: &[&str], stdin: &str) -> Outcome {
@@ -134,10 +138,30 @@ fn version_and_help_are_printed() {
 }
 
 #[test]
-fn a_sentinel_is_refused_in_plain_words() {
-    let text = failure(outcome(&["a.conf", "--sentinel"], ""));
-    assert!(text.contains("Sentinel mode is not available"), "{text}");
+fn a_sentinel_needs_a_file_that_it_can_write() {
+    let text = failure(outcome(&["--sentinel"], ""));
+    assert!(text.ends_with(" # Sentinel needs config file on disk to save state. Exiting...\n"), "{text}");
+    assert!(text.starts_with(&format!("{}:X ", std::process::id())), "{text}");
 
     let by_name = read("/usr/bin/redis-sentinel", &[], PathBuf::from("/"), &b""[..], words());
-    assert!(failure(by_name).contains("Sentinel mode is not available"));
+    assert!(failure(by_name).contains("Sentinel needs config file on disk"));
+}
+
+#[test]
+fn a_sentinel_reads_its_directives_and_has_its_own_defaults() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sentinel.conf");
+    std::fs::write(&path, "sentinel monitor m 127.0.0.1 6379 2\nsentinel down-after-milliseconds m 1000\n").unwrap();
+    let path = path.to_str().unwrap();
+
+    let run = run(outcome(&[path, "--sentinel", "--loglevel", "verbose"], ""));
+
+    assert!(run.is_sentinel && !run.config.protected_mode);
+    assert_eq!((run.config.port, run.config.startup.sentinel.len()), (26_379, 2));
+    std::fs::write(path, "port 1\nsentinel monitor m 127.0.0.1 6379 0\n").unwrap();
+    let text = failure(outcome(&[path, "--sentinel"], ""));
+    let expected = "at line 2\n>>> 'sentinel monitor m 127.0.0.1 6379 0'\nQuorum must be 1 or greater.\n";
+    assert!(text.ends_with(expected), "{text}");
+    let text = failure(outcome(&[path], ""));
+    assert!(text.ends_with("sentinel directive while not in sentinel mode\n"), "{text}");
 }

@@ -135,7 +135,7 @@ fn build(mut config: Config, boot: &Boot) -> Node {
 ///
 /// # Panics
 /// When `SLOTMESH_SEED` is not a number.
-fn seed_or(own: u64) -> u64 {
+pub(super) fn seed_or(own: u64) -> u64 {
     match std::env::var("SLOTMESH_SEED") {
         Ok(text) => text.parse().expect("SLOTMESH_SEED is a decimal number"),
         Err(_) => own,

@@ -1,9 +1,10 @@
-//! The clients people have: redis-rs in its three forms, and redis-benchmark.
+//! The clients people have: redis-rs in its four forms, and redis-benchmark.
 
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod benchmark;
 mod cluster;
+mod sentinel;
 mod single;
 
 use std::path::PathBuf;

@@ -23,6 +23,7 @@ pub(crate) const BARE_ENGINE: Lacking = Lacking(&[
         ("node", "commands on the server and on connections are the node's, which is not there"),
         ("debug", "DEBUG is a command of the node"),
         ("persistence", "an engine knows no file"),
+        ("sentinel", "it watches nobody: a sentinel is a node of its own kind"),
         ("wire", "it is given requests, not bytes"),
     ],
 ]);
@@ -34,6 +35,7 @@ pub(crate) const CLUSTER: Lacking = Lacking(&[
         ("alone", "it is in cluster mode and has a replica, which shows in HELLO, ROLE, WAIT, CONFIG and INFO"),
         ("bare-keys", "keys that no command names get no hash tag: DEBUG POPULATE's, and words that are read as keys"),
         ("databases", "a node of a cluster has database 0 only, as in Redis 7.0"),
+        ("sentinel", "it watches nobody: a sentinel is a node of its own kind"),
         ("machine", "commands take no time there, and its clients have invented addresses and an invented calendar"),
     ],
 ]);

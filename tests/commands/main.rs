@@ -52,7 +52,7 @@ macro_rules! families {
     };
 }
 
-families! { bitmap cluster connection expire generic geo hash hyperloglog keyspace list peers protocol pubsub server set stream string transaction zset }
+families! { bitmap cluster connection expire generic geo hash hyperloglog keyspace list peers protocol pubsub sentinel server set stream string transaction zset }
 
 #[test]
 fn every_folder_of_scripts_is_run() {
@@ -67,9 +67,11 @@ fn every_folder_of_scripts_is_run() {
 /// Runs a family's scripts on a server, a fresh one for each.
 fn check_server(family: &str, target: &str, server: &Path) {
     check(family, target, target, |script| {
-        let server = launch(family, server);
+        let is_sentinel = family == "sentinel";
+        let server = if is_sentinel { launch_sentinel(server) } else { launch(family, server) };
         let lacking = if target == "ours" { lacking::SERVER.names() } else { Vec::new() };
         let tcp = TcpTarget::new(target, server.address());
+        let tcp = if is_sentinel { tcp.sentinel() } else { tcp };
         run::run(script, &mut lacking.iter().fold(tcp, |tcp, feature| tcp.lacking(feature)))
     });
 }
@@ -114,6 +116,11 @@ fn launch(family: &str, server: &Path) -> slotmesh_test_support::Server {
         _ => launch,
     };
     launch.start().expect("the server starts")
+}
+
+/// A sentinel that watches nobody: scripts tell it whom to watch.
+fn launch_sentinel(server: &Path) -> slotmesh_test_support::Server {
+    Launch::sentinel(server, "").start().expect("the sentinel starts")
 }
 
 fn load(path: &Path) -> Script {

@@ -80,9 +80,14 @@ impl Standing {
 
 /// The names of our commands, in capitals, with the family of each.
 fn our_commands() -> BTreeMap<String, &'static str> {
-    let registry = slotmesh_cluster::node::commands(&[]);
     let name = |full: &str| full.replace('|', " ").to_ascii_uppercase();
-    registry.iter().map(|(_, command)| (name(&command.full_name), command.group.name())).collect()
+    let tables = [slotmesh_cluster::node::commands(&[]), slotmesh_cluster::node::sentinel_commands()];
+    // What both have is in the family of a server's.
+    let mut ours = BTreeMap::new();
+    for (full_name, group) in tables.iter().flat_map(|table| table.iter()).map(|(_, row)| (&row.full_name, row.group)) {
+        ours.entry(name(full_name)).or_insert(group.name());
+    }
+    ours
 }
 
 fn page(references: &References, scripts: &Path) -> String {

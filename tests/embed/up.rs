@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use slotmesh::{Client, ClusterClient};
 use slotmesh_test_support::port::Port;
+use slotmesh_test_support::wait::poll_until;
 
 #[test]
 fn a_cluster_comes_up_shows_a_failover_and_leaves_nothing() {
@@ -29,6 +30,38 @@ fn a_cluster_comes_up_shows_a_failover_and_leaves_nothing() {
     let told = up.lines_until("is a primary now: slots 0-5460");
     assert!(told.iter().any(|line| line.ends_with(&format!("127.0.0.1:{} is down", up.port))), "{told:?}");
     assert_eq!(client.call::<String>(("GET", "sample1")).unwrap(), "x");
+    assert!(up.end().0.success());
+    assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 0, "nothing stays");
+}
+
+#[test]
+fn sentinels_come_up_with_what_they_watch_and_show_a_failover() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut up = Up::start(&["--sentinel", "--node-timeout", "500"], temp.path());
+    let map = up.lines_until("Ready. Ask a sentinel:");
+    assert_eq!(map.iter().filter(|line| line.contains("a sentinel of 127.0.0.1:")).count(), 3, "{map:?}");
+    assert_eq!(map.iter().filter(|line| line.contains("a replica of 127.0.0.1:")).count(), 2, "{map:?}");
+    let mut sentinel = Client::connect(("127.0.0.1", up.port + 3)).unwrap();
+    let named = |sentinel: &mut Client| {
+        sentinel.call::<(String, u16)>(["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster"]).unwrap().1
+    };
+    assert_eq!(named(&mut sentinel), up.port);
+    let mut first = Client::connect(("127.0.0.1", up.port)).unwrap();
+    first.call::<()>(("SET", "k", "v")).unwrap();
+    assert_eq!(first.call::<i64>(("WAIT", 2, 10_000)).unwrap(), 2);
+    // A failover needs sentinels that know each other, which takes them a hello.
+    let knows_all = |sentinel: &mut Client| {
+        sentinel.call::<String>(["INFO", "sentinel"]).unwrap().contains("slaves=2,sentinels=3").then_some(())
+    };
+    poll_until("sentinels that know each other", LIMIT, || knows_all(&mut sentinel)).unwrap();
+
+    assert!(first.call::<()>(["SHUTDOWN", "NOSAVE"]).is_err());
+    up.lines_until("is the primary now");
+
+    let old = up.port;
+    let new = poll_until("another primary", LIMIT, || Some(named(&mut sentinel)).filter(|&port| port != old)).unwrap();
+    let value: String = Client::connect(("127.0.0.1", new)).unwrap().call(("GET", "k")).unwrap();
+    assert_eq!(value, "v");
     assert!(up.end().0.success());
     assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 0, "nothing stays");
 }
@@ -67,6 +100,8 @@ fn what_is_not_understood_is_explained() {
         (&["up", "--primaries", "0"][..], "a cluster needs at least one primary"),
         (&["up", "--port", "60000"][..], "take one up to 55530"),
         (&["up", "--nodes", "3"][..], "invalid option '--nodes'"),
+        (&["up", "--sentinel", "--dir", "x"][..], "--dir is not available with --sentinel"),
+        (&["up", "--sentinel", "--port", "65532"][..], "leaves no room"),
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_slotmesh")).args(args).output().unwrap();
 
@@ -83,6 +118,9 @@ fn help_is_no_failure() {
     assert!(output.status.success());
     assert!(String::from_utf8_lossy(&output.stdout).contains("--node-timeout MS"));
 }
+
+/// Longest wait for what sentinels do.
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// A running `slotmesh up`; killed when dropped.
 struct Up {

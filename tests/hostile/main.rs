@@ -63,6 +63,16 @@ fn a_request_is_the_same_however_it_is_cut() {
     run("resp_request", 2000);
 }
 
+#[test]
+fn a_file_of_a_sentinel_is_refused_or_means_the_same_again() {
+    run("sentinel_conf", 2000);
+}
+
+#[test]
+fn a_sentinel_takes_anything_from_those_it_watches() {
+    run("sentinel_instances", 2000);
+}
+
 /// Runs a check on its seeds and on `rounds` mutations of them.
 fn run(name: &str, rounds: usize) {
     let check = checks::find(name);

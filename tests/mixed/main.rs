@@ -1,8 +1,10 @@
-//! Clusters of `slotmesh-server` and redis-server nodes together.
+//! Clusters of `slotmesh-server` and redis-server nodes together; sentinels of both makes are in `sentinel`.
 //!
 //! Lives here: one bus, one map, replicas of the other make, failovers in both directions. Start at [`Mixed`].
 
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+mod sentinel;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

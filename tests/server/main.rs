@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod limits;
+mod sentinel;
 mod start;
 mod stop;
 

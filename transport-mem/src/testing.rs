@@ -306,6 +306,7 @@ impl Machine for Double {
                     self.line(conn, std::str::from_utf8(&line[..end]).unwrap());
                 }
             }
+            Input::Process(..) => {}
             Input::Signal(_) => self.effects.push_back(Effect::Exit(Shutdown { code: 0 })),
             Input::Timer => self.tick(now),
         }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use mio::Waker;
 
+use slotmesh_cluster::machine::{ProcessId, ProcessNews};
 use slotmesh_replication::disk::{DiskResult, Lane, Ticket};
 
 use crate::resolver::Question;
@@ -29,6 +30,8 @@ pub(crate) enum News {
         /// Appends that had failed in this lane by then; see `disk::lane`.
         append_failures: u64,
     },
+    /// What became of a program.
+    Process(ProcessId, ProcessNews),
     /// Names were looked up: addresses or the system's words, for each name asked.
     Resolved(Question, Vec<Result<Vec<IpAddr>, String>>),
 }

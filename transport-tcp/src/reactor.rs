@@ -15,7 +15,7 @@ use std::time::Duration;
 use crossbeam_channel::Receiver;
 use parking_lot::Mutex;
 
-use slotmesh_cluster::machine::{ConnId, Input, LogLine, Machine, Shutdown};
+use slotmesh_cluster::machine::{ConnId, Input, LogLine, Machine, ProcessNews, Shutdown};
 use slotmesh_engine::time::{Instant, Now};
 use slotmesh_replication::disk::DiskResult;
 
@@ -221,6 +221,12 @@ fn tell_news<M: Machine>(net: &mut Net, core: &mut Core<M>, now: Now, news: &Rec
                     core.files.note_heard(lane, append_failures);
                 }
                 core.machine.handle(now, Input::Disk(ticket, result));
+            }
+            News::Process(id, news) => {
+                if matches!(news, ProcessNews::Ended { .. }) {
+                    core.files.note_ended(id);
+                }
+                core.machine.handle(now, Input::Process(id, news));
             }
             News::Resolved(question, answers) => net.on_resolved(question.about, &answers),
         }

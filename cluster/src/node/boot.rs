@@ -24,6 +24,10 @@ pub(super) enum Life {
     SyncingClusterConfig(Sequence),
     /// A new node writes its first nodes.conf: nobody shall hear of a node that a crash makes another one.
     WritingClusterConfig,
+    /// A sentinel reads its configuration file.
+    ReadingSentinelConfig(Box<super::config_rewrite::ConfigRewrite>),
+    /// A sentinel writes its configuration file: it may have a new name.
+    WritingSentinelConfig,
     /// It waits for its listeners.
     Listening {
         /// Answers still to come.
@@ -94,7 +98,9 @@ impl Node {
         self.timing.configure(&self.engine.core().config);
         self.sizes.configure(&self.engine.core().config);
         self.persistence = Persistence::new(now, &self.engine.core().config, self.process_id);
-        if let Some(lines) = self.modules_asked_for() {
+        if self.is_sentinel() {
+            self.start_sentinel(now);
+        } else if let Some(lines) = self.modules_asked_for() {
             lines.into_iter().for_each(|line| self.log_warning(line));
             self.exit(1);
         } else if self.engine.core().config.cluster_enabled {
@@ -135,6 +141,7 @@ impl Node {
                 true
             }
             Life::Loading(_) => self.recovery_on_disk(now, ticket, result),
+            Life::ReadingSentinelConfig(_) => self.sentinel_boot_on_disk(now, ticket, result),
             Life::SyncingClusterConfig(_) => self.on_cluster_config_synced(ticket, result),
             Life::New
             | Life::ReadingClusterConfig(_)
@@ -142,6 +149,7 @@ impl Node {
             | Life::FirstBase(_)
             | Life::Running
             | Life::WritingClusterConfig
+            | Life::WritingSentinelConfig
             | Life::Ended => false,
         }
     }
@@ -270,7 +278,7 @@ impl Node {
 
     // --- listeners --------------------------------------------------------------------------------------------
 
-    fn open_listeners(&mut self) {
+    pub(super) fn open_listeners(&mut self) {
         let client = client_listen(&self.engine.core().config);
         self.effects.push_back(Effect::Listen(Endpoint::Client, client));
         let mut left = 1;
@@ -303,6 +311,9 @@ impl Node {
         let Life::Listening { left } = &mut self.life else { return };
         *left -= 1;
         if *left == 0 {
+            if self.is_sentinel() {
+                return self.begin_watching(now);
+            }
             self.log_warning("Server initialized");
             self.turn_deaf();
             self.begin_recovery(now);

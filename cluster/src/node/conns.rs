@@ -12,6 +12,7 @@ use slotmesh_replication::wait::Written;
 use super::unread::Unread;
 use crate::bus::LinkId;
 use crate::machine::{ConnId, Peer};
+use crate::sentinel::Wire;
 
 /// All connections, by the name the node gave them.
 #[derive(Debug, Default)]
@@ -25,6 +26,8 @@ pub(crate) struct Conns {
     by_session: Vec<Option<ConnId>>,
     /// The connection of each bus link: every message asks for it, and a node has as many links as twice its peers.
     by_link: BTreeMap<LinkId, ConnId>,
+    /// The connection of each of a sentinel's wires.
+    by_wire: BTreeMap<Wire, ConnId>,
     clients: usize,
 }
 
@@ -46,6 +49,8 @@ pub(crate) enum Kind {
     Link(LinkId),
     /// Our own connection to our primary.
     Primary,
+    /// A sentinel's connection to an instance.
+    Wire(Wire),
 }
 
 /// A RESP client's connection.
@@ -125,6 +130,10 @@ impl Conns {
             let before = self.by_link.insert(link, id);
             debug_assert!(before.is_none(), "a link has one connection");
         }
+        if let Kind::Wire(wire) = kind {
+            let before = self.by_wire.insert(wire, id);
+            debug_assert!(before.is_none(), "a wire has one connection");
+        }
         entry.insert(Conn { id, kind, out: OutBuf::new() });
         id
     }
@@ -141,6 +150,9 @@ impl Conns {
             }
             Kind::Link(link) => {
                 self.by_link.remove(link);
+            }
+            Kind::Wire(wire) => {
+                self.by_wire.remove(wire);
             }
             Kind::Primary => {}
         }
@@ -159,14 +171,14 @@ impl Conns {
     pub(crate) fn client(&self, id: ConnId) -> Option<&Client> {
         match &self.get(id)?.kind {
             Kind::Client(client) => Some(client),
-            Kind::Link(_) | Kind::Primary => None,
+            Kind::Link(_) | Kind::Primary | Kind::Wire(_) => None,
         }
     }
 
     pub(crate) fn client_mut(&mut self, id: ConnId) -> Option<&mut Client> {
         match &mut self.get_mut(id)?.kind {
             Kind::Client(client) => Some(client),
-            Kind::Link(_) | Kind::Primary => None,
+            Kind::Link(_) | Kind::Primary | Kind::Wire(_) => None,
         }
     }
 
@@ -180,6 +192,11 @@ impl Conns {
     /// The connection of a bus link.
     pub(crate) fn of_link(&self, link: LinkId) -> Option<ConnId> {
         self.by_link.get(&link).copied()
+    }
+
+    /// The connection of a sentinel's wire.
+    pub(crate) fn of_wire(&self, wire: Wire) -> Option<ConnId> {
+        self.by_wire.get(&wire).copied()
     }
 
     /// Number of clients.
@@ -202,7 +219,7 @@ impl Conns {
     pub(crate) fn clients(&self) -> impl Iterator<Item = (ConnId, &Client)> {
         self.slots.iter().filter_map(|(_, conn)| match &conn.kind {
             Kind::Client(client) => Some((conn.id, &**client)),
-            Kind::Link(_) | Kind::Primary => None,
+            Kind::Link(_) | Kind::Primary | Kind::Wire(_) => None,
         })
     }
 

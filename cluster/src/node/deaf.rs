@@ -15,7 +15,7 @@ use slotmesh_engine::time::{Instant, Now};
 use slotmesh_replication::disk::DiskResult;
 
 use super::Node;
-use crate::machine::{ConnId, Endpoint, Input, Peer, Reset, Signal};
+use crate::machine::{ConnId, Endpoint, Input, Peer, ProcessId, ProcessNews, Reset, Signal};
 
 /// Whether the node hears, and what it missed.
 #[derive(Debug, Default)]
@@ -44,6 +44,7 @@ enum Missed {
     Disk(Ticket, DiskResult),
     Drained(ConnId),
     Listening(Endpoint, Result<(), String>),
+    Process(ProcessId, ProcessNews),
     Received(ConnId, Vec<u8>),
     Signal(Signal),
 }
@@ -99,6 +100,7 @@ impl Node {
             Input::Disk(ticket, result) => Missed::Disk(ticket, result),
             Input::Drained(conn) => Missed::Drained(conn),
             Input::Listening(endpoint, result) => Missed::Listening(endpoint, result),
+            Input::Process(id, news) => Missed::Process(id, news),
             Input::Received(conn, bytes) | Input::Request(conn, Framed { bytes, .. }) => {
                 self.deaf.missed_bytes += bytes.len();
                 Missed::Received(conn, bytes.to_vec())
@@ -134,6 +136,7 @@ impl Node {
                 Missed::Disk(ticket, result) => self.handle_input(now, Input::Disk(ticket, result)),
                 Missed::Drained(conn) => self.handle_input(now, Input::Drained(conn)),
                 Missed::Listening(endpoint, result) => self.handle_input(now, Input::Listening(endpoint, result)),
+                Missed::Process(id, news) => self.handle_input(now, Input::Process(id, news)),
                 Missed::Received(conn, bytes) => {
                     self.deaf.missed_bytes -= bytes.len();
                     self.handle_input(now, Input::Received(conn, &bytes));

@@ -56,6 +56,7 @@ impl Node {
             | self.step_primary_link(now)
             | self.step_persistence(now)
             | self.step_waits(now)
+            | self.step_sentinel(now)
         {}
         self.replication.feeds.enforce_limits(now, &mut self.replication.log);
         self.flush_aof(now);

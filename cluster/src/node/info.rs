@@ -40,14 +40,32 @@ const SECTIONS: &[Section] = &[
     Section { name: "keyspace", title: "Keyspace", in_default: true, write: keyspace },
 ];
 
+/// The sections a sentinel has.
+const OF_SENTINEL: &[Section] = &[
+    Section { name: "server", title: "Server", in_default: true, write: server },
+    Section { name: "clients", title: "Clients", in_default: true, write: clients },
+    Section { name: "stats", title: "Stats", in_default: true, write: stats },
+    Section { name: "cpu", title: "CPU", in_default: true, write: cpu },
+    Section { name: "sentinel", title: "Sentinel", in_default: true, write: sentinel },
+];
+
 impl Node {
+    /// What kind of server this is, in the words of INFO and HELLO.
+    pub(super) fn mode(&self) -> &'static str {
+        match (&self.watching, &self.bus) {
+            (Some(_), _) => "sentinel",
+            (None, Some(_)) => "cluster",
+            (None, None) => "standalone",
+        }
+    }
+
     /// The text of INFO for these sections; none named means the default ones.
     pub(super) fn info_text(&mut self, now: Now, wanted: &[String]) -> String {
         let named = |word: &str| wanted.iter().any(|name| name == word);
         let all = named("all") || named("everything");
         let default = wanted.is_empty() || named("default");
         let mut text = String::with_capacity(TEXT_BYTES);
-        for section in SECTIONS {
+        for section in if self.is_sentinel() { OF_SENTINEL } else { SECTIONS } {
             if !(all || (default && section.in_default) || named(section.name)) {
                 continue;
             }
@@ -81,7 +99,7 @@ fn server(node: &mut Node, now: Now, text: &mut String) {
         "redis_git_sha1" => "00000000",
         "redis_git_dirty" => 0,
         "redis_build_id" => BUILD_ID,
-        "redis_mode" => if node.bus.is_some() { "cluster" } else { "standalone" },
+        "redis_mode" => node.mode(),
         "os" => node.host.os,
         "arch_bits" => usize::BITS,
         "monotonic_clock" => "POSIX clock_gettime",
@@ -441,6 +459,29 @@ fn keyspace(node: &mut Node, _: Now, text: &mut String) {
                 "db{index}:keys={keys},expires={expires},avg_ttl=0,keys_with_volatile_items={of_fields}\r\n"
             );
         }
+    }
+}
+
+fn sentinel(node: &mut Node, now: Now, text: &mut String) {
+    let Some(sentinel) = node.as_sentinel() else { return };
+    let (tilt_secs, tilts) = sentinel.tilt(now);
+    let (queued, running) = sentinel.script_counts();
+    let summaries = sentinel.summaries();
+    fields!(text,
+        "sentinel_masters" => summaries.len(),
+        "sentinel_tilt" => u8::from(tilt_secs.is_some()),
+        "sentinel_tilt_since_seconds" => signed(tilt_secs),
+        "sentinel_total_tilt" => tilts,
+        "sentinel_running_scripts" => running,
+        "sentinel_scripts_queue_length" => queued,
+        "sentinel_simulate_failure_flags" => sentinel.simulated_bits(),
+    );
+    for (index, master) in summaries.iter().enumerate() {
+        let _ = write!(
+            text,
+            "master{index}:name={},status={},address={},slaves={},sentinels={}\r\n",
+            master.name, master.status, master.address, master.replicas, master.sentinels
+        );
     }
 }
 

@@ -12,6 +12,7 @@ mod boot;
 mod client_info;
 mod clients;
 mod command;
+mod config_rewrite;
 mod conns;
 mod deaf;
 mod dispatch;
@@ -30,6 +31,7 @@ mod reconfigure;
 mod recovery;
 mod reload;
 mod replicas;
+mod sentinel;
 mod shutdown;
 mod sizes;
 mod slot_gate;
@@ -77,6 +79,7 @@ use rates::Rates;
 use reconfigure::Reconfiguring;
 use reload::Reload;
 use replicas::Replication;
+use sentinel::Watching;
 use shutdown::Ending;
 use sizes::Sizes;
 use timers::Timers;
@@ -92,6 +95,8 @@ pub struct Node {
     conns: Conns,
     /// Nothing without `cluster-enabled`.
     bus: Option<Bus>,
+    /// Nothing but on a sentinel.
+    watching: Option<Box<Watching>>,
     replication: Replication,
     persistence: Persistence,
     /// The walk that is running.
@@ -203,10 +208,14 @@ impl Node {
         Self::with_engine(Engine::new(config, seed).with_commands(rows), seed)
     }
 
-    fn with_engine(mut engine: Engine, seed: u64) -> Self {
+    fn with_engine(engine: Engine, seed: u64) -> Self {
+        Self::with_role(engine, seed, Kit::Server)
+    }
+
+    fn with_role(mut engine: Engine, seed: u64, kit: Kit) -> Self {
         // The engine's stream begins at the seed itself.
         let mut rng = Rng::new(seed ^ NODE_STREAM).fork();
-        let functions = command::register(engine.registry_mut());
+        let functions = command::register(engine.registry_mut(), kit);
         let run_id = rng.hex_id();
         let plain_sets = timing::PLAIN_SETS.map(|name| engine.registry().find(name));
         let config = engine.core().config.clone();
@@ -218,6 +227,7 @@ impl Node {
             engine,
             conns: Conns::default(),
             bus: None,
+            watching: None,
             replication,
             persistence: Persistence::new(Now::default(), &config, 0),
             job: None,
@@ -321,7 +331,11 @@ impl Node {
         if level < least_level(self.engine.core().config.loglevel) {
             return;
         }
-        let role = if self.is_replica() { 'S' } else { 'M' };
+        let role = match (self.is_sentinel(), self.is_replica()) {
+            (true, _) => 'X',
+            (false, true) => 'S',
+            (false, false) => 'M',
+        };
         self.effects.push_back(Effect::Log(LogLine { level, role, text: text.into() }));
     }
 
@@ -343,6 +357,7 @@ impl Node {
             Kind::Client(client) => self.forget_client(now, conn, &client),
             Kind::Link(link) => self.link_closed(now, link),
             Kind::Primary => self.primary_closed(now, reset),
+            Kind::Wire(wire) => self.wire_closed(now, wire),
         }
     }
 
@@ -361,6 +376,7 @@ impl Node {
             Input::Disk(ticket, result) => self.on_disk(now, ticket, result),
             Input::Drained(conn) => self.on_drained(now, conn),
             Input::Listening(endpoint, result) => self.on_listening(now, endpoint, result),
+            Input::Process(id, news) => self.on_process(now, id, news),
             Input::Received(conn, bytes) => self.on_received(now, conn, bytes),
             Input::Request(conn, request) => {
                 self.caller = Some(conn);
@@ -389,6 +405,10 @@ impl Node {
                 self.counters.replication_input_bytes += len;
                 self.read_primary(now, bytes);
             }
+            Some(&Kind::Wire(wire)) => {
+                self.stirred = true;
+                self.read_wire(now, wire, bytes);
+            }
             None => {}
         }
     }
@@ -405,6 +425,7 @@ impl Node {
         match self.conns.get(conn).map(|conn| &conn.kind) {
             Some(&Kind::Link(link)) => self.link_connected(now, link, peer),
             Some(Kind::Primary) => self.primary_connected(now),
+            Some(&Kind::Wire(wire)) => self.wire_connected(now, wire, peer),
             Some(Kind::Client(_)) | None => {}
         }
     }
@@ -450,7 +471,7 @@ impl Machine for Node {
         let session = match self.conns.get(conn).map(|conn| &conn.kind) {
             None => return self.conns.nobody(),
             Some(Kind::Client(client)) => Some(client.session),
-            Some(Kind::Link(_) | Kind::Primary) => None,
+            Some(Kind::Link(_) | Kind::Primary | Kind::Wire(_)) => None,
         };
         match session {
             Some(session) => self.engine.out(session),
@@ -489,8 +510,22 @@ pub fn is_command(name: &[u8]) -> bool {
 /// When a row's name is taken.
 pub fn commands(rows: &'static [Spec<DataFn>]) -> Registry {
     let mut engine = Engine::new(Config::default(), 0).with_commands(rows);
-    command::register(engine.registry_mut());
+    command::register(engine.registry_mut(), Kit::Server);
     std::mem::take(engine.registry_mut())
+}
+
+/// The table of all commands of a sentinel, for documentation.
+pub fn sentinel_commands() -> Registry {
+    let mut engine = Engine::new(Config::default(), 0);
+    command::register(engine.registry_mut(), Kit::Sentinel);
+    std::mem::take(engine.registry_mut())
+}
+
+/// What a node is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kit {
+    Sentinel,
+    Server,
 }
 
 fn least_level(configured: ConfiguredLevel) -> LogLevel {

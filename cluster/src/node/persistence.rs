@@ -161,6 +161,7 @@ impl Node {
         if self.boot_on_disk(now, ticket, &result)
             || self.cluster_config_on_disk(ticket, &result)
             || self.reconfiguring_on_disk(now, ticket, &result)
+            || self.sentinel_on_disk(now, ticket, &result)
         {
             return;
         }
@@ -232,7 +233,7 @@ impl Node {
         }
     }
 
-    fn release_replies(&mut self, ticket: Ticket) {
+    pub(super) fn release_replies(&mut self, ticket: Ticket) {
         for conn in self.persistence.holds.remove(&ticket).unwrap_or_default() {
             let Some(client) = self.conns.client(conn) else { continue };
             if self.engine.out(client.session).release(ticket) {

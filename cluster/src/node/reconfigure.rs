@@ -7,7 +7,6 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
 use slotmesh_engine::config::Config;
 use slotmesh_engine::config::invalid::Invalid;
 use slotmesh_engine::config::rewrite::{Running as Followed, rewrite};
@@ -15,14 +14,12 @@ use slotmesh_engine::config::set::{Caller, Changed, SetError};
 use slotmesh_engine::config::special::primary::Primary;
 use slotmesh_engine::error::ReplyError;
 use slotmesh_engine::time::Now;
-use slotmesh_replication::disk::{DiskErrorKind, DiskOp, DiskResult, Lane, Ticket};
+use slotmesh_replication::disk::{DiskOp, DiskResult, Lane, Ticket};
 use slotmesh_replication::persist::aof::Starting;
-use slotmesh_replication::persist::replace::FileReplace;
-use slotmesh_replication::persist::sequence::Advance;
-use slotmesh_replication::persist::temporary;
 
 use super::Node;
 use super::boot::{bus_config, bus_listen, client_listen};
+use super::config_rewrite::{self, ConfigRewrite};
 use super::persistence::{aof_config, save_config};
 use super::replicas::feed_config;
 use crate::machine::{ConnId, Effect, Endpoint};
@@ -63,10 +60,8 @@ enum Work {
     Folder(Ticket, Pairs),
     /// The host listens elsewhere.
     Listening(Listening),
-    /// The old configuration file is read.
-    Reading { ticket: Ticket, path: String, old: Vec<u8> },
-    /// The new configuration file is written.
-    Writing(FileReplace),
+    /// The configuration file is written anew.
+    Rewriting(ConfigRewrite),
 }
 
 #[derive(Debug)]
@@ -314,12 +309,13 @@ impl Node {
         let Some(path) = self.host.config_file.clone() else {
             return Err(ReplyError::Fixed("ERR The server is running without a config file"));
         };
-        let ticket = self.ask_disk(DiskOp::Read { path: path.clone(), offset: 0, len: READ_BYTES });
-        Ok(Progress::Waits(Work::Reading { ticket, path, old: Vec::new() }))
+        let (rewrite, ticket, op) = ConfigRewrite::begin(path, &mut self.tickets);
+        self.effects.push_back(Effect::Disk(ticket, Lane::Config, op));
+        Ok(Progress::Waits(Work::Rewriting(rewrite)))
     }
 
     /// The new text of the configuration file whose text is `old`.
-    fn rewritten(&self, now: Now, old: &[u8]) -> Vec<u8> {
+    pub(super) fn rewritten(&self, now: Now, old: &[u8]) -> Vec<u8> {
         let config = &self.engine.core().config;
         let primary = match &self.replication.link {
             Some(link) if self.is_replica() => {
@@ -330,7 +326,8 @@ impl Node {
         // The default user as it is without a password; one with a password follows from `requirepass`.
         let default_user = [b"default on nopass ~* &* +@all".to_vec()];
         let users = if config.requirepass.is_empty() { &default_user[..] } else { &[] };
-        rewrite(old, config, &Followed { primary, users: Some(users) })
+        let sentinel = self.sentinel_lines();
+        rewrite(old, config, &Followed { primary, users: Some(users), sentinel: &sentinel })
     }
 
     /// Takes an answer of the disk. Returns whether a change of the configuration waited for it.
@@ -339,17 +336,36 @@ impl Node {
         let Some(running) = &mut reconfiguring.running else { return false };
         match &mut running.work {
             Work::Folder(own, _) if *own == ticket => self.folder_seen(now, result),
-            Work::Reading { ticket: own, .. } if *own == ticket => self.old_file_read(now, result),
-            Work::Writing(replace) => match replace.on_disk(ticket, result, tickets) {
-                Advance::NotMine => return false,
-                Advance::Next(ticket, op) => self.effects.push_back(Effect::Disk(ticket, Lane::Config, op)),
-                Advance::Done => {
-                    self.log_warning("CONFIG REWRITE executed with success.");
-                    self.end_request(now, Ok(()));
+            Work::Rewriting(rewrite) => {
+                let progress = rewrite.on_disk(ticket, result, tickets);
+                return self.go_on_rewriting(now, progress);
+            }
+            Work::Folder(..) | Work::Listening(_) => return false,
+        }
+        true
+    }
+
+    fn go_on_rewriting(&mut self, now: Now, progress: config_rewrite::Progress) -> bool {
+        use config_rewrite::Progress as Rewriting;
+        match progress {
+            Rewriting::NotMine => return false,
+            Rewriting::Next(ticket, op) => self.effects.push_back(Effect::Disk(ticket, Lane::Config, op)),
+            Rewriting::Read(old) => {
+                let text = self.rewritten(now, &old);
+                let Self { reconfiguring, tickets, process_id, .. } = self;
+                if let Some(Running { work: Work::Rewriting(rewrite), .. }) = &mut reconfiguring.running {
+                    let (ticket, op) = rewrite.write(text, *process_id, tickets);
+                    self.effects.push_back(Effect::Disk(ticket, Lane::Config, op));
                 }
-                Advance::Failed(error) => self.fail_rewrite(now, &error.text),
-            },
-            Work::Folder(..) | Work::Listening(_) | Work::Reading { .. } => return false,
+            }
+            Rewriting::Done => {
+                self.log_warning("CONFIG REWRITE executed with success.");
+                self.end_request(now, Ok(()));
+            }
+            Rewriting::Failed(why) => {
+                self.log_warning(format!("CONFIG REWRITE failed: {why}"));
+                self.end_request(now, Err(ReplyError::text(format!("ERR Rewriting config file: {why}"))));
+            }
         }
         true
     }
@@ -371,47 +387,6 @@ impl Node {
                 }
             }
         }
-    }
-
-    fn old_file_read(&mut self, now: Now, result: &DiskResult) {
-        let Some(Running { work: Work::Reading { ticket, path, old }, .. }) = &mut self.reconfiguring.running else {
-            return;
-        };
-        match result {
-            DiskResult::Failed(error) if error.kind != DiskErrorKind::NotFound => {
-                let text = error.text.clone();
-                return self.fail_rewrite(now, &text);
-            }
-            DiskResult::Data(data) => {
-                old.extend_from_slice(data);
-                if old.len() > FILE_BYTES_MAX {
-                    return self.fail_rewrite(now, "the file is too large");
-                }
-                if data.len() == READ_BYTES {
-                    *ticket = self.tickets.take();
-                    let op = DiskOp::Read { path: path.clone(), offset: old.len() as u64, len: READ_BYTES };
-                    self.effects.push_back(Effect::Disk(*ticket, Lane::Config, op));
-                    return;
-                }
-            }
-            // A file that was removed is written anew.
-            DiskResult::Done | DiskResult::Failed(_) | DiskResult::Names(_) | DiskResult::Size(_) => {}
-        }
-        let (path, old) = (path.clone(), std::mem::take(old));
-        let (dir, name) = path.rsplit_once('/').unwrap_or((".", &path));
-        let dir = if dir.is_empty() { "/" } else { dir };
-        let data = Bytes::from(self.rewritten(now, &old));
-        let temp = temporary::replacement(name, self.process_id);
-        let (replace, ticket, op) = FileReplace::begin(dir, name, &temp, data, &mut self.tickets);
-        self.effects.push_back(Effect::Disk(ticket, Lane::Config, op));
-        if let Some(running) = &mut self.reconfiguring.running {
-            running.work = Work::Writing(replace);
-        }
-    }
-
-    fn fail_rewrite(&mut self, now: Now, why: &str) {
-        self.log_warning(format!("CONFIG REWRITE failed: {why}"));
-        self.end_request(now, Err(ReplyError::text(format!("ERR Rewriting config file: {why}"))));
     }
 }
 
@@ -452,13 +427,6 @@ fn resolve(current: &str, wanted: &str) -> String {
     }
     format!("/{}", parts.join("/"))
 }
-
-/// Bytes of the configuration file read at once.
-const READ_BYTES: usize = 64 * 1024;
-
-/// Bytes of a configuration file at the most: a file with every option and a comment for each has a tenth of one
-/// percent of it.
-const FILE_BYTES_MAX: usize = 16 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -73,6 +73,10 @@ impl Node {
     }
 
     fn manner_of_signal(&self, name: &str) -> Manner {
+        if self.is_sentinel() {
+            // It has no dataset.
+            return Manner { save: SaveOrder::No, ..Manner::default() };
+        }
         let config = &self.engine.core().config;
         let flags = if name == "SIGINT" { config.shutdown_on_sigint } else { config.shutdown_on_sigterm };
         let save = match (flags.nosave, flags.save) {

@@ -38,6 +38,7 @@ impl Node {
         self.tick_persistence(now);
         self.tick_snapshot(now);
         self.tick_shutdown(now);
+        self.tick_sentinel(now);
     }
 
     /// Looks for the earliest of all waits.
@@ -58,6 +59,7 @@ impl Node {
             (self.bus.as_ref().map(crate::bus::Bus::deadline), Timer::Cluster),
             (self.persistence_deadline(), Timer::Persistence),
             (self.shutdown_deadline(), Timer::Shutdown),
+            (self.sentinel_deadline(), Timer::Sentinel),
         ];
         rows.into_iter().filter_map(|(at, timer)| Some((at?, timer))).min()
     }

@@ -277,6 +277,12 @@ impl Registry {
         Ok(())
     }
 
+    /// Takes the names of all commands away but these, which are written in capitals.
+    pub fn keep_only(&mut self, names: &[&str]) {
+        let Self { by_name, commands, .. } = self;
+        by_name.retain(|named| names.contains(&&*commands[named.id.index()].name));
+    }
+
     /// The command a request names, if that has no subcommands and the request the right number of words:
     /// [`Registry::resolve`] without its errors.
     #[inline]

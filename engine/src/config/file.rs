@@ -8,7 +8,7 @@ use std::fmt;
 use super::invalid::Invalid;
 use super::row::Row;
 use super::set::split_value;
-use super::startup::{Rename, UserLine};
+use super::startup::{Rename, SentinelLine, UserLine};
 use super::stored::Origin;
 use super::text::{split_args, trim_line};
 use super::{Config, find};
@@ -38,6 +38,11 @@ pub trait Host {
     /// # Errors
     /// The first bad rule.
     fn check_user(&self, user: &UserLine) -> Result<(), UserFault>;
+
+    /// Whether the file is a sentinel's: only then may it have `sentinel` lines.
+    fn is_sentinel(&self) -> bool {
+        false
+    }
 }
 
 /// A file that cannot be read.
@@ -122,7 +127,7 @@ pub fn load(config: &mut Config, text: &[u8], host: &mut impl Host) -> Result<()
             continue;
         };
         let depth = sources.len();
-        let applied = apply_line(config, &line, depth, host).and_then(|included| {
+        let applied = apply_line(config, number, &line, depth, host).and_then(|included| {
             files_left = files_left.checked_sub(included.len()).ok_or_else(too_many_files)?;
             Ok(included)
         });
@@ -139,6 +144,26 @@ pub fn load(config: &mut Config, text: &[u8], host: &mut impl Host) -> Result<()
     }
     config.clamp();
     check_whole(config)
+}
+
+/// The `sentinel` lines of a text, without a look at its other lines: for a sentinel that reads its own file.
+///
+/// # Errors
+/// A line with a quote that does not close.
+pub fn sentinel_lines(text: &[u8], version: &str) -> Result<Vec<SentinelLine>, Fatal> {
+    let mut source = Source::new(text.to_vec());
+    let mut lines = Vec::new();
+    while let Some((number, line)) = source.next_line() {
+        let Ok(mut words) = split_args(&line) else {
+            let reason = "Unbalanced quotes in configuration line".to_owned();
+            return Err(Fatal::Line { version: version.to_owned(), number, line, reason });
+        };
+        if words.len() > 1 && words[0].eq_ignore_ascii_case(b"sentinel") {
+            words.remove(0);
+            lines.push(SentinelLine { number, line, words });
+        }
+    }
+    Ok(lines)
 }
 
 /// What only all lines together can break.
@@ -194,7 +219,13 @@ fn reason(text: &str) -> Fault {
 }
 
 /// Applies one line; returns the texts to read before the next one.
-fn apply_line(config: &mut Config, line: &[u8], depth: usize, host: &mut impl Host) -> Result<Vec<Vec<u8>>, Fault> {
+fn apply_line(
+    config: &mut Config,
+    number: usize,
+    line: &[u8],
+    depth: usize,
+    host: &mut impl Host,
+) -> Result<Vec<Vec<u8>>, Fault> {
     let words = split_args(line).map_err(|_| reason("Unbalanced quotes in configuration line"))?;
     let Some((name, values)) = words.split_first() else { return Ok(Vec::new()) };
     let name = name.to_ascii_lowercase();
@@ -209,6 +240,9 @@ fn apply_line(config: &mut Config, line: &[u8], depth: usize, host: &mut impl Ho
         (b"user", [_, ..]) => add_user(config, &words, host)?,
         (b"loadmodule", [_, ..]) => config.startup.modules.push(values.to_vec()),
         (b"sentinel", []) => {}
+        (b"sentinel", _) if host.is_sentinel() => {
+            config.startup.sentinel.push(SentinelLine { number, line: line.to_vec(), words: values.to_vec() });
+        }
         (b"sentinel", _) => return Err(reason("sentinel directive while not in sentinel mode")),
         (name, []) if is_module_option(name) => return Err(reason("Module config specified without value")),
         (name, _) if is_module_option(name) => config.startup.module_options.push(words),

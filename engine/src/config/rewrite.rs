@@ -17,6 +17,8 @@ pub struct Running<'a> {
     pub primary: Option<Primary>,
     /// The ACL users in the order to write them, each as `<name> <rules>`; nothing when an ACL file keeps them.
     pub users: Option<&'a [Vec<u8>]>,
+    /// What a sentinel knows, in the order to write it: every directive it has, each with its lines' words.
+    pub sentinel: &'a [(&'static str, Vec<Vec<u8>>)],
 }
 
 /// The text of the configuration file after CONFIG REWRITE; `old` is its text before, empty when it is missing.
@@ -26,6 +28,8 @@ pub fn rewrite(old: &[u8], config: &Config, running: &Running<'_>) -> Vec<u8> {
     for row in ROWS {
         match row.name {
             "replicaof" => file.put_primary(config, running),
+            // A sentinel has no dataset to save.
+            "save" if !running.sentinel.is_empty() => file.put_all("save", &[]),
             // The folder is written always: other paths depend on it.
             "dir" => file.put_all("dir", &[(quoted(config.dir.as_bytes()), true)]),
             _ => {
@@ -37,6 +41,10 @@ pub fn rewrite(old: &[u8], config: &Config, running: &Running<'_>) -> Vec<u8> {
     let users = running.users.unwrap_or_default().iter().map(|user| (user.clone(), true));
     file.put_all("user", &users.collect::<Vec<_>>());
     file.put_modules(config);
+    for (directive, values) in running.sentinel {
+        let lines = values.iter().map(|value| (value.clone(), true));
+        file.put_all(&format!("sentinel {directive}"), &lines.collect::<Vec<_>>());
+    }
     file.remove_surplus();
     file.text()
 }
@@ -134,9 +142,15 @@ impl OldFile {
 
 /// The present name of a line's directive; nothing when the line does not parse or nobody knows the directive.
 fn known_directive(line: &[u8]) -> Option<Vec<u8>> {
-    let name = split_args(line).ok()?.into_iter().next()?.to_ascii_lowercase();
+    let mut words = split_args(line).ok()?.into_iter().map(|word| word.to_ascii_lowercase());
+    let name = words.next()?;
     if let Some(row) = find(&name) {
         return Some(row.name.as_bytes().to_vec());
+    }
+    if name == b"sentinel"
+        && let Some(directive) = words.next()
+    {
+        return Some([&b"sentinel "[..], &directive].concat());
     }
     OTHER_DIRECTIVES.contains(&name.as_slice()).then_some(name)
 }

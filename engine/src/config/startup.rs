@@ -11,6 +11,19 @@ pub struct Startup {
     pub modules: Vec<Vec<Vec<u8>>>,
     /// `<module>.<option> <value ...>` lines. No module can be loaded: a node does not start with them.
     pub module_options: Vec<Vec<Vec<u8>>>,
+    /// `sentinel <directive> ...` lines, which the sentinel itself reads.
+    pub sentinel: Vec<SentinelLine>,
+}
+
+/// One line of a sentinel's configuration file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentinelLine {
+    /// Its number in its file, from 1.
+    pub number: usize,
+    /// The whole line, for error messages.
+    pub line: Vec<u8>,
+    /// Its words behind `sentinel`; at least one.
+    pub words: Vec<Vec<u8>>,
 }
 
 /// One ACL user of a configuration file.

@@ -75,6 +75,11 @@ impl Decoder {
         Self { reply_bytes_max: Some(reply_bytes_max), ..Self::default() }
     }
 
+    /// Forgets everything but its bound, and gives back what memory it held: another connection begins.
+    pub fn reset(&mut self) {
+        *self = Self { reply_bytes_max: self.reply_bytes_max, ..Self::default() };
+    }
+
     /// Where received bytes are put, behind those that are there.
     pub fn received(&mut self) -> &mut Vec<u8> {
         &mut self.received

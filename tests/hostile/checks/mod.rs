@@ -16,6 +16,7 @@ mod nodes_conf;
 mod rdb;
 mod redis_conf;
 mod resp;
+mod sentinel;
 
 /// One reader of bytes from outside.
 pub(crate) struct Check {
@@ -40,6 +41,8 @@ pub(crate) const ALL: &[Check] = &[
     Check { name: "replication_link", run: link::check, seeds: link::seeds },
     Check { name: "resp_reply", run: resp::check_reply, seeds: resp::reply_seeds },
     Check { name: "resp_request", run: resp::check_request, seeds: resp::request_seeds },
+    Check { name: "sentinel_conf", run: sentinel::check_conf, seeds: sentinel::conf_seeds },
+    Check { name: "sentinel_instances", run: sentinel::check_instances, seeds: sentinel::instance_seeds },
 ];
 
 /// The check of this name.

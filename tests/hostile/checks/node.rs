@@ -202,6 +202,7 @@ impl World {
             Effect::Flush(conn) => self.node.out_buf(conn).take_into(self.heard.entry(conn).or_default()),
             Effect::Listen(endpoint, _) => self.node.handle(self.now, Event::Listening(endpoint, Ok(()))),
             Effect::Log(line) => assert!(line.text.len() < LOG_BYTES_MAX),
+            Effect::Kill(_) | Effect::Run(..) => {}
         }
     }
 

@@ -13,7 +13,7 @@ pub(crate) fn check(data: &[u8]) {
         return;
     }
     let lines: Vec<Vec<u8>> = config.startup.users.iter().map(user_line).collect();
-    let running = Running { primary: config.replicaof.clone(), users: Some(&lines) };
+    let running = Running { primary: config.replicaof.clone(), users: Some(&lines), sentinel: &[] };
     let written = rewrite(data, &config, &running);
     let mut again = Config::default();
     if let Err(fatal) = load(&mut again, &written, &mut Files) {

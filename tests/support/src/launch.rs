@@ -26,6 +26,7 @@ pub struct Launch {
     config: Option<String>,
     options: Vec<(String, String)>,
     files: Vec<(String, String)>,
+    is_sentinel: bool,
 }
 
 impl Launch {
@@ -33,7 +34,7 @@ impl Launch {
     pub fn new(binary: impl Into<PathBuf>) -> Self {
         let options = [("bind", "127.0.0.1"), ("save", ""), ("appendonly", "no")];
         let options = options.map(|(n, v)| (n.to_owned(), v.to_owned())).into();
-        Self { binary: binary.into(), config: None, options, files: Vec::new() }
+        Self { binary: binary.into(), config: None, options, files: Vec::new(), is_sentinel: false }
     }
 
     /// Adds an option as `--name value`; a later one overrides an earlier one. `port` is chosen by [`Launch::start`].
@@ -55,6 +56,14 @@ impl Launch {
     pub fn file(mut self, name: &str, text: &str) -> Self {
         self.files.push((name.to_owned(), text.to_owned()));
         self
+    }
+
+    /// A sentinel from this binary, listening on 127.0.0.1 only, with this text in its configuration file.
+    pub fn sentinel(binary: impl Into<PathBuf>, config: &str) -> Self {
+        let options = vec![("bind".to_owned(), "127.0.0.1".to_owned())];
+        // It keeps its state in a file, so there must be one even if it says nothing.
+        let config = Some(format!("# a sentinel\n{config}"));
+        Self { binary: binary.into(), config, options, files: Vec::new(), is_sentinel: true }
     }
 
     /// Makes the server a cluster node with this node timeout.
@@ -80,6 +89,11 @@ impl Launch {
         Ok(server)
     }
 
+    /// What its log says when it serves.
+    const fn ready_text(&self) -> &'static str {
+        if self.is_sentinel { "Sentinel ID is " } else { READY_TEXT }
+    }
+
     fn arguments(&self, port: u16) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = Vec::new();
         if self.config.is_some() {
@@ -88,6 +102,9 @@ impl Launch {
         arguments.extend(["--port".into(), port.to_string().into()]);
         for (name, value) in &self.options {
             arguments.extend([format!("--{name}").into(), value.into()]);
+        }
+        if self.is_sentinel {
+            arguments.push("--sentinel".into());
         }
         arguments
     }
@@ -233,7 +250,7 @@ impl Server {
             if let Some(Ok(Some(status))) = self.child.as_mut().map(Child::try_wait) {
                 return Some(Err(status));
             }
-            let is_announced = self.log().get(logged..).is_some_and(|new| new.contains(READY_TEXT));
+            let is_announced = self.log().get(logged..).is_some_and(|new| new.contains(self.launch.ready_text()));
             (is_announced && TcpStream::connect(self.address()).is_ok()).then_some(Ok(()))
         });
         match ready {

@@ -8,16 +8,18 @@
 mod folder;
 mod handles;
 mod lane;
+mod process;
 
 use std::thread::JoinHandle;
 
 use crossbeam_channel::Sender;
 
-use slotmesh_cluster::machine::{Disk, LogLevel, LogLine, Shutdown};
+use slotmesh_cluster::machine::{Disk, LogLevel, LogLine, ProcessId, Shutdown};
 use slotmesh_replication::disk::{DiskError, DiskErrorKind, DiskOp, DiskResult, Lane, Ticket};
 
 pub use self::folder::FolderDisk;
 use self::lane::Job;
+use self::process::Programs;
 use crate::news::{News, Reporter};
 
 /// Where a machine's log lines go.
@@ -26,6 +28,7 @@ pub type LogSink = Box<dyn FnMut(LogLine) + Send>;
 /// The [`Disk`] of a real host.
 pub(crate) struct Files {
     lanes: [Option<LaneThread>; LANES],
+    programs: Programs,
     reporter: Reporter,
     sink: LogSink,
     /// The role of the machine's last log line: the host's own lines carry it too.
@@ -42,7 +45,7 @@ struct LaneThread {
 
 impl Files {
     pub(crate) fn new(reporter: Reporter, sink: LogSink) -> Self {
-        Self { lanes: [const { None }; LANES], reporter, sink, role: 'M', exit: None }
+        Self { lanes: [const { None }; LANES], programs: Programs::default(), reporter, sink, role: 'M', exit: None }
     }
 
     /// How the machine ended, once it has.
@@ -55,6 +58,11 @@ impl Files {
         if let Some(lane) = &mut self.lanes[place(lane)] {
             lane.append_failures_heard = append_failures;
         }
+    }
+
+    /// To be called when a program has ended.
+    pub(crate) fn note_ended(&mut self, id: ProcessId) {
+        self.programs.forget(id);
     }
 
     /// Writes a line of the host's own.
@@ -107,6 +115,14 @@ impl Disk for Files {
 
     fn exit(&mut self, shutdown: Shutdown) {
         self.exit = Some(shutdown);
+    }
+
+    fn run(&mut self, id: ProcessId, words: Vec<String>) {
+        self.programs.run(id, words, &self.reporter);
+    }
+
+    fn kill(&mut self, id: ProcessId) {
+        self.programs.kill(id);
     }
 }
 

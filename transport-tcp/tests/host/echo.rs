@@ -7,7 +7,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use slotmesh_cluster::machine::{
-    ConnId, Effect, Endpoint, Input, Listen, LogLine, Machine, Peer, Reset, Shutdown, Signal, Timer,
+    ConnId, Effect, Endpoint, Input, Listen, LogLine, Machine, Peer, ProcessId, ProcessNews, Reset, Shutdown, Signal,
+    Timer,
 };
 use slotmesh_engine::resp::args::Framed;
 use slotmesh_engine::resp::outbuf::{OutBuf, Ticket};
@@ -25,6 +26,7 @@ pub(crate) enum Seen {
     Disk(Ticket, DiskResult),
     Drained(ConnId),
     Listening(Endpoint, Result<(), String>),
+    Process(ProcessId, ProcessNews),
     Signal(Signal),
     Timer,
 }
@@ -125,6 +127,7 @@ impl Machine for Echo {
             Input::Disk(ticket, result) => self.tell(Seen::Disk(ticket, result)),
             Input::Drained(conn) => self.tell(Seen::Drained(conn)),
             Input::Listening(endpoint, result) => self.tell(Seen::Listening(endpoint, result)),
+            Input::Process(id, news) => self.tell(Seen::Process(id, news)),
             Input::Received(conn, bytes) | Input::Request(conn, Framed { bytes, .. }) => {
                 if self.is_open(conn) {
                     self.receive(conn, bytes);

@@ -13,3 +13,4 @@ mod files;
 mod life;
 mod listening;
 mod local;
+mod programs;

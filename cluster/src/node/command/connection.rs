@@ -147,12 +147,13 @@ fn hello_options(args: Args<'_>) -> Result<HelloOptions<'_>, ReplyError> {
 
 fn hello_reply(node: &mut Node, call: &Call<'_>) {
     let version = node.engine.core().config.slotmesh_version.clone();
-    let mode = if node.bus.is_some() { "cluster" } else { "standalone" };
+    let is_sentinel = node.is_sentinel();
+    let mode = node.mode();
     let role = if node.is_replica() { "replica" } else { "master" };
     let protocol = node.engine.session(call.session).protocol.version();
     let id = call.session.client_id() as i64;
     let mut reply = node.engine.reply(call.session);
-    reply.map(7);
+    reply.map(if is_sentinel { 6 } else { 7 });
     for (key, value) in [("server", "redis"), ("version", &*version)] {
         reply.bulk(key.as_bytes());
         reply.bulk(value.as_bytes());
@@ -162,6 +163,9 @@ fn hello_reply(node: &mut Node, call: &Call<'_>) {
         reply.int(value);
     }
     for (key, value) in [("mode", mode), ("role", role)] {
+        if is_sentinel && key == "role" {
+            continue;
+        }
         reply.bulk(key.as_bytes());
         reply.bulk(value.as_bytes());
     }

@@ -15,6 +15,7 @@ mod memory;
 mod module;
 mod persistence;
 mod replication;
+mod sentinel;
 mod server;
 mod tracking;
 
@@ -25,7 +26,7 @@ use slotmesh_engine::resp::args::Args;
 use slotmesh_engine::session::SessionId;
 use slotmesh_engine::time::Now;
 
-use super::Node;
+use super::{Kit, Node};
 use crate::machine::ConnId;
 pub(super) use tracking::redirect_number;
 
@@ -43,7 +44,7 @@ pub(super) struct Call<'a> {
 }
 
 /// Adds the node's rows to the registry and returns their functions by number.
-pub(super) fn register(registry: &mut Registry) -> Vec<NodeFn> {
+pub(super) fn register(registry: &mut Registry, kit: Kit) -> Vec<NodeFn> {
     let families: [(Group, &'static [Spec<NodeFn>]); 13] = [
         (Group::Connection, client::ROWS),
         (Group::Connection, connection::ROWS),
@@ -62,6 +63,13 @@ pub(super) fn register(registry: &mut Registry) -> Vec<NodeFn> {
     let mut functions = Vec::new();
     for (group, rows) in families {
         registry.add_host(group, rows, |function| {
+            functions.push(function);
+            (functions.len() - 1) as u16
+        });
+    }
+    if kit == Kit::Sentinel {
+        registry.keep_only(&sentinel::OF_SERVERS);
+        registry.add_host(Group::Sentinel, sentinel::ROWS, |function| {
             functions.push(function);
             (functions.len() - 1) as u16
         });

@@ -25,7 +25,14 @@ pub(super) const ROWS: &[Spec<NodeFn>] = &[
 fn info(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     let wanted: Vec<String> = call.args.from(1).iter().map(|word| shown(word).to_ascii_lowercase()).collect();
     let text = node.info_text(call.now, &wanted);
-    node.engine.reply(call.session).verbatim(b"txt", text.as_bytes());
+    let is_sentinel = node.is_sentinel();
+    let mut reply = node.engine.reply(call.session);
+    // A sentinel's is a plain string in RESP3, too (observed on 7.0.15 and Valkey 9.1).
+    if is_sentinel {
+        reply.bulk(text.as_bytes())
+    } else {
+        reply.verbatim(b"txt", text.as_bytes())
+    }
     Ok(())
 }
 
@@ -50,7 +57,7 @@ fn shutdown(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
         node.engine.reply(call.session).ok();
         return Ok(());
     };
-    if node.engine.core().is_loading {
+    if node.is_sentinel() || node.engine.core().is_loading {
         // What is in memory is a part of what is on disk.
         manner.save = SaveOrder::No;
     }

@@ -258,6 +258,7 @@ impl Fixture {
                 self.node.handle(self.now, Input::Listening(endpoint, result));
             }
             Effect::Log(line) => self.log.push(line.text),
+            Effect::Kill(_) | Effect::Run(..) => {}
         }
     }
 }

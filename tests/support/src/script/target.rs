@@ -109,7 +109,7 @@ impl fmt::Display for TargetError {
                 write!(f, "the replica's data has the digest {replica}, the primary's {primary}")
             }
             Self::Io(error) => write!(f, "the connection failed: {error}"),
-            Self::NotEmptied(reply) => write!(f, "FLUSHALL answered {}", super::show(reply)),
+            Self::NotEmptied(reply) => write!(f, "the server could not be emptied: it answered {}", super::show(reply)),
             Self::NoResp3(reply) => write!(f, "HELLO 3 answered {}", super::show(reply)),
             Self::Unsupported(what) => write!(f, "the target has no {what}"),
         }
@@ -132,6 +132,7 @@ pub struct TcpTarget {
     lacking: BTreeSet<String>,
     protocol: Protocol,
     clients: BTreeMap<ClientNumber, Client>,
+    is_sentinel: bool,
 }
 
 impl TcpTarget {
@@ -143,7 +144,15 @@ impl TcpTarget {
             lacking: BTreeSet::new(),
             protocol: Protocol::Resp2,
             clients: BTreeMap::new(),
+            is_sentinel: false,
         }
+    }
+
+    /// The server is a sentinel: a case begins with nobody watched instead of an empty data set.
+    #[must_use]
+    pub fn sentinel(mut self) -> Self {
+        self.is_sentinel = true;
+        self
     }
 
     /// Skips cases with `@needs feature`.
@@ -170,6 +179,21 @@ impl TcpTarget {
     }
 }
 
+/// Ends the watching of everybody a sentinel watches.
+fn forget_primaries(control: &mut Client) -> Result<(), TargetError> {
+    let role = control.call(["ROLE"])?;
+    let Reply::Array(parts) = &role else { return Err(TargetError::NotEmptied(role)) };
+    let Some(Reply::Array(names)) = parts.get(1) else { return Err(TargetError::NotEmptied(role)) };
+    for name in names {
+        let Reply::Bulk(name) = name else { continue };
+        let reply = control.call([&b"SENTINEL"[..], b"REMOVE", name])?;
+        if reply != Reply::Simple(b"OK".to_vec()) {
+            return Err(TargetError::NotEmptied(reply));
+        }
+    }
+    Ok(())
+}
+
 impl Target for TcpTarget {
     fn name(&self) -> &str {
         &self.name
@@ -185,6 +209,11 @@ impl Target for TcpTarget {
             client.close();
         }
         let mut control = Client::connect(self.address)?;
+        if self.is_sentinel {
+            forget_primaries(&mut control)?;
+            control.close();
+            return Ok(());
+        }
         let reply = control.call(["FLUSHALL"])?;
         control.close();
         if reply == Reply::Simple(b"OK".to_vec()) { Ok(()) } else { Err(TargetError::NotEmptied(reply)) }
