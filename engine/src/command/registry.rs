@@ -320,7 +320,7 @@ impl Registry {
 fn movable(keys: &[KeySpec]) -> bool {
     use super::keys::{Begin, Find};
     keys.iter().any(|spec| {
-        matches!(spec.begin, Begin::Keyword(..))
+        matches!(spec.begin, Begin::Keyword(..) | Begin::MigrateSeveral)
             || matches!(spec.find, Find::Count { .. })
             || matches!(spec.find, Find::Range { limit: 2.., .. })
     })
