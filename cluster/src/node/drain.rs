@@ -52,6 +52,7 @@ impl Node {
             | self.step_broadcasts()
             | self.step_bus(now)
             | self.step_feeds(now)
+            | self.step_courier(now)
             | self.step_handover(now)
             | self.step_primary_link(now)
             | self.step_persistence(now)
@@ -160,6 +161,7 @@ impl Node {
     }
 
     pub(super) fn on_drained(&mut self, now: Now, conn: ConnId) {
+        self.courier_drained(now, conn);
         if self.conns.client(conn).is_some_and(|client| client.role == Role::Replica) {
             self.fill_replica(now, conn);
         }
