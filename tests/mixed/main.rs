@@ -1,10 +1,11 @@
 //! Clusters of `slotmesh-server` and redis-server nodes together.
 //!
 //! Lives here: one bus, one map, replicas of the other make, failovers in both directions; keys and slots that move
-//! ([`migrating`]). Start at [`Mixed`].
+//! ([`migrating`]); numbered databases ([`databases`]). Start at [`Mixed`].
 
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
+mod databases;
 mod migrating;
 
 use std::path::{Path, PathBuf};

@@ -62,6 +62,7 @@ impl Node {
             return self.pause_client(conn);
         } else if self.engine.session(session).transaction.is_some() && self.engine.is_queued(command) {
             self.engine.session_mut(session).queue(command, args);
+            self.note_queued(session, command, args);
             if !self.engine.session(session).is_silent() {
                 self.engine.reply(session).simple("QUEUED");
             }

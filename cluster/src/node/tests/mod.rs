@@ -8,6 +8,7 @@ mod blocked;
 mod boot;
 mod config;
 mod courier;
+mod databases;
 mod debug;
 mod disk;
 mod gates;
