@@ -119,6 +119,8 @@ pub struct Node {
     loaded: LoadInfo,
     /// Most memory ever seen in use, in bytes.
     memory_peak: usize,
+    /// Clients that are about to hear that the cluster's state has changed.
+    promised: Vec<ConnId>,
     /// Clients whose wait ended during a drain.
     resumed: Vec<ConnId>,
     pause: Pauses,
@@ -238,6 +240,7 @@ impl Node {
             process_id: 0,
             loaded: LoadInfo::default(),
             memory_peak: 0,
+            promised: Vec::new(),
             resumed: Vec::new(),
             pause: Pauses::default(),
             life: Life::New,

@@ -78,6 +78,7 @@ impl Node {
         change: impl FnOnce(&mut Bus) -> Result<(), ClusterError>,
     ) -> Result<(), ReplyError> {
         change(self.cluster()?)?;
+        self.promised.push(call.conn);
         self.engine.reply(call.session).ok();
         Ok(())
     }
