@@ -246,6 +246,8 @@ pub enum Timer {
     Client,
     /// The cluster's own period (100 ms).
     Cluster,
+    /// Keys on their way to another server, or a connection kept for more of them.
+    Courier,
     /// The engine's slice: expiry, eviction, snapshots.
     Engine,
     /// The end of an orderly shutdown's grace.

@@ -5,19 +5,21 @@ use crate::keyspace::DbIndex;
 use crate::slot::Slot;
 
 impl Engine {
-    /// Removes the keys of a slot that another node serves now; the log hears of each.
+    /// Removes the keys of a slot that another node serves now, in all databases; the log hears of each.
     pub fn delete_slot(&mut self, slot: Slot) {
         let core = self.core_mut();
-        let mut keys: Vec<Vec<u8>> = Vec::new();
-        core.keyspace.slot_keys(DbIndex(0), slot, usize::MAX, |entry| keys.push(entry.key().to_vec()));
-        for key in keys {
-            let hash = core.keyspace.hash(&key);
-            core.keyspace.db_mut(DbIndex(0)).discard(hash, &key);
-            core.changes.begin_unit();
-            core.changes.push(DbIndex(0), [&b"DEL"[..], &key].into_iter());
-            core.changes.end_unit();
-            core.changes.count(1);
-            core.touch(DbIndex(0), &key);
+        for db in (0..core.keyspace.databases()).map(DbIndex) {
+            let mut keys: Vec<Vec<u8>> = Vec::new();
+            core.keyspace.slot_keys(db, slot, usize::MAX, |entry| keys.push(entry.key().to_vec()));
+            for key in keys {
+                let hash = core.keyspace.hash(&key);
+                core.keyspace.db_mut(db).discard(hash, &key);
+                core.changes.begin_unit();
+                core.changes.push(db, [&b"DEL"[..], &key].into_iter());
+                core.changes.end_unit();
+                core.changes.count(1);
+                core.touch(db, &key);
+            }
         }
         self.deliver();
     }

@@ -110,6 +110,12 @@ impl Core {
         Rules { config: &self.config, hasher: &self.value_hasher }
     }
 
+    /// Whether the node is one of a cluster that knows no numbers of databases, as all were before Valkey 9: it refuses
+    /// them in their words.
+    pub(crate) fn has_one_cluster_database(&self) -> bool {
+        self.config.cluster_enabled && self.config.cluster_databases == 1
+    }
+
     /// Whether the caller meets keys whose time has come as if it had not: a load does, and the primary's stream,
     /// since only the primary says when a key is gone.
     pub(crate) fn sees_expired(&self, caller: Caller) -> bool {

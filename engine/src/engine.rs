@@ -68,7 +68,8 @@ impl Engine {
     pub fn new(config: Config, seed: u64) -> Self {
         let mut rng = Rng::new(seed);
         let partitioning = if config.cluster_enabled { Partitioning::BySlot } else { Partitioning::ByHash };
-        let keyspace = Keyspace::new(config.databases, partitioning, &mut rng);
+        let databases = if config.cluster_enabled { config.cluster_databases } else { config.databases };
+        let keyspace = Keyspace::new(databases, partitioning, &mut rng);
         let mut registry = Registry::default();
         command::register(&mut registry);
         let core = Core {

@@ -24,6 +24,7 @@ pub mod keyspace;
 pub mod load;
 pub mod notify;
 pub mod number;
+pub mod parcel;
 pub mod pubsub;
 pub mod rdb;
 pub mod resp;

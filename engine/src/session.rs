@@ -126,6 +126,8 @@ pub struct Transaction {
     pub lacks: Flags,
     /// Bytes of memory the queue takes.
     pub bytes: usize,
+    /// The database that the queue's last SELECT chooses, as far as a host notes it.
+    pub db: Option<DbIndex>,
 }
 
 /// What a request may do: see [`SessionState::reach`].

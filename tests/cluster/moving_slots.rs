@@ -1,6 +1,9 @@
 //! Slots that move while they are served.
 
+use std::time::Duration;
+
 use slotmesh::testing::{MachineId, TestCluster};
+use slotmesh_engine::resp::reply::write_request;
 use slotmesh_engine::slot::Slot;
 
 #[test]
@@ -57,4 +60,55 @@ fn a_moving_slot_sends_clients_to_where_its_missing_keys_are() {
     assert_eq!(c.call(["SET", "{sample1}:new", "2"]), "OK");
     assert_eq!(t.call(target, ["ASKING"]), "OK");
     assert_eq!(t.call(target, ["GET", "{sample1}:new"]), "2");
+}
+
+#[test]
+fn no_write_is_lost_while_its_key_moves() {
+    let mut t = TestCluster::new(3, 1);
+    let counters: Vec<String> = (0..50).map(|number| format!("{{sample1}}:{number}")).collect();
+    let mut c = t.client();
+    for key in &counters {
+        assert_eq!(c.call(["SET", key, "0"]), "OK");
+    }
+    // Clients that add up without waiting for replies, each of which may be a redirection.
+    let (source, target) = (MachineId(0), MachineId(2));
+    let (from, to) = (t.id_of(source), t.id_of(target));
+    let writers: Vec<_> = counters.iter().map(|_| t.with_sim(|sim| sim.client(source))).collect();
+    assert_eq!(t.call(target, ["CLUSTER", "SETSLOT", "47", "IMPORTING", &from]), "OK");
+    assert_eq!(t.call(source, ["CLUSTER", "SETSLOT", "47", "MIGRATING", &to]), "OK");
+
+    let mut migrate = vec!["MIGRATE", "10.0.0.3", "30003", "", "0", "1000", "KEYS"];
+    migrate.extend(counters.iter().map(String::as_str));
+    let mover = t.with_sim(|sim| {
+        let mover = sim.client(source);
+        let mut request = Vec::new();
+        write_request(&mut request, migrate.iter().map(|word| word.as_bytes()));
+        sim.send(mover, &request);
+        mover
+    });
+    let mut told = String::new();
+    for _ in 0..1000 {
+        if !told.is_empty() {
+            break;
+        }
+        t.with_sim(|sim| {
+            for (&writer, key) in writers.iter().zip(&counters) {
+                sim.send(writer, format!("INCR {key}\r\n").as_bytes());
+            }
+            sim.advance(Duration::from_micros(50));
+            told.push_str(&String::from_utf8_lossy(&sim.take_received(mover)));
+        });
+    }
+    assert_eq!(told, "+OK\r\n");
+    t.settle();
+
+    let mut asked = 0;
+    for (&writer, key) in writers.iter().zip(&counters) {
+        let replies = t.with_sim(|sim| String::from_utf8(sim.take_received(writer)).unwrap());
+        let added = replies.lines().filter(|line| line.starts_with(':')).count();
+        asked += replies.lines().filter(|line| *line == "-ASK 47 10.0.0.3:30003").count();
+        assert!(replies.lines().all(|line| line.starts_with(':') || line.starts_with("-ASK ")), "{replies}");
+        assert_eq!(c.call(["GET", key]), added.to_string(), "{key}");
+    }
+    assert!(asked > 0, "some came late");
 }

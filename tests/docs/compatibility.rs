@@ -181,6 +181,7 @@ const DIFFERENCES: &[(&str, &str)] = &[
     ("MEMORY MALLOC-STATS", "the allocator is none that tells of itself"),
     ("MEMORY STATS", "the fields of Valkey 9; the figures are those of our own layout"),
     ("MEMORY USAGE", "the figures are those of our own layout, which is smaller"),
+    ("MIGRATE", "other clients go on meanwhile, who writes a key in transit waits; it cannot be in a transaction"),
     ("SCAN", "cursors are other numbers; a whole iteration gives the same keys"),
 ];
 

@@ -1,9 +1,12 @@
 //! Clusters of `slotmesh-server` and redis-server nodes together; sentinels of both makes are in `sentinel`.
 //!
-//! Lives here: one bus, one map, replicas of the other make, failovers in both directions. Start at [`Mixed`].
+//! Lives here: one bus, one map, replicas of the other make, failovers in both directions; keys and slots that move
+//! ([`migrating`]); numbered databases ([`databases`]). Start at [`Mixed`].
 
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
+mod databases;
+mod migrating;
 mod sentinel;
 
 use std::path::{Path, PathBuf};
@@ -90,7 +93,7 @@ fn a_real_replica_takes_over_from_our_primary_and_gives_back() {
     mixed.bring_back(0, 3);
 
     manual_failover(&mixed.servers[0], &mixed.servers[3], "0-5460");
-    check(&mixed.servers);
+    assert_clean(&mixed.servers);
 }
 
 #[test]
@@ -105,7 +108,7 @@ fn our_replica_takes_over_from_a_real_primary_and_gives_back() {
     mixed.bring_back(1, 4);
 
     manual_failover(&mixed.servers[1], &mixed.servers[4], "5461-10922");
-    check(&mixed.servers);
+    assert_clean(&mixed.servers);
 }
 
 #[test]
@@ -121,7 +124,7 @@ fn a_valkey_node_lives_in_our_cluster() {
     mixed.lose(1, 4, "5461-10922");
     mixed.bring_back(1, 4);
 
-    check(&mixed.servers);
+    assert_clean(&mixed.servers);
 }
 
 #[test]
@@ -156,7 +159,7 @@ fn manual_failover(replica: &Server, primary: &Server, slots: &str) {
 }
 
 /// `redis-cli --cluster check` finds nothing to complain about.
-fn check(servers: &[Server]) {
+fn assert_clean(servers: &[Server]) {
     let redis_cli = require_peer!(Peer::RedisCli);
     wait_state(&servers.iter().collect::<Vec<_>>(), "ok");
     let address = format!("127.0.0.1:{}", servers[2].port());

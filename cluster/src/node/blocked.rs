@@ -6,12 +6,16 @@
 
 use slotmesh_engine::blocked::Request;
 use slotmesh_engine::error::ReplyError;
+use slotmesh_engine::resp::args::Args;
+use slotmesh_engine::resp::reply::write_request;
+use slotmesh_engine::resp::request::RequestParser;
 use slotmesh_engine::session::SessionId;
 use slotmesh_engine::time::Now;
 
 use super::Node;
 use super::command::Call;
 use super::conns::Waiting;
+use super::unread::Unread;
 use crate::machine::ConnId;
 use crate::redirect::Refusal;
 
@@ -46,6 +50,9 @@ impl Node {
     /// filled the key has run.
     fn run_again(&mut self, now: Now, conn: ConnId, session: SessionId, request: &Request) {
         let call = Call { now, conn, session, args: request.args.as_args(), command: request.command };
+        if self.is_in_transit(session, call.command, call.args) {
+            return self.hold_served(conn, call.args);
+        }
         match self.gates(call) {
             Err(refusal) => self.refuse(call, &refusal),
             Ok(()) => self.run_command(call, None),
@@ -53,6 +60,19 @@ impl Node {
         if !self.engine.is_blocked(session) {
             self.release_blocked(conn, session);
         }
+    }
+
+    /// Lets a client that would be served wait for keys in transit: its request comes again behind that, as if it had
+    /// been sent then.
+    fn hold_served(&mut self, conn: ConnId, args: Args<'_>) {
+        let Some(client) = self.conns.client_mut(conn) else { return };
+        let mut bytes = Vec::with_capacity(args.framed_len() + client.input.len());
+        write_request(&mut bytes, args.iter());
+        bytes.extend_from_slice(client.input.bytes());
+        client.input = Unread::default();
+        client.input.append(&bytes);
+        client.parser = RequestParser::default();
+        client.waiting = Some(Waiting::Pause);
     }
 
     /// Lets a client go on whose wait is over and that has its reply.

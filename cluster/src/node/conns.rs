@@ -45,6 +45,8 @@ pub(crate) struct Conn {
 pub(crate) enum Kind {
     /// A RESP client, which may turn into a replica or a monitor.
     Client(Box<Client>),
+    /// Our own connection to a server that takes keys.
+    Courier,
     /// A link of the cluster bus.
     Link(LinkId),
     /// Our own connection to our primary.
@@ -154,7 +156,7 @@ impl Conns {
             Kind::Wire(wire) => {
                 self.by_wire.remove(wire);
             }
-            Kind::Primary => {}
+            Kind::Courier | Kind::Primary => {}
         }
         Some(conn)
     }
@@ -171,14 +173,14 @@ impl Conns {
     pub(crate) fn client(&self, id: ConnId) -> Option<&Client> {
         match &self.get(id)?.kind {
             Kind::Client(client) => Some(client),
-            Kind::Link(_) | Kind::Primary | Kind::Wire(_) => None,
+            Kind::Courier | Kind::Link(_) | Kind::Primary | Kind::Wire(_) => None,
         }
     }
 
     pub(crate) fn client_mut(&mut self, id: ConnId) -> Option<&mut Client> {
         match &mut self.get_mut(id)?.kind {
             Kind::Client(client) => Some(client),
-            Kind::Link(_) | Kind::Primary | Kind::Wire(_) => None,
+            Kind::Courier | Kind::Link(_) | Kind::Primary | Kind::Wire(_) => None,
         }
     }
 
@@ -210,7 +212,7 @@ impl Conns {
         held.filter_map(|(_, conn)| conn.out.release(ticket).then_some(conn.id)).collect()
     }
 
-    /// Memory of the bytes that wait for bus links and for the primary.
+    /// Memory of the bytes that wait for bus links, for the primary and for servers that take keys.
     pub(crate) fn link_bytes(&self) -> usize {
         self.slots.iter().map(|(_, conn)| conn.out.allocated()).sum()
     }
@@ -219,7 +221,7 @@ impl Conns {
     pub(crate) fn clients(&self) -> impl Iterator<Item = (ConnId, &Client)> {
         self.slots.iter().filter_map(|(_, conn)| match &conn.kind {
             Kind::Client(client) => Some((conn.id, &**client)),
-            Kind::Link(_) | Kind::Primary | Kind::Wire(_) => None,
+            Kind::Courier | Kind::Link(_) | Kind::Primary | Kind::Wire(_) => None,
         })
     }
 

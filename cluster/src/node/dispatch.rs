@@ -58,10 +58,11 @@ impl Node {
         let was_asking = self.engine.session(session).asking;
         if let Err(refusal) = self.gates(call) {
             self.refuse(call, &refusal);
-        } else if self.is_paused_for(now, conn, session, command) {
+        } else if self.is_paused_for(now, conn, session, command) || self.is_in_transit(session, command, args) {
             return self.pause_client(conn);
         } else if self.engine.session(session).transaction.is_some() && self.engine.is_queued(command) {
             self.engine.session_mut(session).queue(command, args);
+            self.note_queued(session, command, args);
             if !self.engine.session(session).is_silent() {
                 self.engine.reply(session).simple("QUEUED");
             }
@@ -191,6 +192,7 @@ impl Node {
         matches!(command.action, Action::Data(_))
             && self.bus.is_none()
             && self.pause.is_empty()
+            && self.courier.is_empty()
             && self.monitors == 0
             && !core.is_replica
             && !core.is_loading

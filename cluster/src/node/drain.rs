@@ -52,6 +52,7 @@ impl Node {
             | self.step_broadcasts()
             | self.step_bus(now)
             | self.step_feeds(now)
+            | self.step_courier(now)
             | self.step_handover(now)
             | self.step_primary_link(now)
             | self.step_persistence(now)
@@ -91,6 +92,7 @@ impl Node {
 
     /// Flushes, limits or closes every session whose buffer got bytes; `caller` looks at its own.
     fn flush_sessions(&mut self, now: Now, caller: Option<ConnId>) {
+        self.hold_promises();
         let mut noted = std::mem::take(&mut self.noted);
         self.engine.take_noted(&mut noted);
         let hold = if noted.is_empty() { None } else { self.reply_hold() };
@@ -103,6 +105,20 @@ impl Node {
             self.settle_client(now, conn, reader);
         }
         self.noted = noted;
+    }
+
+    /// Who changed the cluster's state hears so when that is on the disk, if it is synced at all: a node that is killed
+    /// behind its word would be asked for a slot that it does not know to be its own.
+    fn hold_promises(&mut self) {
+        if self.promised.is_empty() {
+            return;
+        }
+        let ticket = self.persistence.cluster_config_ticket();
+        for conn in std::mem::take(&mut self.promised) {
+            if let Some(ticket) = ticket {
+                self.hold_replies(conn, ticket);
+            }
+        }
     }
 
     /// Flushes a client's buffer; closes the client if it asked to leave or does not read.
@@ -161,6 +177,7 @@ impl Node {
     }
 
     pub(super) fn on_drained(&mut self, now: Now, conn: ConnId) {
+        self.courier_drained(now, conn);
         if self.conns.client(conn).is_some_and(|client| client.role == Role::Replica) {
             self.fill_replica(now, conn);
         }

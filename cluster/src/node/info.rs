@@ -300,7 +300,7 @@ fn stats(node: &mut Node, now: Now, text: &mut String) {
         "pubsubshard_channels" => core.pubsub.names(Kind::Shard),
         "latest_fork_usec" => 0,
         "total_forks" => 0,
-        "migrate_cached_sockets" => 0,
+        "migrate_cached_sockets" => node.courier.connections(),
         "slave_expires_tracked_keys" => 0,
         "active_defrag_hits" => 0,
         "active_defrag_misses" => 0,

@@ -366,7 +366,7 @@ impl Node {
 fn first_key(keys: &[KeySpec]) -> Option<usize> {
     match keys.first()?.begin {
         Begin::Index(index) => Some(usize::from(index)),
-        Begin::Keyword(..) | Begin::Unknown => None,
+        Begin::Keyword(..) | Begin::MigrateOne | Begin::MigrateSeveral | Begin::Unknown => None,
     }
 }
 

@@ -1,7 +1,9 @@
 //! The bus inside the node: feeding it connections, bytes and time, and carrying out what it asks.
 
 use bytes::Bytes;
+use slotmesh_engine::error::ReplyError;
 use slotmesh_engine::resp::outbuf::Ticket;
+use slotmesh_engine::slot::Slot;
 use slotmesh_engine::time::Now;
 
 use super::Node;
@@ -171,6 +173,8 @@ impl Node {
     fn slots_lost(&mut self, ranges: &[crate::slots::SlotRange], delete_keys: bool) {
         let lost: SlotBitmap = ranges.iter().flat_map(|range| range.slots()).collect();
         self.engine.drop_shard_channels(|slot| lost.contains(slot));
+        let error = ReplyError::Fixed("ERR The keys' slot is no longer ours; they were not removed here");
+        self.recall_errands(|key| lost.contains(Slot::of_key(key)), &error);
         if delete_keys {
             lost.iter().for_each(|slot| self.engine.delete_slot(slot));
         }

@@ -2,7 +2,7 @@
 //!
 //! [`Node`] holds the fields and takes inputs; every other file here is one concern of it: `intake` and `ahead` read
 //! requests, `answer` is their short way, `dispatch` is the list of gates, `blocked` and `waiting` hold clients back, `drain` moves what the parts produced to where it must go, `links` feeds
-//! the bus, `primary_link` and `replicas` the two sides of replication, `snapshot` and `persistence` the files, `boot`
+//! the bus, `courier` sends keys elsewhere, `primary_link` and `replicas` the two sides of replication, `snapshot` and `persistence` the files, `boot`
 //! and `shutdown` the two ends of its life, `timers` its waits. No file decides what another concern owns.
 
 mod ahead;
@@ -14,6 +14,7 @@ mod clients;
 mod command;
 mod config_rewrite;
 mod conns;
+mod courier;
 mod deaf;
 mod dispatch;
 mod drain;
@@ -69,6 +70,7 @@ use boot::Life;
 pub use boot::{CpuTime, HostInfo, HostMemory};
 use command::NodeFn;
 use conns::{Conns, Kind};
+use courier::Courier;
 use deaf::Deaf;
 use handover::HandOver;
 use intake::{Batch, Known};
@@ -104,6 +106,8 @@ pub struct Node {
     /// Whether the next drain looks for a walk to begin.
     walk_wanted: bool,
     following: Following,
+    /// Keys on their way to other servers.
+    courier: Courier,
     /// A FAILOVER in progress.
     handover: Option<HandOver>,
     /// Changes of the configuration that wait for the host.
@@ -120,6 +124,8 @@ pub struct Node {
     loaded: LoadInfo,
     /// Most memory ever seen in use, in bytes.
     memory_peak: usize,
+    /// Clients that are about to hear that the cluster's state has changed.
+    promised: Vec<ConnId>,
     /// Clients whose wait ended during a drain.
     resumed: Vec<ConnId>,
     pause: Pauses,
@@ -233,6 +239,7 @@ impl Node {
             job: None,
             walk_wanted: false,
             following: Following::default(),
+            courier: Courier::default(),
             handover: None,
             reconfiguring: Reconfiguring::default(),
             deaf: Deaf::default(),
@@ -243,6 +250,7 @@ impl Node {
             process_id: 0,
             loaded: LoadInfo::default(),
             memory_peak: 0,
+            promised: Vec::new(),
             resumed: Vec::new(),
             pause: Pauses::default(),
             life: Life::New,
@@ -353,11 +361,12 @@ impl Node {
 
     fn on_closed(&mut self, now: Now, conn: ConnId, reset: &Reset) {
         let Some(closed) = self.conns.close(conn) else { return };
-        match closed.kind {
-            Kind::Client(client) => self.forget_client(now, conn, &client),
-            Kind::Link(link) => self.link_closed(now, link),
+        match &closed.kind {
+            Kind::Client(client) => self.forget_client(now, conn, client),
+            Kind::Courier => self.courier_closed(now, &closed),
+            Kind::Link(link) => self.link_closed(now, *link),
             Kind::Primary => self.primary_closed(now, reset),
-            Kind::Wire(wire) => self.wire_closed(now, wire),
+            Kind::Wire(wire) => self.wire_closed(now, *wire),
         }
     }
 
@@ -396,6 +405,10 @@ impl Node {
                 self.counters.reads += 1;
                 self.read_client(now, conn, bytes);
             }
+            Some(Kind::Courier) => {
+                self.stirred = true;
+                self.read_courier(now, conn, bytes);
+            }
             Some(&Kind::Link(link)) => {
                 self.stirred = true;
                 self.read_link(now, link, bytes);
@@ -423,6 +436,7 @@ impl Node {
 
     fn on_connected(&mut self, now: Now, conn: ConnId, peer: &Peer) {
         match self.conns.get(conn).map(|conn| &conn.kind) {
+            Some(Kind::Courier) => self.courier_connected(now, conn),
             Some(&Kind::Link(link)) => self.link_connected(now, link, peer),
             Some(Kind::Primary) => self.primary_connected(now),
             Some(&Kind::Wire(wire)) => self.wire_connected(now, wire, peer),
@@ -471,7 +485,7 @@ impl Machine for Node {
         let session = match self.conns.get(conn).map(|conn| &conn.kind) {
             None => return self.conns.nobody(),
             Some(Kind::Client(client)) => Some(client.session),
-            Some(Kind::Link(_) | Kind::Primary | Kind::Wire(_)) => None,
+            Some(Kind::Courier | Kind::Link(_) | Kind::Primary | Kind::Wire(_)) => None,
         };
         match session {
             Some(session) => self.engine.out(session),

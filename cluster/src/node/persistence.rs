@@ -505,6 +505,7 @@ impl Node {
                     bus.config_synced(what.version);
                 }
                 self.release_links(what.ticket);
+                self.release_replies(what.ticket);
                 self.replace_cluster_config();
                 self.cluster_config_written();
             }

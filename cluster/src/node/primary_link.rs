@@ -131,6 +131,7 @@ impl Node {
         let error = ReplyError::Fixed(
             "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
         );
+        self.recall_errands(|_| true, &error);
         let waits = |waiting| matches!(waiting, Some(Waiting::Keys | Waiting::Replicas));
         let waiting: Vec<ConnId> =
             self.conns.clients().filter(|(_, client)| waits(client.waiting)).map(|(conn, _)| conn).collect();

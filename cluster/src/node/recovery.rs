@@ -253,22 +253,13 @@ impl Node {
         }
     }
 
-    /// In cluster mode only database 0 may hold keys, and slots with keys must have an owner.
+    /// In cluster mode slots with keys must have an owner.
     fn check_cluster_data(&mut self, now: Now) {
-        use slotmesh_engine::keyspace::DbIndex;
         use slotmesh_engine::slot::Slot;
-        if self.bus.is_none() {
-            return;
-        }
+        let Some(bus) = &mut self.bus else { return };
         let keyspace = &self.engine.core().keyspace;
-        if (1..keyspace.databases()).any(|index| !keyspace.db(DbIndex(index)).is_empty()) {
-            self.log_warning("You can't have keys in a DB different than DB 0 when in Cluster mode. Exiting.");
-            return self.exit(1);
-        }
-        let held: Vec<Slot> = Slot::all().filter(|&slot| keyspace.db(DbIndex(0)).slot_len(slot) > 0).collect();
-        if let Some(bus) = &mut self.bus {
-            bus.adopt_keys(now, held);
-        }
+        let held: Vec<Slot> = Slot::all().filter(|&slot| keyspace.slot_total(slot) > 0).collect();
+        bus.adopt_keys(now, held);
     }
 
     /// Goes on with the replication history a loaded file belonged to.

@@ -271,6 +271,7 @@ impl Node {
     /// Ends the machine.
     pub(super) fn exit(&mut self, code: i32) {
         self.life = Life::Ended;
+        self.recall_errands(|_| true, &ReplyError::Fixed("ERR The server ends; the keys were not removed here"));
         self.effects.push_back(Effect::Exit(Shutdown { code }));
     }
 }

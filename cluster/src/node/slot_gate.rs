@@ -6,6 +6,7 @@ use slotmesh_engine::command::keys::{KeySpec, each_key};
 use slotmesh_engine::command::spec::{ASKING, PUBSUB, WRITE};
 use slotmesh_engine::command::{CommandId, Resolved};
 use slotmesh_engine::error::ReplyError;
+use slotmesh_engine::keyspace::DbIndex;
 use slotmesh_engine::resp::args::Args;
 use slotmesh_engine::session::{SessionId, SessionState};
 use slotmesh_engine::slot::Slot;
@@ -87,24 +88,49 @@ impl Node {
         let core = self.engine.core();
         let state = self.engine.session(session);
         let mut presence = Presence::default();
-        let mut count = |command: Resolved, args: Args<'_>| {
+        let mut count = |db: DbIndex, command: Resolved, args: Args<'_>| {
             // A request without a sound number of keys has none.
             let _ = each_key(command.keys, args, |index, _| {
                 let key = args.at(index);
-                match core.keyspace.db(state.db).find(core.keyspace.hash(key), key) {
+                match core.keyspace.db(db).find(core.keyspace.hash(key), key) {
                     Some(_) => presence.existing += 1,
                     None => presence.missing += 1,
                 }
             });
         };
+        // What is behind a SELECT of a queue is in that database.
         if is_exec {
+            let mut db = state.db;
             for queued in state.transaction.iter().flat_map(|open| &open.queue) {
-                count(queued.resolved, queued.args.as_args());
+                let (queued, args) = (queued.resolved, queued.args.as_args());
+                db = self.selected(queued, args).unwrap_or(db);
+                count(db, queued, args);
             }
         } else {
-            count(command, args);
+            let queued = state.transaction.as_ref().and_then(|open| open.db);
+            count(queued.unwrap_or(state.db), command, args);
         }
         presence
+    }
+
+    /// Notes in which database the next commands of a queue will run.
+    pub(super) fn note_queued(&mut self, session: SessionId, command: Resolved, args: Args<'_>) {
+        if self.bus.is_none() || self.engine.core().keyspace.databases() == 1 {
+            return;
+        }
+        let selected = self.selected(command, args);
+        if let (Some(db), Some(open)) = (selected, &mut self.engine.session_mut(session).transaction) {
+            open.db = Some(db);
+        }
+    }
+
+    /// The database that a SELECT chooses, if the command is one and there is that database.
+    fn selected(&self, command: Resolved, args: Args<'_>) -> Option<DbIndex> {
+        if &*self.engine.registry().get(command.id).full_name != "select" {
+            return None;
+        }
+        let number = u32::try_from(slotmesh_engine::number::parse_i64(args.get(1)?)?).ok()?;
+        (number < self.engine.core().keyspace.databases()).then_some(DbIndex(number))
     }
 }
 

@@ -32,6 +32,7 @@ impl Node {
     pub(super) fn on_timer(&mut self, now: Now) {
         self.timers.yielded = false;
         self.tick_clients(now);
+        self.tick_courier(now);
         self.tick_engine(now);
         self.tick_replication(now);
         self.tick_bus(now);
@@ -54,6 +55,7 @@ impl Node {
         let rows = [
             (yielded, Timer::Yield),
             (self.client_deadline(), Timer::Client),
+            (self.courier.deadline(), Timer::Courier),
             (self.timers.engine, Timer::Engine),
             (self.replication_deadline(), Timer::Replication),
             (self.bus.as_ref().map(crate::bus::Bus::deadline), Timer::Cluster),

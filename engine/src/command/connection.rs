@@ -40,7 +40,7 @@ fn echo(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
 
 fn select(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     let number = integer32(&args[1])?;
-    if ctx.core.config.cluster_enabled && number != 0 {
+    if ctx.core.has_one_cluster_database() && number != 0 {
         return Err(ReplyError::Fixed("ERR SELECT is not allowed in cluster mode"));
     }
     ctx.session.db = checked_database(number, ctx.core.keyspace.databases())?;

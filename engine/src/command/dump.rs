@@ -8,20 +8,16 @@ use crate::access;
 use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::error::ReplyError;
 use crate::keyspace::{Expiry, UnixMillis};
-use crate::rdb::dump::{Demands, RestoreError, put_dump, restore as read_payload};
-use crate::rdb::encoding::{Compress, StringWriter};
+use crate::parcel;
+use crate::rdb::dump::{Demands, RestoreError, restore as read_payload};
 use crate::rdb::writer::Checksum;
 use crate::resp::args::Args;
 
 pub(super) fn dump(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
-    let compress = if ctx.core.config.rdbcompression { Compress::Yes } else { Compress::No };
+    let compress = parcel::compress(&ctx.core.config);
     ctx.view(&args[1], |entry, reply| match entry {
         None => reply.null(),
-        Some(entry) => {
-            let mut payload = Vec::new();
-            put_dump(&mut payload, &mut StringWriter::new(compress), entry.value().into());
-            reply.bulk_shared(Bytes::from(payload));
-        }
+        Some(entry) => reply.bulk_shared(Bytes::from(parcel::payload(entry, compress))),
     });
     Ok(())
 }

@@ -129,7 +129,7 @@ fn rename_to(ctx: &mut Ctx<'_>, source: &[u8], target: &[u8], occupied: Occupied
 }
 
 fn move_key(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
-    if ctx.core.config.cluster_enabled {
+    if ctx.core.has_one_cluster_database() {
         return Err(ReplyError::Fixed("ERR MOVE is not allowed in cluster mode"));
     }
     let key = &args[1];
@@ -154,7 +154,7 @@ fn move_key(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
 fn copy(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     let (source, target) = (&args[1], &args[2]);
     let (db, occupied) = copy_options(ctx, args)?;
-    if ctx.core.config.cluster_enabled && db != DbIndex(0) {
+    if ctx.core.has_one_cluster_database() && db != DbIndex(0) {
         return Err(ReplyError::Fixed("ERR Copying to another database is not allowed in cluster mode"));
     }
     if db == ctx.db() && source == target {
@@ -188,13 +188,16 @@ fn copy(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
 
 fn copy_options(ctx: &Ctx<'_>, args: Args<'_>) -> Result<(DbIndex, Occupied), ReplyError> {
     let (mut db, mut occupied) = (ctx.db(), Occupied::Leave);
+    let core = &ctx.core;
+    // A cluster node with one database knows the others' numbers, to say that they are not for use.
+    let databases = if core.has_one_cluster_database() { core.config.databases } else { core.keyspace.databases() };
     let mut index = 3;
     while index < args.len() {
         if args.is(index, "REPLACE") {
             occupied = Occupied::Replace;
         } else if args.is(index, "DB") && index + 1 < args.len() {
             index += 1;
-            db = database(&args[index], ctx.core.keyspace.databases())?;
+            db = database(&args[index], databases)?;
         } else {
             return Err(ReplyError::Syntax);
         }

@@ -1,7 +1,7 @@
 //! COMMAND: what commands there are. All of it derives from the rows and their documentation.
 
 use super::docs::{Argument, Doc, Kind};
-use super::keys::{Access, Begin, Find, KeySpec, NO_KEYS, each_key};
+use super::keys::{Access, Begin, Find, KeySpec, MIGRATE_KEY, NO_KEYS, each_key};
 use super::registry::{Command, CommandId, Registry, unknown_subcommand};
 use super::spec::{Categories, LOADING, NO_MANDATORY_KEYS, STALE, Spec, arity_allows, data};
 use super::{Ctx, DataFn, bitmap, string};
@@ -99,15 +99,9 @@ fn describe_keys(reply: &mut Reply<'_>, spec: &KeySpec) {
     reply.bulk(b"begin_search");
     match spec.begin {
         Begin::Index(index) => part(reply, "index", &[("index", i64::from(index))]),
-        Begin::Keyword(keyword, from) => {
-            reply.map(2);
-            pair(reply, "type", "keyword");
-            reply.bulk(b"spec");
-            reply.map(2);
-            pair(reply, "keyword", keyword);
-            reply.bulk(b"startfrom");
-            reply.int(i64::from(from));
-        }
+        Begin::MigrateOne => part(reply, "index", &[("index", i64::from(MIGRATE_KEY))]),
+        Begin::Keyword(keyword, from) => put_keyword(reply, keyword, from),
+        Begin::MigrateSeveral => put_keyword(reply, "KEYS", -2),
         Begin::Unknown => part(reply, "unknown", &[]),
     }
     reply.bulk(b"find_keys");
@@ -122,6 +116,16 @@ fn describe_keys(reply: &mut Reply<'_>, spec: &KeySpec) {
         }
         Find::LastOption { .. } | Find::Unknown => part(reply, "unknown", &[]),
     }
+}
+
+fn put_keyword(reply: &mut Reply<'_>, keyword: &str, from: i16) {
+    reply.map(2);
+    pair(reply, "type", "keyword");
+    reply.bulk(b"spec");
+    reply.map(2);
+    pair(reply, "keyword", keyword);
+    reply.bulk(b"startfrom");
+    reply.int(i64::from(from));
 }
 
 fn pair(reply: &mut Reply<'_>, name: &str, value: &str) {
@@ -145,7 +149,12 @@ fn part(reply: &mut Reply<'_>, kind: &str, numbers: &[(&str, i64)]) {
 fn legacy_range(keys: &[KeySpec]) -> (i64, i64, i64) {
     let mut range: Option<(i64, i64, i64)> = None;
     for spec in keys {
-        let (Begin::Index(index), Find::Range { last, step, .. }) = (spec.begin, spec.find) else { continue };
+        let index = match spec.begin {
+            Begin::Index(index) => index,
+            Begin::MigrateOne => MIGRATE_KEY,
+            Begin::Keyword(..) | Begin::MigrateSeveral | Begin::Unknown => continue,
+        };
+        let Find::Range { last, step, .. } = spec.find else { continue };
         let (index, step) = (i64::from(index), i64::from(step));
         let last = if last < 0 { i64::from(last) } else { index + i64::from(last) };
         range = match range {

@@ -28,7 +28,15 @@ pub enum Begin {
     Keyword(&'static str, i16),
     /// Only the command can tell.
     Unknown,
+    /// The one key of MIGRATE, which is told as the word [`MIGRATE_KEY`]; there is none if KEYS is given.
+    MigrateOne,
+    /// The keys behind the option KEYS of MIGRATE, which is told as that keyword. A password or a key may be the word
+    /// `KEYS`, too.
+    MigrateSeveral,
 }
+
+/// The word of MIGRATE that is its key, or empty when KEYS names keys.
+pub const MIGRATE_KEY: u16 = 3;
 
 /// How keys follow from the beginning of their group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,6 +196,22 @@ pub const INSERT_ONE: &[KeySpec] = &[KeySpec::one(1, Access::RW.and(Access::INSE
 /// No keys.
 pub const NO_KEYS: &[KeySpec] = &[];
 
+/// The keys of MIGRATE.
+pub const MIGRATE_KEYS: &[KeySpec] = &[
+    KeySpec {
+        access: Access::RW.and(Access::ACCESS).and(Access::DELETE),
+        begin: Begin::MigrateOne,
+        find: Find::Range { last: 0, step: 1, limit: 0 },
+        notes: "",
+    },
+    KeySpec {
+        access: Access::RW.and(Access::ACCESS).and(Access::DELETE).and(Access::INCOMPLETE),
+        begin: Begin::MigrateSeveral,
+        find: Find::Range { last: -1, step: 1, limit: 0 },
+        notes: "",
+    },
+];
+
 /// Calls `visit` with the word index and access of every key of a request, in order.
 ///
 /// # Errors
@@ -235,8 +259,27 @@ impl Begin {
                 (1..=last).rev().find(|&index| args.is(index, keyword)).map(|index| index + 1)
             }
             Self::Unknown => None,
+            Self::MigrateOne => migrate_keys(args).is_none().then_some(usize::from(MIGRATE_KEY)),
+            Self::MigrateSeveral if args.get(usize::from(MIGRATE_KEY)).is_none_or(|key| !key.is_empty()) => None,
+            Self::MigrateSeveral => migrate_keys(args).filter(|&first| first < args.len()),
         }
     }
+}
+
+/// Where the keys behind the option KEYS of MIGRATE begin.
+fn migrate_keys(args: Args<'_>) -> Option<usize> {
+    let mut index = usize::from(MIGRATE_KEY) + 3;
+    while index < args.len() {
+        if args.is(index, "KEYS") {
+            return Some(index + 1);
+        }
+        index += match () {
+            () if args.is(index, "AUTH") => 2,
+            () if args.is(index, "AUTH2") => 3,
+            () => 1,
+        };
+    }
+    None
 }
 
 impl Find {
@@ -272,7 +315,7 @@ impl Find {
 
 #[cfg(test)]
 mod tests {
-    use super::{Access, Begin, Find, KeySpec, each_key};
+    use super::{Access, Begin, Find, KeySpec, MIGRATE_KEYS, each_key};
     use crate::resp::args::ArgsBuf;
 
     fn found(spec: KeySpec, line: &str) -> Vec<usize> {
@@ -289,7 +332,24 @@ mod tests {
         assert_eq!(found(KeySpec::counted(1, Access::RO), "ZUNION 2 a b WEIGHTS 1 2"), [2, 3]);
         assert_eq!(found(KeySpec::counted(1, Access::OW).stepping(2), "MSETEX 2 a 1 b 2 NX"), [2, 4]);
         assert_eq!(found(KeySpec::after("STORE", 2, Access::OW), "SORT a BY w store d"), [5]);
-        assert_eq!(found(KeySpec::after("KEYS", -2, Access::RW), "MIGRATE h 1 x 0 5 KEYS k"), [7]);
+        assert_eq!(found(KeySpec::after("STORE", -2, Access::RW), "SORT a STORE x STORE k"), [5]);
+    }
+
+    #[test]
+    fn migrate_names_its_keys_in_one_of_two_ways() {
+        let found = |line: &str| {
+            let args: ArgsBuf = line.split(' ').collect();
+            let mut keys = Vec::new();
+            each_key(MIGRATE_KEYS, args.as_args(), |index, _| keys.push(index)).unwrap();
+            keys
+        };
+        assert_eq!(found("MIGRATE h 1 k 0 5 COPY"), [3]);
+        assert_eq!(found("MIGRATE h 1 k 0 5 AUTH keys"), [3]);
+        assert_eq!(found("MIGRATE h 1  0 5 REPLACE KEYS a keys b"), [8, 9, 10]);
+        assert_eq!(found("MIGRATE h 1  0 5 AUTH2 keys keys keys a"), [10]);
+        assert_eq!(found("MIGRATE h 1  0 5"), [3]);
+        assert_eq!(found("MIGRATE h 1  0 5 KEYS"), [0; 0]);
+        assert_eq!(found("MIGRATE h 1 k 0 5 KEYS a"), [0; 0]);
     }
 
     #[test]

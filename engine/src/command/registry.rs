@@ -326,7 +326,7 @@ impl Registry {
 fn movable(keys: &[KeySpec]) -> bool {
     use super::keys::{Begin, Find};
     keys.iter().any(|spec| {
-        matches!(spec.begin, Begin::Keyword(..) | Begin::Unknown)
+        matches!(spec.begin, Begin::Keyword(..) | Begin::MigrateSeveral | Begin::Unknown)
             || matches!(spec.find, Find::Count { .. })
             || matches!(spec.find, Find::Range { limit: 2.., .. })
     })

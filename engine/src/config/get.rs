@@ -44,8 +44,8 @@ mod tests {
     use crate::config::Config;
 
     /// What `CONFIG GET *` of Redis 7.0.15 prints for a server without any configuration (its working directory as
-    /// `.`), the visible options that 7.2 added, and those of the
-    /// command log, from Valkey 8.1.
+    /// `.`), the visible options that 7.2 added, those of the command log, from Valkey 8.1, and `cluster-databases`, from
+    /// Valkey 9.
     const DEFAULTS: &str = include_str!("golden/defaults.tsv");
 
     fn get(patterns: &[&str]) -> Vec<(String, String)> {

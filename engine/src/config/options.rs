@@ -512,6 +512,8 @@ options! {
     // The cluster.
     /// Be a cluster node.
     cluster_enabled: bool = false, "cluster-enabled", Kind::Flag, [IMMUTABLE], Effective;
+    /// Number of databases of a cluster node.
+    cluster_databases: u32 = 1_u32, "cluster-databases", int(1, I32_MAX), [IMMUTABLE], Effective;
     /// File the node keeps the cluster's state in, within `dir`.
     cluster_config_file: String = "nodes.conf", "cluster-config-file", ANY_TEXT, [IMMUTABLE, KEEP_EMPTY], Effective;
     /// Port of the cluster bus; 0: `port` + 10000.

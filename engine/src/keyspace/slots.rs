@@ -40,6 +40,11 @@ impl Db {
 }
 
 impl Keyspace {
+    /// Number of keys in a slot, in all databases; 0 when the keyspace is not divided by slot.
+    pub fn slot_total(&self, slot: Slot) -> usize {
+        (0..self.databases()).map(|db| self.db(DbIndex(db)).slot_len(slot)).sum()
+    }
+
     /// Visits up to `keys_max` keys of a slot; none when the keyspace is not divided by slot.
     ///
     /// Walks the groups that can hold the slot: a few thousand entries, or the slot's own keys if it has more.

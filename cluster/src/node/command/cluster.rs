@@ -69,7 +69,9 @@ impl Node {
     }
 
     fn dataset(&self) -> Dataset {
-        if self.engine.core().keyspace.db(DbIndex(0)).is_empty() { Dataset::Empty } else { Dataset::HasKeys }
+        let keyspace = &self.engine.core().keyspace;
+        let has_keys = (0..keyspace.databases()).any(|db| !keyspace.db(DbIndex(db)).is_empty());
+        if has_keys { Dataset::HasKeys } else { Dataset::Empty }
     }
 
     /// Runs a change on the bus and replies OK.
@@ -79,6 +81,7 @@ impl Node {
         change: impl FnOnce(&mut Bus) -> Result<(), ClusterError>,
     ) -> Result<(), ReplyError> {
         change(self.cluster()?)?;
+        self.promised.push(call.conn);
         self.engine.reply(call.session).ok();
         Ok(())
     }
@@ -240,7 +243,7 @@ fn setslot(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     let args = call.args;
     node.cluster()?.check_sets_slots()?;
     let slot = slot_arg(args.at(2))?;
-    let keys = node.engine.core().keyspace.db(DbIndex(0)).slot_len(slot);
+    let keys = node.engine.core().keyspace.slot_total(slot);
     let form = match args.len() {
         5 if args.is(3, "migrating") => SetSlot::Migrating(args.at(4)),
         5 if args.is(3, "importing") => SetSlot::Importing(args.at(4)),
@@ -273,7 +276,9 @@ fn countkeysinslot(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     node.cluster()?;
     let number = integer(&call.args[2])?;
     let slot = u16::try_from(number).ok().and_then(Slot::new).ok_or(ReplyError::Fixed("ERR Invalid slot"))?;
-    let count = node.engine.core().keyspace.db(DbIndex(0)).slot_len(slot);
+    // As in Valkey, of the selected database.
+    let db = node.engine.session(call.session).db;
+    let count = node.engine.core().keyspace.db(db).slot_len(slot);
     node.engine.reply(call.session).len(count);
     Ok(())
 }
@@ -286,7 +291,8 @@ fn getkeysinslot(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
         return Err(ReplyError::Fixed("ERR Invalid slot or number of keys"));
     };
     let mut keys: Vec<Vec<u8>> = Vec::new();
-    node.engine.core().keyspace.slot_keys(DbIndex(0), slot, count, |entry| keys.push(entry.key().to_vec()));
+    let db = node.engine.session(call.session).db;
+    node.engine.core().keyspace.slot_keys(db, slot, count, |entry| keys.push(entry.key().to_vec()));
     let mut reply = node.engine.reply(call.session);
     reply.array(keys.len());
     keys.iter().for_each(|key| reply.bulk(key));

@@ -1,7 +1,7 @@
 //! Commands about the node: rows of the same kind as the engine's, with a function on the node.
 //!
 //! One file per family: [`client`] (CLIENT, HELLO, AUTH ...), [`server`] (INFO, CONFIG, DEBUG ...), [`persistence`],
-//! [`replication`], [`cluster`]. A command on keys never belongs here.
+//! [`replication`], [`cluster`]. A command on keys never belongs here, unless they go elsewhere ([`migrate`]).
 
 mod client;
 mod cluster;
@@ -12,6 +12,7 @@ mod debug;
 mod failover;
 mod latency;
 mod memory;
+mod migrate;
 mod module;
 mod persistence;
 mod replication;
@@ -45,7 +46,7 @@ pub(super) struct Call<'a> {
 
 /// Adds the node's rows to the registry and returns their functions by number.
 pub(super) fn register(registry: &mut Registry, kit: Kit) -> Vec<NodeFn> {
-    let families: [(Group, &'static [Spec<NodeFn>]); 13] = [
+    let families: [(Group, &'static [Spec<NodeFn>]); 14] = [
         (Group::Connection, client::ROWS),
         (Group::Connection, connection::ROWS),
         (Group::Cluster, cluster::ROWS),
@@ -55,6 +56,7 @@ pub(super) fn register(registry: &mut Registry, kit: Kit) -> Vec<NodeFn> {
         (Group::Server, failover::ROWS),
         (Group::Server, latency::ROWS),
         (Group::Server, memory::ROWS),
+        (Group::Generic, migrate::ROWS),
         (Group::Server, module::ROWS),
         (Group::Server, persistence::ROWS),
         (Group::Server, replication::ROWS),

@@ -262,3 +262,16 @@ fn a_monitor_sees_parts_of_a_transaction_and_no_password() {
     ];
     assert_eq!(seen, expected);
 }
+
+#[test]
+fn who_changes_the_cluster_hears_so_when_it_is_on_the_disk() {
+    let (mut fixture, client) = empty_cluster();
+    fixture.advance(1_000);
+    fixture.hold_disk = true;
+
+    assert_eq!(fixture.call(client, "CLUSTER SET-CONFIG-EPOCH 5"), "");
+    assert_eq!(fixture.call(client, "PING"), "");
+    fixture.release_disk();
+
+    assert_eq!(fixture.heard(client), "+OK|+PONG|");
+}

@@ -7,6 +7,8 @@ mod answer;
 mod blocked;
 mod boot;
 mod config;
+mod courier;
+mod databases;
 mod debug;
 mod disk;
 mod gates;
@@ -40,11 +42,26 @@ pub(super) struct Fixture {
     pub(super) takes: Option<Duration>,
     /// A port that somebody else has.
     pub(super) taken_port: Option<u16>,
+    /// How dialled servers are.
+    pub(super) peers: Peers,
+    /// Connections this node opened, with whom it dialled.
+    pub(super) dialled: Vec<(ConnId, String)>,
     pub(super) listening: BTreeMap<Endpoint, Listen>,
     pub(super) log: Vec<String>,
     pub(super) exit: Option<i32>,
     sent: BTreeMap<ConnId, Vec<u8>>,
     closed: Vec<ConnId>,
+}
+
+/// How servers are that the node dials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Peers {
+    /// They take the connection.
+    Accept,
+    /// Nobody listens there.
+    Refuse,
+    /// Nothing comes back.
+    Silent,
 }
 
 impl Fixture {
@@ -87,6 +104,8 @@ impl Fixture {
             held: VecDeque::new(),
             takes: None,
             taken_port: None,
+            peers: Peers::Refuse,
+            dialled: Vec::new(),
             listening: BTreeMap::new(),
             log: Vec::new(),
             exit: None,
@@ -173,6 +192,13 @@ impl Fixture {
         self.heard(conn)
     }
 
+    /// The other end of a connection closes it.
+    pub(super) fn hang_up(&mut self, conn: ConnId) {
+        let reset = crate::machine::Reset::Error("Connection refused".to_owned());
+        self.node.handle(self.now, Input::Closed(conn, reset));
+        self.settle();
+    }
+
     pub(super) fn is_closed(&self, conn: ConnId) -> bool {
         self.closed.contains(&conn)
     }
@@ -238,9 +264,17 @@ impl Fixture {
                 self.sent.entry(conn).or_default().extend(rest);
                 self.closed.push(conn);
             }
-            Effect::Dial(conn, ..) => {
-                let reset = crate::machine::Reset::Error("Connection refused".to_owned());
-                self.node.handle(self.now, Input::Closed(conn, reset));
+            Effect::Dial(conn, target, _) => {
+                self.dialled.push((conn, format!("{}:{}", target.host, target.port)));
+                match self.peers {
+                    Peers::Accept => {
+                        let address = SocketAddr::from(([10, 0, 0, 1], 6379));
+                        let peer = Peer::Tcp { remote: address, local: address };
+                        self.node.handle(self.now, Input::Connected(conn, peer));
+                    }
+                    Peers::Refuse => self.hang_up(conn),
+                    Peers::Silent => {}
+                }
             }
             Effect::Disk(ticket, lane, op) if self.hold_disk => self.held.push_back((ticket, lane, op)),
             Effect::Disk(ticket, _, op) => {
@@ -248,7 +282,12 @@ impl Fixture {
                 self.node.handle(self.now, Input::Disk(ticket, result));
             }
             Effect::Exit(shutdown) => self.exit = Some(shutdown.code),
-            Effect::Flush(conn) => self.node.out_buf(conn).take_into(self.sent.entry(conn).or_default()),
+            Effect::Flush(conn) => {
+                self.node.out_buf(conn).take_into(self.sent.entry(conn).or_default());
+                if self.node.out_buf(conn).take_drained() {
+                    self.node.handle(self.now, Input::Drained(conn));
+                }
+            }
             Effect::Listen(endpoint, listen) => {
                 let taken = self.taken_port == Some(listen.port);
                 let result = if taken { Err("bind: Address already in use".to_owned()) } else { Ok(()) };

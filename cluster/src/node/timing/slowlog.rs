@@ -121,6 +121,20 @@ pub(in crate::node) fn hidden_words(full_name: &str, args: Args<'_>) -> Range<us
             let auth = (2..args.len()).find(|&at| args.is(at, "AUTH"));
             auth.map_or(0..0, |at| at + 1..(at + 3).min(args.len()))
         }
+        "migrate" => {
+            let mut at = 6;
+            let mut hidden = 0..0;
+            while at < args.len() && !args.is(at, "KEYS") {
+                let words = usize::from(args.is(at, "AUTH")) + 2 * usize::from(args.is(at, "AUTH2"));
+                if words > 0 {
+                    // One range: what stands between two logins is hidden with them.
+                    let begin = if hidden.is_empty() { at + 1 } else { hidden.start };
+                    hidden = begin..(at + 1 + words).min(args.len());
+                }
+                at += 1 + words;
+            }
+            hidden
+        }
         _ => 0..0,
     }
 }
@@ -168,6 +182,10 @@ mod tests {
         assert_eq!(
             shown("config|set", &["CONFIG", "SET", "hz", "1", "requirepass", "p"]),
             ["CONFIG", "SET", "hz", "1", "requirepass", "(redacted)"]
+        );
+        assert_eq!(
+            shown("migrate", &["MIGRATE", "auth", "1", "", "0", "9", "AUTH2", "u", "p", "COPY", "KEYS", "auth", "k"]),
+            ["MIGRATE", "auth", "1", "", "0", "9", "AUTH2", "(redacted)", "(redacted)", "COPY", "KEYS", "auth", "k"]
         );
     }
 }

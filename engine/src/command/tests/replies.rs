@@ -1,9 +1,11 @@
 use super::{START_MS, Store};
+use crate::Engine;
 use crate::config::Config;
 use crate::config::choices::MaxmemoryPolicy;
 use crate::keyspace::DbIndex;
 use crate::resp::reply::Protocol;
 use crate::session::{ReplyMode, SessionId};
+use crate::slot::Slot;
 
 impl Store {
     fn bytes(&mut self, words: &[&[u8]]) -> Vec<u8> {
@@ -188,6 +190,36 @@ fn in_cluster_mode_there_is_one_database() {
     assert_eq!(store.run("SWAPDB 0 1"), "-ERR SWAPDB is not allowed in cluster mode");
     assert_eq!(store.run("COPY a b DB 1"), "-ERR Copying to another database is not allowed in cluster mode");
     assert_eq!(store.run("COPY a b DB 0"), ":1");
+}
+
+#[test]
+fn a_cluster_node_may_have_more_databases() {
+    let mut store = Store::new();
+    let config = Config { cluster_enabled: true, cluster_databases: 3, ..Config::default() };
+    store.engine = Engine::new(config, 1);
+    store.client = store.engine.open();
+    store.run("SET a 1");
+
+    // As valkey-server 9.1 answers with `cluster-databases 3`.
+    assert_eq!(store.run("SWAPDB 0 1"), "-ERR SWAPDB is not allowed in cluster mode");
+    assert_eq!(store.run("COPY a b DB 1"), ":1");
+    assert_eq!(store.run("COPY a b DB 3"), "-ERR DB index is out of range");
+    assert_eq!(store.run("MOVE a 0"), "-ERR source and destination objects are the same");
+    assert_eq!(store.run("MOVE a 3"), "-ERR DB index is out of range");
+    assert_eq!(store.run("MOVE a 2"), ":1");
+    assert_eq!(store.run("DBSIZE"), ":0");
+    assert_eq!(store.run("SELECT 3"), "-ERR DB index is out of range");
+    assert_eq!(store.run("SELECT -1"), "-ERR DB index is out of range");
+    assert_eq!(store.run("SELECT 2"), "+OK");
+    assert_eq!(store.run("GET a"), "$1 1");
+    let (a, b) = (Slot::of_key(b"a"), Slot::of_key(b"b"));
+    assert_eq!([a, b].map(|slot| store.engine.core().keyspace.slot_total(slot)), [1, 1]);
+
+    store.engine.changes().set_enabled(true);
+    store.engine.delete_slot(a);
+    assert_eq!([a, b].map(|slot| store.engine.core().keyspace.slot_total(slot)), [0, 1]);
+    let log = String::from_utf8(store.engine.changes().bytes().to_vec()).unwrap();
+    assert_eq!(log, "*2\r\n$6\r\nSELECT\r\n$1\r\n2\r\n*2\r\n$3\r\nDEL\r\n$1\r\na\r\n");
 }
 
 #[test]
