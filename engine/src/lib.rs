@@ -6,6 +6,7 @@
 //! the data, [`resp`] the protocol.
 
 pub mod access;
+mod alone;
 pub mod blocked;
 pub mod changes;
 mod clear;
