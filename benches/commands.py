@@ -23,7 +23,7 @@ RANDOM = "__rand_int__"
 # Name of a row: the command, what is there before, operations compared with the others', the goal.
 CASES = {
     "incr": (("INCR", f"counter:{RANDOM}"), None, 1, 0.6),
-    "mset": (("MSET", *(word for n in range(10) for word in (f"key:{n}:{RANDOM}", VALUE))), None, 0.2, 0.35),
+    "mset": (("MSET", *(f"key:{RANDOM}", VALUE) * 10), "strings", 0.2, 0.35),
     "lpush": (("LPUSH", f"list:{RANDOM}", VALUE), None, 1, 0.8),
     "rpush": (("RPUSH", f"list:{RANDOM}", VALUE), None, 1, 0.8),
     "lpop": (("LPOP", f"list:{RANDOM}"), None, 1, 0.8),
@@ -85,6 +85,8 @@ def preparation(what, keys):
             return (("HSET", "hash", f"field:{number:012}", VALUE) for number in scattered)
         case "zset":
             return (("ZADD", "zset", str(number), f"member:{number:012}") for number in scattered)
+        case "strings":
+            return (("SET", f"key:{number:012}", VALUE) for number in scattered)
         case "stream":
             return (("XADD", "long", f"{number + 1}-0", "field", VALUE) for number in range(keys))
         case _:
