@@ -194,7 +194,7 @@ Made by `SLOTMESH_BLESS=1 cargo test --test docs` from the table of commands, th
 - **works**: a script compares its replies with those of a real server (Redis 7.0, or Valkey 9 for what is newer), byte
   for byte but for what changes from run to run;
 - **differs**: it is there and answers otherwise in the way that is told;
-- **unchecked**: it is there, but no script compares it yet (what needs several nodes is tested in other ways);
+- **unchecked**: it is there, but no script compares it with a real server: neither of the two has it;
 - **absent**: it is not there: `ERR unknown command`.
 
 The protocols are RESP2 and RESP3; between nodes PSYNC and RDB, and version 1 of the cluster bus; on disk RDB, the append

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use slotmesh_test_support::script::run::scripts_below;
-use slotmesh_test_support::script::{Action, Part, Script, Word, parse};
+use slotmesh_test_support::script::{Action, Case, Part, Script, Word, parse};
 
-/// The names, in capitals (`CONFIG GET`), of all commands whose replies some script compares, on our server too.
+/// The names, in capitals (`CONFIG GET`), of all commands whose replies some script compares, on our server and on a real
+/// one.
 ///
 /// A command that a script sends only to prepare something is not among them.
 pub(crate) fn compared(scripts: &Path, is_command: impl Fn(&str) -> bool) -> BTreeSet<String> {
@@ -20,7 +21,10 @@ pub(crate) fn compared(scripts: &Path, is_command: impl Fn(&str) -> bool) -> BTr
 }
 
 fn collect(script: &Script, is_command: &impl Fn(&str) -> bool, names: &mut BTreeSet<String>) {
-    for case in script.cases.iter().filter(|case| case.targets.iter().any(|target| target == "ours")) {
+    let runs_on = |case: &Case, name: &str| case.targets.iter().any(|target| target == name);
+    for case in
+        script.cases.iter().filter(|case| runs_on(case, "ours") && (runs_on(case, "redis") || runs_on(case, "valkey")))
+    {
         let mut sent: Option<(u8, String)> = None;
         for step in &case.steps {
             match &step.action {
