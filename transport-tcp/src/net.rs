@@ -223,8 +223,7 @@ impl Net {
         let count = dirty.len();
         let mut bytes = 0;
         for place in 0..count {
-            bytes += machine.out_buf(dirty.get(place)).visible();
-            self.send_one(machine, dirty.get(place));
+            bytes += self.send_one(machine, dirty.get(place));
         }
         dirty.remove_first(count);
         self.adapt(bytes);
@@ -362,17 +361,19 @@ impl Net {
         }
     }
 
-    fn send_one<M: Machine>(&mut self, machine: &mut M, id: ConnId) {
+    /// Writes as much as the peer takes; returns how many bytes that was.
+    fn send_one<M: Machine>(&mut self, machine: &mut M, id: ConnId) -> usize {
         let Some(conn) = find(&mut self.conns, id) else {
-            return;
+            return 0;
         };
         let State::Open(stream) = &mut conn.state else {
-            return;
+            return 0;
         };
         if conn.blocked {
-            return;
+            return 0;
         }
         let out = machine.out_buf(id);
+        let waiting = out.visible();
         let sent = stream.send(out).and_then(|sent| {
             if matches!(sent, Sent::Blocked) {
                 conn.blocked = true;
@@ -382,6 +383,7 @@ impl Net {
             }
             Ok(sent)
         });
+        let written = waiting - out.visible();
         match sent {
             Ok(Sent::All) => {
                 if out.take_drained() {
@@ -392,6 +394,7 @@ impl Net {
             Ok(Sent::Share) => self.again.push(id),
             Err(error) => self.fail(id, &error),
         }
+        written
     }
 
     fn ask(&mut self, about: About, names: Vec<String>) {
