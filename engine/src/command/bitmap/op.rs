@@ -3,9 +3,10 @@
 use bytes::Bytes;
 
 use crate::command::Ctx;
+use crate::command::string::bytes_of;
 use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::error::ReplyError;
-use crate::keyspace::{Entry, Expiry, NewValue, Object, ValueRef};
+use crate::keyspace::{Expiry, NewValue};
 use crate::resp::args::Args;
 use crate::value::bits::{self, Combination};
 
@@ -24,19 +25,6 @@ pub(super) fn bitop(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError>
     store(ctx, target, combined);
     ctx.reply.len(len);
     Ok(())
-}
-
-/// The bytes of a string, shared where they are long; none for a key that is not there.
-fn bytes_of(entry: Option<&Entry>) -> Result<Bytes, ReplyError> {
-    match entry.map(Entry::value) {
-        None => Ok(Bytes::new()),
-        Some(ValueRef::Object(Object::String(string))) => Ok(string.bytes().clone()),
-        Some(value) => {
-            let mut digits = itoa::Buffer::new();
-            let bytes = value.string_bytes(&mut digits).ok_or(ReplyError::WrongType)?;
-            Ok(Bytes::copy_from_slice(bytes))
-        }
-    }
 }
 
 /// Puts the result under its key; an empty one only removes what was there.

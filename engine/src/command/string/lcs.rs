@@ -1,11 +1,9 @@
 //! LCS: the longest common subsequence of two strings.
 
-use bytes::Bytes;
-
+use super::bytes_of;
 use crate::command::Ctx;
 use crate::command::words::integer;
 use crate::error::ReplyError;
-use crate::keyspace::{Entry, Object, ValueRef};
 use crate::resp::args::Args;
 use crate::resp::reply::Reply;
 
@@ -45,8 +43,9 @@ impl Options {
 }
 
 pub(super) fn lcs(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
-    let a = ctx.view(&args[1], |entry, _| bytes_of(entry))?;
-    let b = ctx.view(&args[2], |entry, _| bytes_of(entry))?;
+    // The only command that has words of its own for the wrong type.
+    let a = ctx.view(&args[1], |entry, _| bytes_of(entry)).map_err(|_| NOT_STRINGS)?;
+    let b = ctx.view(&args[2], |entry, _| bytes_of(entry)).map_err(|_| NOT_STRINGS)?;
     let options = Options::parse(args)?;
     let table = Table::new(&a, &b, ctx.core.config.proto_max_bulk_len)?;
     if options.len {
@@ -59,18 +58,6 @@ pub(super) fn lcs(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
         ctx.reply.bulk(&common);
     }
     Ok(())
-}
-
-fn bytes_of(entry: Option<&Entry>) -> Result<Bytes, ReplyError> {
-    match entry.map(Entry::value) {
-        None => Ok(Bytes::new()),
-        Some(ValueRef::Object(Object::String(string))) => Ok(string.bytes().clone()),
-        Some(value) => {
-            let mut digits = itoa::Buffer::new();
-            let bytes = value.string_bytes(&mut digits).ok_or(NOT_STRINGS)?;
-            Ok(Bytes::copy_from_slice(bytes))
-        }
-    }
 }
 
 fn reply_ranges(reply: &mut Reply<'_>, table: &Table<'_>, options: Options) {

@@ -18,6 +18,7 @@ use crate::keyspace::{Entry, Expiry, NewValue, Object, ValueRef};
 use crate::resp::args::Args;
 use crate::resp::reply::Reply;
 use crate::session::Origin;
+use bytes::Bytes;
 use conditional::{delex, delifeq, digest, msetex};
 use count::{decr, decrby, incr, incrby, incrbyfloat};
 use lcs::lcs;
@@ -96,6 +97,19 @@ pub(super) fn reply_value(value: ValueRef<'_>, reply: &mut Reply<'_>) -> Result<
         ValueRef::Object(_) => return Err(ReplyError::WrongType),
     }
     Ok(())
+}
+
+/// The bytes of a string, shared where they are long; none for a key that is not there. The wrong type is an error.
+pub(in crate::command) fn bytes_of(entry: Option<&Entry>) -> Result<Bytes, ReplyError> {
+    match entry.map(Entry::value) {
+        None => Ok(Bytes::new()),
+        Some(ValueRef::Object(Object::String(string))) => Ok(string.bytes().clone()),
+        Some(value) => {
+            let mut digits = itoa::Buffer::new();
+            let bytes = value.string_bytes(&mut digits).ok_or(ReplyError::WrongType)?;
+            Ok(Bytes::copy_from_slice(bytes))
+        }
+    }
 }
 
 /// The error for a command that needs a string where the key has something else.
