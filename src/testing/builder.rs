@@ -1,11 +1,6 @@
 //! How a test cluster shall be.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::rc::Rc;
-
 use slotmesh_cluster::node::{HostInfo, Node};
-use slotmesh_engine::Engine;
 use slotmesh_engine::config::Config;
 use slotmesh_transport_mem::{Boot, MachineId, Sim, SimConfig};
 
@@ -94,15 +89,8 @@ impl Builder {
             ports.push(config.port);
             sim.add(move |boot| build(config.clone(), &boot));
         }
-        let world = World {
-            sim,
-            commands: Engine::new(Config::default(), 0),
-            ports,
-            control: BTreeMap::new(),
-            ids: BTreeMap::new(),
-        };
         let machines = (0..nodes).map(MachineId).collect();
-        let mut cluster = TestCluster { world: Rc::new(RefCell::new(world)), machines };
+        let mut cluster = TestCluster { world: World::shared(sim, ports), machines };
         cluster.run_until(|t| t.nodes().iter().all(|&id| t.is_serving(id)));
         cluster.world.borrow_mut().learn_ids();
         cluster

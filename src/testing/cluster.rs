@@ -10,7 +10,7 @@ use slotmesh_transport_mem::{ClientId, MachineId, Sim};
 use super::builder::Builder;
 use super::client::TestClient;
 use super::reply::Reply;
-use super::world::{Shared, words};
+use super::world::{Shared, run_until, try_run_until, words};
 
 /// Redis Cluster nodes under one virtual clock.
 ///
@@ -98,24 +98,13 @@ impl TestCluster {
     ///
     /// # Panics
     /// With seed and trace when it does not hold within two minutes of virtual time.
-    pub fn run_until(&mut self, done: impl FnMut(&Self) -> bool) {
-        if !self.try_run_until(PATIENCE, done) {
-            self.fail(&format!("the condition did not come true within {PATIENCE:?} of virtual time"));
-        }
+    pub fn run_until(&mut self, mut done: impl FnMut(&Self) -> bool) {
+        run_until(&self.world, || done(self));
     }
 
     /// Runs until `done` holds or `within` has passed, and returns whether it holds.
     pub fn try_run_until(&mut self, within: Duration, mut done: impl FnMut(&Self) -> bool) -> bool {
-        let end = self.now() + within;
-        loop {
-            if done(self) {
-                return true;
-            }
-            if self.now() >= end {
-                return false;
-            }
-            self.advance(LOOK_EVERY);
-        }
+        try_run_until(&self.world, within, || done(self))
     }
 
     /// The virtual time since the beginning.
@@ -176,9 +165,3 @@ impl std::fmt::Debug for TestCluster {
 
 /// How long one command may take, in virtual time.
 const CALL_MAX: Duration = Duration::from_secs(10);
-
-/// How long a condition may take to come true, in virtual time.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// How often a condition is looked at, in virtual time.
-const LOOK_EVERY: Duration = Duration::from_millis(1);

@@ -1,14 +1,12 @@
 //! A primary, its replicas and their sentinels under one virtual clock.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 use std::time::Duration;
 
 use slotmesh_cluster::node::{HostInfo, Node};
 use slotmesh_cluster::sentinel::Sentinel;
-use slotmesh_engine::Engine;
 use slotmesh_engine::config::Config;
 use slotmesh_engine::config::special::primary::Primary;
 use slotmesh_engine::config::special::save_points::SavePoints;
@@ -16,7 +14,7 @@ use slotmesh_transport_mem::{Boot, DIR, MachineId, Sim, SimConfig};
 
 use super::builder::seed_or;
 use super::cluster::TestCluster;
-use super::world::World;
+use super::world::{World, run_until, try_run_until};
 
 /// The servers of one group and the sentinels that watch it, in a simulation.
 ///
@@ -111,15 +109,8 @@ impl SentinelBuilder {
             sim.restart(id);
         }
         let ports = servers.iter().map(|_| SERVER_PORT).chain(sentinels.iter().map(|_| SENTINEL_PORT)).collect();
-        let world = World {
-            sim,
-            commands: Engine::new(Config::default(), 0),
-            ports,
-            control: BTreeMap::new(),
-            ids: BTreeMap::new(),
-        };
         let machines = servers.iter().chain(&sentinels).copied().collect();
-        let group = TestCluster { world: Rc::new(RefCell::new(world)), machines };
+        let group = TestCluster { world: World::shared(sim, ports), machines };
         let mut started = TestSentinel { group, servers, sentinels, followed };
         started.run_until(TestSentinel::is_settled);
         started
@@ -230,24 +221,13 @@ impl TestSentinel {
     ///
     /// # Panics
     /// With seed and trace when it does not hold within two minutes of virtual time.
-    pub fn run_until(&mut self, done: impl FnMut(&Self) -> bool) {
-        if !self.try_run_until(PATIENCE, done) {
-            self.fail(&format!("the condition did not come true within {PATIENCE:?} of virtual time"));
-        }
+    pub fn run_until(&mut self, mut done: impl FnMut(&Self) -> bool) {
+        run_until(&self.group.world, || done(self));
     }
 
     /// Runs until `done` holds or `within` has passed, and returns whether it holds.
     pub fn try_run_until(&mut self, within: Duration, mut done: impl FnMut(&Self) -> bool) -> bool {
-        let end = self.now() + within;
-        loop {
-            if done(self) {
-                return true;
-            }
-            if self.now() >= end {
-                return false;
-            }
-            self.group.advance(LOOK_EVERY);
-        }
+        try_run_until(&self.group.world, within, || done(self))
     }
 
     /// Looks at a running sentinel.
@@ -337,9 +317,3 @@ const SERVER_PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26_379;
 const SERVER_FILE: &str = "redis.conf";
 const SENTINEL_FILE: &str = "sentinel.conf";
-
-/// How long a condition may take to come true, in virtual time.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// How often a condition is looked at, in virtual time.
-const LOOK_EVERY: Duration = Duration::from_millis(1);

@@ -10,6 +10,7 @@ use slotmesh_cluster::bus::NodeId;
 use slotmesh_cluster::node::Node;
 use slotmesh_engine::Engine;
 use slotmesh_engine::command::keys::each_key;
+use slotmesh_engine::config::Config;
 use slotmesh_engine::resp::args::ArgsBuf;
 use slotmesh_engine::resp::reply::write_request;
 use slotmesh_engine::slot::Slot;
@@ -32,7 +33,37 @@ pub(super) struct World {
     pub(super) ids: BTreeMap<NodeId, MachineId>,
 }
 
+/// Runs until `done` holds or `within` has passed, and returns whether it holds. Looks once in a millisecond.
+pub(super) fn try_run_until(world: &Shared, within: Duration, mut done: impl FnMut() -> bool) -> bool {
+    let end = world.borrow().sim.now() + within;
+    loop {
+        if done() {
+            return true;
+        }
+        if world.borrow().sim.now() >= end {
+            return false;
+        }
+        world.borrow_mut().sim.advance(LOOK_EVERY);
+    }
+}
+
+/// Runs until `done` holds.
+///
+/// # Panics
+/// With seed and trace when it does not hold within [`PATIENCE`].
+pub(super) fn run_until(world: &Shared, done: impl FnMut() -> bool) {
+    if !try_run_until(world, PATIENCE, done) {
+        world.borrow().sim.fail(&format!("the condition did not come true within {PATIENCE:?} of virtual time"));
+    }
+}
+
 impl World {
+    /// The world of these machines, whose client ports are told in their order.
+    pub(super) fn shared(sim: Sim<Node>, ports: Vec<u16>) -> Shared {
+        let commands = Engine::new(Config::default(), 0);
+        Rc::new(RefCell::new(Self { sim, commands, ports, control: BTreeMap::new(), ids: BTreeMap::new() }))
+    }
+
     pub(super) fn address(&self, id: MachineId) -> SocketAddr {
         SocketAddr::new(id.ip(), self.ports[id.0])
     }
@@ -80,3 +111,9 @@ pub(super) fn words<T: AsRef<[u8]>>(args: impl IntoIterator<Item = T>) -> ArgsBu
     }
     words
 }
+
+/// How long a condition may take to come true, in virtual time.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How often a condition is looked at, in virtual time.
+const LOOK_EVERY: Duration = Duration::from_millis(1);

@@ -1,5 +1,7 @@
 //! The seeds.
 
+use slotmesh_test_support::seeds;
+
 use crate::scenario::run;
 
 #[test]
@@ -20,24 +22,11 @@ fn the_same_seed_is_the_same_history() {
     assert_ne!(one.trace, other.trace);
 }
 
-/// Every second seed, from the first one on.
 fn run_seeds(first: u64) {
-    if let Some(seed) = number("SLOTMESH_SEED") {
-        if seed % 2 == first {
-            eprintln!("{seed}: {:?}", run(seed));
+    for seed in seeds::every_second(first) {
+        let outcome = run(seed);
+        if seeds::is_single() {
+            eprintln!("{seed}: {outcome:?}");
         }
-        return;
-    }
-    let from = number("SLOTMESH_SEED_FROM").unwrap_or(0);
-    let count = number("SLOTMESH_SEEDS").unwrap_or(SEEDS);
-    for seed in (from..from + count).filter(|seed| seed % 2 == first) {
-        run(seed);
     }
 }
-
-fn number(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name} is a decimal number")))
-}
-
-const SEEDS: u64 = 200;

@@ -17,6 +17,7 @@ pub mod proxy;
 pub mod replication;
 pub mod reply;
 pub mod script;
+pub mod seeds;
 pub mod sentinel;
 pub mod wait;
 
