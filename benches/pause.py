@@ -52,22 +52,34 @@ def measure(path, port, keys, form, options):
             client.call("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
             while "cluster_state:ok" not in client.call("CLUSTER", "INFO"):
                 time.sleep(0.02)
-        os.sched_setaffinity(0, client_cores)
-        here, there = multiprocessing.Pipe()
-        pinger = multiprocessing.Process(target=ping, args=(port, server.process.pid, there))
-        pinger.start()
-        here.recv()
-        start = time.monotonic()
-        if form is None:
-            time.sleep(IDLE_SECONDS)
-        else:
-            fill(client, (("SET", form.format(number), "v") for number in range(keys)), batch=BATCH)
-        seconds = time.monotonic() - start
-        here.send("stop")
-        samples = here.recv()
-        pinger.join()
-        os.sched_setaffinity(0, server_core + client_cores)
-        return samples, seconds
+
+        def insert():
+            if form is None:
+                time.sleep(IDLE_SECONDS)
+            else:
+                fill(client, (("SET", form.format(number), "v") for number in range(keys)), batch=BATCH)
+
+        return pinged(server, insert, (server_core, client_cores))
+
+
+def pinged(server, work, placed, after_seconds=0):
+    """Pings a server from another process while `work` runs and for some time after it: each ping's time with the part
+    spent queueing, and the seconds of the work."""
+    server_core, client_cores = placed
+    os.sched_setaffinity(0, client_cores)
+    here, there = multiprocessing.Pipe()
+    pinger = multiprocessing.Process(target=ping, args=(server.port, server.process.pid, there))
+    pinger.start()
+    here.recv()
+    start = time.monotonic()
+    work()
+    seconds = time.monotonic() - start
+    time.sleep(after_seconds)
+    here.send("stop")
+    samples = here.recv()
+    pinger.join()
+    os.sched_setaffinity(0, server_core + client_cores)
+    return samples, seconds
 
 
 def ping(port, server_pid, pipe):

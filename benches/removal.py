@@ -8,13 +8,10 @@ unless it is told otherwise; the pings show for how long. How waits are measured
     benches/removal.py --only ours --elements 1000000
 """
 
-import multiprocessing
-import os
 import sys
-import time
 
 from common import Client, Server, arguments, cores, fill, servers, table
-from pause import ping
+from pause import pinged
 
 # Elements of one command, and of one batch of them.
 CHUNK, BATCH = 500, 4
@@ -54,20 +51,7 @@ def measure(path, port, kind, elements, removal):
         chunks = range(0, elements, CHUNK)
         fill(client, ((command, "large", *(word for number in range(first, min(first + CHUNK, elements)) for word in words(number)))
                       for first in chunks), batch=BATCH)
-        os.sched_setaffinity(0, client_cores)
-        here, there = multiprocessing.Pipe()
-        pinger = multiprocessing.Process(target=ping, args=(port, server.process.pid, there))
-        pinger.start()
-        here.recv()
-        start = time.monotonic()
-        client.call(*removal)
-        seconds = time.monotonic() - start
-        time.sleep(AFTER_SECONDS)
-        here.send("stop")
-        samples = here.recv()
-        pinger.join()
-        os.sched_setaffinity(0, server_core + client_cores)
-        return samples, seconds
+        return pinged(server, lambda: client.call(*removal), (server_core, client_cores), AFTER_SECONDS)
 
 
 if __name__ == "__main__":
