@@ -30,14 +30,17 @@ fn main() {
 
     let server = Server::memory();
     let mut client = server.client();
-    fill(|key, value| client.call::<()>(("SET", key, value)).is_ok());
-    gets("client in the process, GET", |key| client.call(("GET", key)));
+    fill(KEYS, |key, value| client.call::<()>(("SET", key, value)).is_ok());
+    gets("client in the process, GET", KEYS, |key| client.call(("GET", key)));
     client_set("client in the process, SET of 64 bytes", &mut client);
+    fill(KEYS_MANY, |key, value| client.call::<()>(("SET", key, value)).is_ok());
+    gets("client in the process, GET of a million keys", KEYS_MANY, |key| client.call(("GET", key)));
+    drop(server);
 
     let cluster = Cluster::builder().start().expect("a cluster in memory starts");
     let mut client = cluster.client();
-    fill(|key, value| client.call::<()>(("SET", key, value)).is_ok());
-    gets("client of a cluster in the process, GET", |key| client.call(("GET", key)));
+    fill(KEYS, |key, value| client.call::<()>(("SET", key, value)).is_ok());
+    gets("client of a cluster in the process, GET", KEYS, |key| client.call(("GET", key)));
     drop(cluster);
 
     come_up();
@@ -132,24 +135,25 @@ fn now(micros: u64) -> Now {
 
 // --- clients ----------------------------------------------------------------------------------------------------
 
-fn fill(mut set: impl FnMut(&str, &str) -> bool) {
+fn fill(keys: usize, mut set: impl FnMut(&str, &str) -> bool) {
     let value = "x".repeat(64);
-    for key in 0..KEYS {
+    for key in 0..keys {
         assert!(set(&format!("key:{key:012}"), &value), "a store in memory takes what fits");
     }
 }
 
-fn keys() -> Vec<String> {
-    (0..REQUESTS).map(|n| format!("key:{:012}", n * 7919 % KEYS)).collect()
+/// The keys in the order in which they are asked for, over and over.
+fn keys(keys: usize) -> Vec<String> {
+    (0..keys.min(REQUESTS)).map(|n| format!("key:{:012}", n * 7919 % keys)).collect()
 }
 
-fn gets(name: &str, mut get: impl FnMut(&str) -> Result<Vec<u8>, Error>) {
+fn gets(name: &str, among: usize, mut get: impl FnMut(&str) -> Result<Vec<u8>, Error>) {
     if !is_wanted(name) {
         return;
     }
-    let keys = keys();
-    measure(name, keys.len(), || {
-        for key in &keys {
+    let keys = keys(among);
+    measure(name, REQUESTS, || {
+        for key in keys.iter().cycle().take(REQUESTS) {
             black_box(get(key).expect("the key is there"));
         }
     });
@@ -159,9 +163,9 @@ fn client_set(name: &str, client: &mut Client) {
     if !is_wanted(name) {
         return;
     }
-    let (keys, value) = (keys(), "x".repeat(64));
-    measure(name, keys.len(), || {
-        for key in &keys {
+    let (keys, value) = (keys(KEYS), "x".repeat(64));
+    measure(name, REQUESTS, || {
+        for key in keys.iter().cycle().take(REQUESTS) {
             client.call::<()>(("SET", key, &value)).expect("there is memory");
         }
     });
@@ -207,8 +211,12 @@ fn processor_time() -> Duration {
     Duration::try_from(time).expect("a thread's time is not negative")
 }
 
-/// Keys in the store: few enough for the cache, so that the code is measured and not the memory.
-const KEYS: usize = 10_000;
+/// Keys in the store: few enough for a core's cache, requests included, so that the code is measured and not the
+/// memory.
+const KEYS: usize = 1_000;
+
+/// Keys of a store that no cache holds.
+const KEYS_MANY: usize = 1_000_000;
 
 /// Calls of one round.
 const REQUESTS: usize = 50_000;
