@@ -1,6 +1,7 @@
 //! RESP2 and RESP3: requests in, replies out.
 
 pub mod args;
+mod bulk;
 pub mod decode;
 pub mod outbuf;
 pub mod reply;

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use super::bulk::put_bulk;
 use super::outbuf::{OutBuf, Position};
 use crate::error::ReplyError;
 
@@ -91,12 +92,12 @@ impl<'a> Reply<'a> {
 
     /// A bulk string.
     pub fn bulk(&mut self, bytes: &[u8]) {
-        self.out.put_with(|tail| {
-            tail.reserve(bytes.len() + HEADER_BYTES);
-            header(tail, b'$', bytes.len() as i64);
-            tail.extend_from_slice(bytes);
-            tail.extend_from_slice(b"\r\n");
-        });
+        self.out.put_with(|tail| put_bulk(tail, bytes));
+    }
+
+    /// Bulk strings: those that `write` puts, one after the other.
+    pub fn bulks(&mut self, write: impl FnOnce(&mut Bulks<'_>)) {
+        self.out.put_with(|tail| write(&mut Bulks { tail }));
     }
 
     /// A bulk string whose bytes are shared with the out-buffer when they are large.
@@ -261,6 +262,26 @@ impl<'a> Reply<'a> {
 
     fn number(&mut self, mark: u8, value: i64) {
         self.out.put_with(|tail| header(tail, mark, value));
+    }
+}
+
+/// Writes many bulk strings into one connection's buffer.
+#[derive(Debug)]
+pub struct Bulks<'a> {
+    tail: &'a mut Vec<u8>,
+}
+
+impl Bulks<'_> {
+    /// A bulk string.
+    #[inline]
+    pub fn put(&mut self, bytes: &[u8]) {
+        put_bulk(self.tail, bytes);
+    }
+
+    /// An integer as a bulk string.
+    #[inline]
+    pub fn put_int(&mut self, value: i64) {
+        put_bulk(self.tail, itoa::Buffer::new().format(value).as_bytes());
     }
 }
 

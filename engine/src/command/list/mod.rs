@@ -9,7 +9,7 @@ mod pop;
 use std::ops::Range;
 
 use super::keys::{Access, INSERT_ONE, INSPECT_ONE, KeySpec, READ_ONE};
-use super::set::reply_member;
+use super::set::{reply_member, reply_members};
 use super::spec::{BLOCKING, DENY_OOM, FAST, READ, Spec, WRITE, data};
 use super::words::integer;
 use super::{Ctx, DataFn};
@@ -166,7 +166,7 @@ fn lrange(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
         let indices = list.map_or(0..0, |list| range(start, end, list.len()));
         reply.array(indices.len());
         if let Some(list) = list {
-            list.range(indices).for_each(|element| reply_member(reply, element));
+            reply_members(reply, list.range(indices));
         }
     })
 }

@@ -1,7 +1,7 @@
 //! Lists: taking elements out at the ends.
 
 use crate::command::Ctx;
-use crate::command::set::reply_member;
+use crate::command::set::{reply_member, reply_members};
 use crate::command::words::integer;
 use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::error::ReplyError;
@@ -129,11 +129,11 @@ fn take_and_reply(list: &mut List, reply: &mut Reply<'_>, rules: ListRules, end:
     reply.array(count);
     match end {
         End::Front => {
-            list.range(0..count).for_each(|element| reply_member(reply, element));
+            reply_members(reply, list.range(0..count));
             list.trim(count..len, rules);
         }
         End::Back => {
-            list.range(len - count..len).rev().for_each(|element| reply_member(reply, element));
+            reply_members(reply, list.range(len - count..len).rev());
             list.trim(0..len - count, rules);
         }
     }

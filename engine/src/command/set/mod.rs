@@ -103,7 +103,7 @@ fn smembers(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
 /// Replies with all members.
 pub(super) fn reply_set(reply: &mut Reply<'_>, set: Option<&Set>) {
     reply.set(set.map_or(0, Set::len));
-    set.into_iter().flat_map(Set::iter).for_each(|member| reply_member(reply, member));
+    reply_members(reply, set.into_iter().flat_map(Set::iter));
 }
 
 /// Replies with a member.
@@ -112,6 +112,16 @@ pub(super) fn reply_member(reply: &mut Reply<'_>, member: Element<'_>) {
         Element::Bytes(bytes) => reply.bulk(bytes),
         Element::Int(number) => reply.bulk_int(number),
     }
+}
+
+/// Replies with members, one after the other.
+pub(super) fn reply_members<'a>(reply: &mut Reply<'_>, members: impl Iterator<Item = Element<'a>>) {
+    reply.bulks(|bulks| {
+        members.for_each(|member| match member {
+            Element::Bytes(bytes) => bulks.put(bytes),
+            Element::Int(number) => bulks.put_int(number),
+        });
+    });
 }
 
 fn smove(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {

@@ -341,6 +341,36 @@ pub(super) struct ChainIter<'a> {
     back_next: usize,
 }
 
+impl<'a> ChainIter<'a> {
+    /// Folds the first `left` elements, which must be there.
+    #[inline]
+    pub(super) fn fold_first<B>(self, mut left: usize, init: B, mut fold: impl FnMut(B, Element<'a>) -> B) -> B {
+        let mut folded = init;
+        let mut node = self.front;
+        for next in self.front_next.. {
+            match node {
+                NodeIter::Packed(pack) => {
+                    for element in pack.take(left) {
+                        folded = fold(folded, element);
+                        left -= 1;
+                    }
+                }
+                NodeIter::Plain(element) => {
+                    if let Some(element) = element.filter(|_| left > 0) {
+                        folded = fold(folded, Element::Bytes(element));
+                        left -= 1;
+                    }
+                }
+            }
+            match self.nodes.get(next).filter(|_| left > 0) {
+                Some(more) => node = more.range(0..more.len()),
+                None => break,
+            }
+        }
+        folded
+    }
+}
+
 impl<'a> Iterator for ChainIter<'a> {
     type Item = Element<'a>;
 

@@ -332,6 +332,15 @@ impl<'a> Iterator for Iter<'a> {
     fn size_hint(&self) -> (usize, Option<usize>) {
         (self.left, Some(self.left))
     }
+
+    /// Goes through a listpack at a time: the steps in it ask no more than where it ends.
+    #[inline]
+    fn fold<B, F: FnMut(B, Element<'a>) -> B>(self, init: B, fold: F) -> B {
+        match self.form {
+            IterForm::Large(chain) => chain.fold_first(self.left, init, fold),
+            IterForm::Small(pack) => pack.fold(init, fold),
+        }
+    }
 }
 
 impl DoubleEndedIterator for Iter<'_> {

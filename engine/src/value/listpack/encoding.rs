@@ -145,6 +145,11 @@ pub(super) fn decode_next(bytes: &[u8], at: usize) -> (Element<'_>, usize) {
         let end = at + 1 + usize::from(byte & 0x3f);
         return (Element::Bytes(&bytes[at + 1..end]), end + 1);
     }
+    if byte & 0xf0 == STRING_12 {
+        let start = at + 2;
+        let end = start + (usize::from(byte & 0xf) << 8 | usize::from(bytes[at + 1]));
+        return (Element::Bytes(&bytes[start..end]), end + back_len_size(end - at));
+    }
     (decode(bytes, at), next_of(bytes, at))
 }
 
