@@ -10,35 +10,15 @@ use slotmesh_engine::command::keys::{Begin, KeySpec};
 use slotmesh_engine::config::text::split_args;
 use slotmesh_engine::error::ReplyError;
 use slotmesh_engine::keyspace::KeyHash;
-use slotmesh_engine::resp::args::{ArgRange, Args, ArgsBuf, Framed};
+use slotmesh_engine::resp::args::{Args, ArgsBuf, Framed};
 use slotmesh_engine::resp::request::{Limits, Parsed, ProtocolError, RequestParser};
 use slotmesh_engine::time::Now;
 use slotmesh_engine::value::PrefetchStage;
 
 use super::Node;
+use super::batch::{Batch, Request};
 use super::conns::Waiting;
 use crate::machine::ConnId;
-
-/// The requests of one batch; its memory is kept from batch to batch.
-#[derive(Debug, Default)]
-pub(super) struct Batch {
-    ranges: Vec<ArgRange>,
-    requests: Vec<Request>,
-    /// Offset of the first request, behind empty lines that nobody needs again.
-    start: usize,
-}
-
-/// A request in a batch.
-#[derive(Debug)]
-struct Request {
-    /// First of its words in the batch's ranges.
-    first: usize,
-    /// Number of words.
-    len: usize,
-    /// Offset behind it.
-    end: usize,
-    known: Known,
-}
 
 /// What is found out about a request before it runs.
 #[derive(Debug)]
@@ -47,12 +27,6 @@ pub(super) struct Known {
     command: Result<Resolved, ReplyError>,
     /// The word that is its first key, with its hash.
     pub(super) key: Option<(usize, KeyHash)>,
-}
-
-impl Request {
-    fn args<'a>(&self, input: &'a [u8], ranges: &'a [ArgRange]) -> Args<'a> {
-        Args::new(input, &ranges[self.first..self.first + self.len])
-    }
 }
 
 /// Why a batch holds no more requests.
@@ -97,8 +71,9 @@ impl Node {
         client.active = now.instant;
         client.bytes_in += bytes.len() as u64;
         if client.input.is_empty() {
-            let used = self.run_requests(now, conn, bytes);
+            let used = self.run_requests(now, conn, bytes, 0);
             self.keep_rest(conn, &bytes[used..]);
+            self.kept.shift(conn, used);
         } else {
             client.input.append(bytes);
             self.run_kept(now, conn);
@@ -134,9 +109,11 @@ impl Node {
     pub(super) fn run_kept(&mut self, now: Now, conn: ConnId) {
         let Some(client) = self.conns.client_mut(conn) else { return };
         let mut input = std::mem::take(&mut client.input);
-        let used = self.run_requests(now, conn, input.bytes());
+        let (bytes, start) = input.kept();
+        let used = self.run_requests(now, conn, bytes, start) - start;
+        let moved = input.pass(used);
+        self.kept.shift(conn, moved);
         let Some(client) = self.conns.client_mut(conn).filter(|client| !client.closing) else { return };
-        input.pass(used);
         if !input.is_empty() {
             input.reserve(client.parser.wanted(input.len()).min(RESERVE_BYTES_MAX));
             client.input = input;
@@ -171,13 +148,23 @@ impl Node {
         false
     }
 
-    /// Runs whole requests from the start of `input` while the client may go on. Returns the bytes used.
-    fn run_requests(&mut self, now: Now, conn: ConnId, input: &[u8]) -> usize {
+    /// Runs whole requests from `start` of `input` on while the client may go on. Returns the offset behind them.
+    fn run_requests(&mut self, now: Now, conn: ConnId, input: &[u8], start: usize) -> usize {
         let mut batch = std::mem::take(&mut self.batch);
-        let mut at = 0;
+        let mut at = start;
         while self.may_run(conn) {
-            let stop = self.fill(conn, input, at, &mut batch);
-            self.look_ahead(conn, input, &batch);
+            if self.timing.is_taken() && at < input.len() {
+                // Whatever comes next has no turn: no need to read it now.
+                self.put_off(conn);
+                break;
+            }
+            let stop = if self.kept.take(conn, &mut batch) {
+                Stop::Full
+            } else {
+                let stop = self.fill(conn, input, at, &mut batch);
+                self.look_ahead(conn, input, &batch);
+                stop
+            };
             at = self.run_batch(now, conn, input, &mut batch);
             // Nothing leaves before the whole input has run, so the limit is looked at in between: a few bytes of
             // requests can ask for gigabytes of replies.
@@ -200,8 +187,8 @@ impl Node {
                 }
             }
         }
-        batch.requests.clear();
-        batch.ranges.clear();
+        self.keep_read(conn, &mut batch);
+        batch.clear();
         self.batch = batch;
         at
     }
@@ -214,8 +201,7 @@ impl Node {
 
     /// Reads and resolves requests into the batch.
     fn fill(&mut self, conn: ConnId, input: &[u8], start: usize, batch: &mut Batch) -> Stop {
-        batch.requests.clear();
-        batch.ranges.clear();
+        batch.clear();
         let limits = self.limits(conn);
         let Some(client) = self.conns.client_mut(conn) else { return Stop::Incomplete };
         batch.start = start;
@@ -227,7 +213,7 @@ impl Node {
                 Ok(Parsed::Incomplete) => return Stop::Incomplete,
                 Ok(Parsed::Empty { consumed }) => {
                     at += consumed;
-                    match batch.requests.last_mut() {
+                    match batch.requests.back_mut() {
                         Some(last) => last.end = at,
                         None => batch.start = at,
                     }
@@ -243,7 +229,7 @@ impl Node {
                     at += consumed;
                     let len = batch.ranges.len() - first;
                     let known = Known::find(&self.engine, Args::new(input, &batch.ranges[first..]));
-                    batch.requests.push(Request { first, len, end: at, known });
+                    batch.requests.push_back(Request { first, len, end: at, known });
                 }
             }
             if !limits.authenticated {
@@ -286,7 +272,7 @@ impl Node {
     /// Runs the batch's requests in order. Returns the offset behind the last one that ran.
     fn run_batch(&mut self, now: Now, conn: ConnId, input: &[u8], batch: &mut Batch) -> usize {
         let mut at = batch.start;
-        for request in batch.requests.drain(..) {
+        while let Some(request) = batch.requests.front() {
             if !self.may_run(conn) {
                 self.forget_parsed(conn);
                 break;
@@ -297,6 +283,7 @@ impl Node {
                 self.forget_parsed(conn);
                 break;
             }
+            let Some(request) = batch.requests.pop_front() else { break };
             let args = request.args(input, &batch.ranges);
             self.dispatch(now, conn, request.known.command, args, request.known.key);
             if self.is_paused(conn) {
@@ -304,7 +291,19 @@ impl Node {
             }
             at = request.end;
         }
+        batch.start = at;
         at
+    }
+
+    /// Keeps the requests of a batch that were read and wait for a turn; the client's is the next then, so that few
+    /// clients' requests wait half run.
+    fn keep_read(&mut self, conn: ConnId, batch: &mut Batch) {
+        let waits = |conn| self.conns.client(conn).is_some_and(|client| client.waiting == Some(Waiting::Turn));
+        if batch.requests.is_empty() || !waits(conn) || self.kept.owner().is_some_and(waits) {
+            return;
+        }
+        self.kept.put(conn, batch);
+        self.timing.put_first(conn);
     }
 
     /// Whether a pause held the last request back.

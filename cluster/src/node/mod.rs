@@ -1,12 +1,13 @@
 //! The node: engine, replication and cluster bus composed into one machine.
 //!
-//! [`Node`] holds the fields and takes inputs; every other file here is one concern of it: `intake` and `ahead` read
+//! [`Node`] holds the fields and takes inputs; every other file here is one concern of it: `intake`, `batch` and `ahead` read
 //! requests, `answer` is their short way, `dispatch` is the list of gates, `blocked` and `waiting` hold clients back, `drain` moves what the parts produced to where it must go, `links` feeds
 //! the bus, `courier` sends keys elsewhere, `primary_link` and `replicas` the two sides of replication, `snapshot` and `persistence` the files, `boot`
 //! and `shutdown` the two ends of its life, `timers` its waits. No file decides what another concern owns.
 
 mod ahead;
 mod answer;
+mod batch;
 mod blocked;
 mod boot;
 mod client_info;
@@ -66,6 +67,7 @@ use slotmesh_replication::persist::job::SnapshotJob;
 use crate::bus::{Bus, ConfigFile};
 use crate::machine::{Answer, ConnId, Effect, Endpoint, Input, LogLevel, LogLine, Machine, Peer, Reset, Signal, Timer};
 use ahead::Alone;
+use batch::{Batch, Kept};
 use boot::Life;
 pub use boot::{CpuTime, HostInfo, HostMemory};
 use command::NodeFn;
@@ -73,7 +75,7 @@ use conns::{Conns, Kind};
 use courier::Courier;
 use deaf::Deaf;
 use handover::HandOver;
-use intake::{Batch, Known};
+use intake::Known;
 use pause::Pauses;
 use persistence::Persistence;
 use primary_link::Following;
@@ -138,6 +140,8 @@ pub struct Node {
     batch: Batch,
     /// The same for requests that came alone.
     alone: Alone,
+    /// Requests that were read of a client that had to wait.
+    kept: Kept,
     /// Memory for the names of sessions to flush.
     noted: Vec<SessionId>,
     effects: VecDeque<Effect>,
@@ -257,6 +261,7 @@ impl Node {
             founding: None,
             functions,
             batch: Batch::default(),
+            kept: Kept::default(),
             alone: Alone::default(),
             noted: Vec::new(),
             effects: VecDeque::new(),

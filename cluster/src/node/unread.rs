@@ -33,6 +33,11 @@ impl Unread {
         &self.bytes[self.passed..]
     }
 
+    /// All bytes that are still kept, and how many of them have run.
+    pub(super) fn kept(&self) -> (&[u8], usize) {
+        (&self.bytes, self.passed)
+    }
+
     /// Adds bytes that arrived.
     pub(super) fn append(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
@@ -43,17 +48,20 @@ impl Unread {
         self.bytes.reserve(count);
     }
 
-    /// Notes that the first `count` bytes have run.
-    pub(super) fn pass(&mut self, count: usize) {
+    /// Notes that the first `count` bytes have run. Returns by how much the others have moved to the front.
+    pub(super) fn pass(&mut self, count: usize) -> usize {
         self.passed += count;
         assert!(self.passed <= self.bytes.len(), "only bytes that arrived have run");
         if self.is_empty() {
             *self = Self::default();
-        } else if self.passed > self.bytes.len() / 2 {
-            self.bytes.drain(..self.passed);
-            self.bytes.shrink_to(2 * self.bytes.len());
-            self.passed = 0;
+            return 0;
         }
+        if self.passed <= self.bytes.len() / 2 {
+            return 0;
+        }
+        self.bytes.drain(..self.passed);
+        self.bytes.shrink_to(2 * self.bytes.len());
+        std::mem::take(&mut self.passed)
     }
 }
 

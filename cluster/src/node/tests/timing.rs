@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+use slotmesh_engine::resp::reply::write_request;
+use slotmesh_engine::rng::Rng;
+
 use super::Fixture;
+use crate::machine::{Input, Machine};
 
 /// A node whose host has measured before, so that it counts on it.
 fn measured(takes: Duration) -> Fixture {
@@ -68,7 +72,7 @@ fn requests_behind_a_long_one_are_measured_apart_and_answered_in_order() {
 #[test]
 fn clients_whose_turn_is_still_to_come_are_not_left_until_a_timer() {
     let mut fixture = measured(Duration::from_millis(20));
-    use crate::machine::{Machine, Timer};
+    use crate::machine::Timer;
     let clients: Vec<_> = (0..3).map(|_| fixture.client()).collect();
     let arrivals: Vec<_> = clients.iter().map(|&client| (client, &b"KEYS a\r\nKEYS b\r\n"[..])).collect();
     fixture.node.receive_many(fixture.now, &arrivals);
@@ -82,7 +86,6 @@ fn clients_whose_turn_is_still_to_come_are_not_left_until_a_timer() {
 fn one_clients_long_request_does_not_lengthen_anothers() {
     let mut fixture = measured(Duration::from_millis(20));
     let (first, second) = (fixture.client(), fixture.client());
-    use crate::machine::Machine;
 
     fixture.node.receive_many(fixture.now, &[(first, b"INFO cluster\r\n"), (second, b"ECHO b\r\nINFO cluster\r\n")]);
     fixture.send_bytes(first, b"ECHO a\r\n");
@@ -91,6 +94,72 @@ fn one_clients_long_request_does_not_lengthen_anothers() {
     assert!(fixture.heard(second).starts_with("$1|b|$30|"));
     let stats = fixture.call(first, "INFO commandstats");
     assert!(stats.contains("|cmdstat_info:calls=2,usec=40000,"), "{stats}");
+}
+
+#[test]
+fn requests_that_wait_for_their_turn_are_answered_in_order_however_they_arrive() {
+    for seed in 0..60 {
+        let mut rng = Rng::new(seed);
+        let mut fixture = measured(Duration::from_micros(5));
+        let clients: Vec<_> = (0..3).map(|_| fixture.client()).collect();
+        // With the low threshold no two requests share a measure.
+        let threshold = if rng.below(2) == 0 { 0 } else { 10_000 };
+        fixture.call(clients[0], &format!("CONFIG SET slowlog-log-slower-than {threshold}"));
+        let streams: Vec<_> = clients.iter().map(|_| pipeline(&mut rng)).collect();
+        let mut unsent: Vec<&[u8]> = streams.iter().map(|(requests, _)| &requests[..]).collect();
+
+        while unsent.iter().any(|bytes| !bytes.is_empty()) {
+            let sender = rng.index(clients.len());
+            let (piece, rest) = unsent[sender].split_at(rng.index(400).min(unsent[sender].len()));
+            unsent[sender] = rest;
+            fixture.node.handle(fixture.now, Input::Received(clients[sender], piece));
+            for _ in 0..rng.index(6) {
+                if fixture.node.wants_took() {
+                    fixture.node.took(fixture.now, Duration::from_micros(5));
+                }
+            }
+        }
+        fixture.measure();
+        fixture.settle();
+
+        for (&client, (_, replies)) in clients.iter().zip(&streams) {
+            assert_eq!(fixture.heard(client), *replies, "seed {seed}");
+        }
+    }
+}
+
+/// Requests of all kinds in one stream, and the replies to them.
+fn pipeline(rng: &mut Rng) -> (Vec<u8>, String) {
+    let (mut requests, mut replies) = (Vec::new(), String::new());
+    for number in 100..160 {
+        match rng.below(5) {
+            0 => write_request(&mut requests, [&b"KEYS"[..], b"nothing"].into_iter()),
+            1 => requests.extend_from_slice(format!("\r\nLRANGE none {number} -1\r\n").as_bytes()),
+            _ => {
+                write_request(&mut requests, [&b"ECHO"[..], number.to_string().as_bytes()].into_iter());
+                replies += &format!("$3|{number}|");
+                continue;
+            }
+        }
+        replies += "*0|";
+    }
+    (requests, replies)
+}
+
+#[test]
+fn a_client_that_leaves_before_its_turn_takes_nobodys_place() {
+    let mut fixture = measured(Duration::from_micros(5));
+    let (leaves, stays) = (fixture.client(), fixture.client());
+    let mut requests = Vec::new();
+    (0..20).for_each(|_| write_request(&mut requests, [&b"KEYS"[..], b"nothing"].into_iter()));
+    fixture.node.receive_many(fixture.now, &[(leaves, &requests[..]), (stays, &requests[..])]);
+    fixture.node.took(fixture.now, Duration::from_micros(5));
+
+    fixture.hang_up(leaves);
+    fixture.measure();
+    fixture.settle();
+
+    assert_eq!(fixture.heard(stays), "*0|".repeat(20));
 }
 
 #[test]
@@ -136,7 +205,6 @@ fn a_host_that_does_not_measure_makes_nobody_wait() {
 
 #[test]
 fn nothing_is_measured_when_nobody_cares() {
-    use crate::machine::Machine;
     let mut fixture = measured(Duration::from_secs(1));
     let client = fixture.client();
     fixture.call(client, "CONFIG SET slowlog-log-slower-than -1 latency-tracking no");

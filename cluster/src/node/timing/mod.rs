@@ -6,7 +6,8 @@
 //! - Commands of constant time (those Redis flags `fast`, and plain SET, SETEX, PSETEX) share the time of their round
 //!   in equal parts.
 //! - Every other command is measured alone: it begins a measure of its own and ends it, and requests behind it are put
-//!   off until the host has told. Only these can enter the slow log, so only their words are kept.
+//!   off until the host has told; those that were read already are kept (`batch`). Only these can enter the slow log,
+//!   so only their words are kept.
 //! - While `slowlog-log-slower-than` is below [`EXACT_BELOW_MICROS`], every command is measured alone.
 //! - A transaction is one measure: its time is EXEC's, its commands share it, and in the slow log it is one entry.
 //!
@@ -118,6 +119,19 @@ impl Timing {
         self.mode == Mode::Off || (self.alone.is_none() && (is_brief || !self.measured))
     }
 
+    /// Whether a command has the measure to itself, so that no other may run before the host has told the time.
+    #[inline]
+    pub(super) fn is_taken(&self) -> bool {
+        self.alone.is_some()
+    }
+
+    /// Lets a client that was just put off go on before the others.
+    pub(super) fn put_first(&mut self, conn: ConnId) {
+        if self.put_off.pop_back_if(|last| *last == conn).is_some() {
+            self.put_off.push_front(conn);
+        }
+    }
+
     fn is_alone(&self, command: Resolved, plain_set: bool) -> bool {
         match self.mode {
             Mode::Off | Mode::Shared => false,
@@ -150,7 +164,8 @@ impl Node {
         free
     }
 
-    fn put_off(&mut self, conn: ConnId) {
+    /// Lets a client wait until its next request may begin a measure.
+    pub(super) fn put_off(&mut self, conn: ConnId) {
         if let Some(client) = self.conns.client_mut(conn) {
             client.waiting = Some(Waiting::Turn);
             self.timing.put_off.push_back(conn);
