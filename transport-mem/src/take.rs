@@ -12,10 +12,10 @@ pub(crate) fn take_visible(out: &mut OutBuf, room: usize, target: &mut Vec<u8>) 
     let taken = left;
     while left > 0 {
         let mut slice = [IoSlice::new(&[])];
-        let used = out.slices(&mut slice);
+        let used = out.slices(&mut slice, left);
         assert_eq!(used, 1, "an out-buffer shows the bytes it counts");
-        let count = slice[0].len().min(left);
-        target.extend_from_slice(&slice[0][..count]);
+        let count = slice[0].len();
+        target.extend_from_slice(&slice[0]);
         out.advance(count);
         left -= count;
     }

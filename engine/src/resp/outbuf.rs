@@ -206,27 +206,28 @@ impl OutBuf {
         self.visible() == 0 && std::mem::take(&mut self.wants_drained)
     }
 
-    /// Fills `slices` with the visible bytes, oldest first, and returns how many slices are in use.
-    pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+    /// Fills `slices` with up to `bytes_max` of the visible bytes, oldest first, and returns how many slices are in use.
+    pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>], bytes_max: usize) -> usize {
         let mut used = 0;
-        for (slice, part) in slices.iter_mut().zip(self.visible_parts()) {
+        for (slice, part) in slices.iter_mut().zip(self.visible_parts(bytes_max)) {
             *slice = IoSlice::new(part);
             used += 1;
         }
         used
     }
 
-    /// The pieces of the visible bytes, oldest first, none of them empty.
-    fn visible_parts(&self) -> impl Iterator<Item = &[u8]> {
-        let mut visible = self.visible();
+    /// The pieces of the first visible bytes, oldest first, none of them empty.
+    fn visible_parts(&self, bytes_max: usize) -> impl Iterator<Item = &[u8]> {
+        let mut visible = self.visible().min(bytes_max);
         let mut skip = self.consumed;
         let parts = self.segments.iter().map(|segment| &segment[..]).chain(std::iter::once(&self.tail[..]));
         parts
-            .map(move |part| {
+            .map_while(move |part| {
                 let part = &part[std::mem::take(&mut skip)..];
                 let part = &part[..part.len().min(visible)];
+                let has_more = visible > 0;
                 visible -= part.len();
-                part
+                has_more.then_some(part)
             })
             .filter(|part| !part.is_empty())
     }
@@ -268,7 +269,7 @@ impl OutBuf {
             self.start = self.end;
             return self.forget_tail();
         }
-        for part in self.visible_parts() {
+        for part in self.visible_parts(usize::MAX) {
             target.extend_from_slice(part);
         }
         self.advance(self.visible());
@@ -327,7 +328,7 @@ const TAIL_KEEP_BYTES_MAX: usize = 16 * 1024;
 mod tests {
     use bytes::Bytes;
 
-    use super::{OutBuf, SHARE_BYTES_MIN, Ticket};
+    use super::{IoSlice, OutBuf, SHARE_BYTES_MIN, Ticket};
 
     fn large() -> Bytes {
         Bytes::from(vec![b'x'; SHARE_BYTES_MIN])
@@ -426,6 +427,19 @@ mod tests {
         out.put_shared(large());
         out.advance(3);
         assert!(!out.truncate(position), "a part of it has left");
+    }
+
+    #[test]
+    fn slices_show_no_more_than_asked_for() {
+        let mut out = OutBuf::new();
+        out.put(b"head");
+        out.put_shared(large());
+        out.advance(1);
+
+        let mut slices = [IoSlice::new(&[]); 4];
+        assert_eq!(out.slices(&mut slices, 5), 2);
+        assert_eq!((&slices[0][..], &slices[1][..]), (&b"ead"[..], &b"xx"[..]));
+        assert_eq!(out.slices(&mut slices, 3), 1);
     }
 
     #[test]
