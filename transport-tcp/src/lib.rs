@@ -19,6 +19,7 @@ pub mod local;
 pub mod reactor;
 pub mod shared;
 
+mod blocks;
 mod dial;
 mod errno;
 mod linger;

@@ -19,6 +19,7 @@ use slotmesh_cluster::machine::{ConnId, Input, LogLine, Machine, ProcessNews, Sh
 use slotmesh_engine::time::{Instant, Now};
 use slotmesh_replication::disk::DiskResult;
 
+use crate::blocks::Blocks;
 use crate::clock::Clock;
 use crate::disk::{Files, LogSink};
 use crate::net::{BATCH_CONNS_MAX, Net, Notice, SCRATCH_BYTES};
@@ -62,6 +63,7 @@ pub struct Reactor<M: Machine> {
     news: Receiver<News>,
     scratch: Box<[u8]>,
     batch: Vec<(ConnId, Range<usize>)>,
+    blocks: Blocks,
 }
 
 /// What to do after a round.
@@ -94,6 +96,7 @@ impl<M: Machine> Reactor<M> {
             news,
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             batch: Vec::with_capacity(BATCH_CONNS_MAX),
+            blocks: Blocks::default(),
         })
     }
 
@@ -128,7 +131,7 @@ impl<M: Machine> Reactor<M> {
     }
 
     fn round(&mut self) -> io::Result<Turn> {
-        let Self { shared, net, news, scratch, batch } = self;
+        let Self { shared, net, news, scratch, batch, blocks } = self;
         let mut guard = shared.core.lock();
         let core = &mut *guard;
         if core.is_entered {
@@ -144,6 +147,9 @@ impl<M: Machine> Reactor<M> {
             // What other events took is no request's time.
             core.clock.lap();
         }
+        for &(conn, _) in &*batch {
+            blocks.lend(&mut core.machine, conn);
+        }
         receive(core, now, scratch, batch);
         core.measure(now);
         for (conn, reset) in net.ended.drain(..) {
@@ -156,6 +162,7 @@ impl<M: Machine> Reactor<M> {
         core.settle();
         carry_out(net, core);
         net.send(&mut core.machine, &mut core.outbox.dirty);
+        blocks.take_back(&mut core.machine);
         for (level, text) in net.log.drain(..) {
             core.files.log_host(level, text);
         }

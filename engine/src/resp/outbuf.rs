@@ -33,12 +33,29 @@ pub struct OutBuf {
     /// Bytes of the first segment (or of the tail, when there is no segment) that have left already.
     consumed: usize,
     tail: Vec<u8>,
+    /// Whose memory the tail is.
+    owner: Owner,
     /// Stream position of the first byte that has not left.
     start: u64,
     /// Stream position after the last byte.
     end: u64,
     holds: VecDeque<Hold>,
     wants_drained: bool,
+}
+
+/// Whose memory a tail is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Owner {
+    /// The host's, which takes it back.
+    Host {
+        /// The most bytes it has held.
+        used: u32,
+    },
+    /// The buffer's own.
+    #[default]
+    Own,
+    /// The buffer's own, but replies of late were larger than what it keeps: a block of the host's would be welcome.
+    OwnTooSmall,
 }
 
 #[derive(Debug)]
@@ -78,9 +95,10 @@ impl OutBuf {
         self.segments.len()
     }
 
-    /// Bytes of memory the buffer holds on to.
+    /// Bytes of memory the buffer holds on to; of what is lent to it, those in use.
     pub fn allocated(&self) -> usize {
-        self.tail.capacity() + self.segments.iter().map(Bytes::len).sum::<usize>()
+        let tail = if self.is_lent() { self.tail.len() } else { self.tail.capacity() };
+        tail + self.segments.iter().map(Bytes::len).sum::<usize>()
     }
 
     /// The position after the last byte: the next byte put in gets this position.
@@ -118,6 +136,34 @@ impl OutBuf {
         assert!(self.tail.len() >= before, "a reply writer only appends");
         self.end += (self.tail.len() - before) as u64;
         result
+    }
+
+    /// Whether the next bytes should go into a block of the host's: those of late were too many for the memory that
+    /// an empty buffer keeps, and none waits.
+    #[inline]
+    pub fn wants_block(&self) -> bool {
+        self.owner == Owner::OwnTooSmall && self.tail.is_empty()
+    }
+
+    /// Lends memory for the next bytes, to be taken back with [`OutBuf::take_block`]. Nothing is lent to a buffer that
+    /// does not want it.
+    pub fn lend_block(&mut self, mut block: Vec<u8>) {
+        if self.wants_block() {
+            block.clear();
+            self.tail = block;
+            self.owner = Owner::Host { used: 0 };
+        }
+    }
+
+    /// Takes back what was lent, once its bytes have left; if some have not, it is the buffer's own from now on.
+    pub fn take_block(&mut self) -> Option<Vec<u8>> {
+        let Owner::Host { used } = self.owner else { return None };
+        self.owner = if used as usize > TAIL_KEEP_BYTES_MAX { Owner::OwnTooSmall } else { Owner::Own };
+        self.tail.is_empty().then(|| std::mem::take(&mut self.tail))
+    }
+
+    fn is_lent(&self) -> bool {
+        matches!(self.owner, Owner::Host { .. })
     }
 
     /// Takes back everything from `position` on, shared pieces too, as long as none of it has left.
@@ -252,12 +298,16 @@ impl OutBuf {
         }
     }
 
-    /// All bytes of the tail have left; a little of its memory stays for the next ones.
+    /// All bytes of the tail have left; a little of its memory stays for the next ones, or what the host will take back.
     fn forget_tail(&mut self) {
+        let used = self.tail.len();
         self.tail.clear();
         self.consumed = 0;
-        if self.tail.capacity() > TAIL_KEEP_BYTES_MAX {
+        if let Owner::Host { used: most } = &mut self.owner {
+            *most = (*most).max(u32::try_from(used).unwrap_or(u32::MAX));
+        } else if self.tail.capacity() > TAIL_KEEP_BYTES_MAX {
             self.tail.shrink_to(TAIL_KEEP_BYTES_MAX);
+            self.owner = Owner::OwnTooSmall;
         }
     }
 
@@ -279,6 +329,7 @@ impl OutBuf {
     pub fn clear(&mut self) {
         self.segments.clear();
         self.tail = Vec::new();
+        self.owner = Owner::Own;
         self.consumed = 0;
         self.start = self.end;
         self.holds.clear();
@@ -311,7 +362,13 @@ impl OutBuf {
         if self.tail_len() == 0 {
             return;
         }
-        let tail = Bytes::from(std::mem::take(&mut self.tail));
+        let tail = if self.is_lent() {
+            let copy = Bytes::copy_from_slice(&self.tail);
+            self.tail.clear();
+            copy
+        } else {
+            Bytes::from(std::mem::take(&mut self.tail))
+        };
         self.segments.push_back(tail);
     }
 }
@@ -328,7 +385,7 @@ const TAIL_KEEP_BYTES_MAX: usize = 16 * 1024;
 mod tests {
     use bytes::Bytes;
 
-    use super::{IoSlice, OutBuf, SHARE_BYTES_MIN, Ticket};
+    use super::{IoSlice, OutBuf, SHARE_BYTES_MIN, TAIL_KEEP_BYTES_MAX, Ticket};
 
     fn large() -> Bytes {
         Bytes::from(vec![b'x'; SHARE_BYTES_MIN])
@@ -427,6 +484,75 @@ mod tests {
         out.put_shared(large());
         out.advance(3);
         assert!(!out.truncate(position), "a part of it has left");
+    }
+
+    #[test]
+    fn a_block_is_welcome_after_large_replies_only() {
+        let mut out = OutBuf::new();
+        out.put(&vec![b'x'; TAIL_KEEP_BYTES_MAX]);
+        out.advance(TAIL_KEEP_BYTES_MAX);
+        assert!(!out.wants_block());
+
+        out.put(&vec![b'x'; TAIL_KEEP_BYTES_MAX + 1]);
+        assert!(!out.wants_block());
+        out.advance(TAIL_KEEP_BYTES_MAX + 1);
+
+        assert!(out.wants_block());
+        out.put(b"x");
+        assert!(!out.wants_block(), "bytes that wait stay where they are");
+    }
+
+    #[test]
+    fn a_lent_block_goes_back_when_its_bytes_have_left() {
+        let mut out = after_large_reply();
+
+        out.lend_block(Vec::with_capacity(1 << 17));
+        out.put(&[b'y'; 20_000]);
+        assert_eq!(out.allocated(), 20_000, "what is lent counts as far as it is used");
+        assert_eq!(taken(&mut out).len(), 20_000);
+
+        assert_eq!(out.take_block().map(|block| (block.len(), block.capacity())), Some((0, 1 << 17)));
+        assert_eq!(out.allocated(), 0);
+        assert!(out.wants_block(), "that was a large reply, too");
+        out.lend_block(Vec::with_capacity(1 << 17));
+        out.put(b"small");
+        assert_eq!(taken(&mut out), b"small");
+        assert!(out.take_block().is_some());
+        assert!(!out.wants_block());
+    }
+
+    #[test]
+    fn a_lent_block_whose_bytes_wait_becomes_the_buffers_own() {
+        let mut out = after_large_reply();
+        out.lend_block(Vec::with_capacity(1 << 17));
+        out.put(b"waits");
+
+        assert_eq!(out.take_block(), None);
+
+        assert_eq!(out.take_block(), None);
+        assert_eq!(taken(&mut out), b"waits");
+        assert!(out.allocated() <= TAIL_KEEP_BYTES_MAX);
+    }
+
+    #[test]
+    fn a_shared_value_does_not_take_a_lent_block_along() {
+        let mut out = after_large_reply();
+        out.lend_block(Vec::with_capacity(1 << 17));
+        out.put(b"head");
+        out.advance(1);
+
+        out.put_shared(large());
+        out.put(b"tail");
+
+        assert_eq!(taken(&mut out), [b"ead", &large()[..], b"tail"].concat());
+        assert_eq!(out.take_block().map(|block| block.capacity()), Some(1 << 17));
+    }
+
+    fn after_large_reply() -> OutBuf {
+        let mut out = OutBuf::new();
+        out.put(&vec![b'x'; TAIL_KEEP_BYTES_MAX + 1]);
+        assert_eq!(taken(&mut out).len(), TAIL_KEEP_BYTES_MAX + 1);
+        out
     }
 
     #[test]

@@ -176,3 +176,33 @@ fn a_connection_closed_while_it_writes_leaves_its_name_to_another() {
 
     assert!(read_all(&mut first) == filler(20_000_000));
 }
+
+#[test]
+fn large_replies_leave_no_memory_with_connections() {
+    use slotmesh_cluster::machine::Machine as _;
+    let (fixture, port) = Fixture::listening();
+    let mut clients: Vec<_> = (0..3).map(|_| (client(port), fixture.accepted())).collect();
+    let bytes = filler(100_000);
+
+    for _ in 0..4 {
+        for (stream, conn) in &mut clients {
+            stream.write_all(b"flood 100000").unwrap();
+            let mut reply = vec![0; bytes.len()];
+            stream.read_exact(&mut reply).unwrap();
+            assert!(reply == bytes);
+            assert_eq!(fixture.next(), Seen::Drained(*conn));
+        }
+    }
+    // What is lent for a request without a reply comes back, too.
+    clients[0].0.write_all(b"hush").unwrap();
+    echo(&mut clients[1].0, b"heard");
+
+    for (_, conn) in clients {
+        let (has_block, kept) = fixture.act(move |machine| {
+            let out = machine.out_buf(conn);
+            (out.take_block().is_some(), out.allocated())
+        });
+        assert!(!has_block);
+        assert!(kept <= 16 * 1024, "{kept}");
+    }
+}
