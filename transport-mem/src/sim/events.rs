@@ -24,6 +24,7 @@ impl<M: Machine> Sim<M> {
             Event::Listening { machine, run, endpoint, problem } => {
                 self.listening(event, machine, run, endpoint, problem);
             }
+            Event::Program { machine, run, id, news } => self.tell_program(event, machine, run, id, news),
             Event::Signal { machine, run, signal } => self.signalled(event, machine, run, signal),
             Event::Timer { machine, token } => self.timer(machine, token),
             Event::Writable { conn, side } => self.writable(event, conn, side),
@@ -87,6 +88,9 @@ impl<M: Machine> Sim<M> {
         for logged in kit.output.log.iter().rev().take(fresh).rev() {
             self.trace.push(self.now, Some(id.into()), What::Logged(logged.line.text.clone()));
         }
+        let wishes = std::mem::take(&mut kit.output.wishes);
+        self.grant(id, wishes);
+        let kit = &mut self.hosts[id.0].kit;
         if kit.output.exited.is_some() {
             self.end(id);
         } else {
@@ -111,7 +115,7 @@ impl<M: Machine> Sim<M> {
     }
 
     /// Answers who reads at an end: a stopped process's events wait for it.
-    fn park(&mut self, owner: Owner, event: Event) -> bool {
+    pub(super) fn park(&mut self, owner: Owner, event: Event) -> bool {
         let room = match owner {
             Owner::Client(id) => self.clients[id.0].waiting.as_mut(),
             Owner::Machine(id, _) => self.hosts[id.0].kit.waiting.as_mut(),
