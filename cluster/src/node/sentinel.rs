@@ -5,6 +5,7 @@
 
 use slotmesh_engine::config::Config;
 use slotmesh_engine::config::file::sentinel_lines;
+use slotmesh_engine::config::rewrite::SentinelValue;
 use slotmesh_engine::config::special::save_points::SavePoints;
 use slotmesh_engine::config::startup::SentinelLine;
 use slotmesh_engine::error::ReplyError;
@@ -324,7 +325,7 @@ impl Node {
     }
 
     /// The lines of the sentinel in its file; none for other nodes.
-    pub(super) fn sentinel_lines(&self) -> Vec<(&'static str, Vec<Vec<u8>>)> {
+    pub(super) fn sentinel_lines(&self) -> Vec<(&'static str, Vec<SentinelValue>)> {
         self.as_sentinel().map(|sentinel| sentinel.config().lines()).unwrap_or_default()
     }
 
