@@ -14,6 +14,7 @@ use slotmesh_replication::disk::{DiskResult, Lane, Ticket};
 
 use super::Node;
 use super::boot::Life;
+use super::command::PendingSet;
 use super::config_rewrite::{ConfigRewrite, Progress};
 use super::conns::Kind;
 use crate::machine::{ConnId, Effect, Endpoint, Peer, ProcessId, ProcessNews, Target};
@@ -35,11 +36,21 @@ pub(super) struct Watching {
     holds: Vec<(u64, Ticket)>,
     /// Clients that wait for a version to be on disk.
     waiters: Vec<(u64, ConnId)>,
+    /// Commands that wait to hear of scripts.
+    pub(super) sets: Vec<PendingSet>,
 }
 
 impl Watching {
     fn new(sentinel: Sentinel) -> Self {
-        Self { sentinel, writing: None, is_stale: false, retry: None, holds: Vec::new(), waiters: Vec::new() }
+        Self {
+            sentinel,
+            writing: None,
+            is_stale: false,
+            retry: None,
+            holds: Vec::new(),
+            waiters: Vec::new(),
+            sets: Vec::new(),
+        }
     }
 }
 
@@ -116,9 +127,12 @@ impl Node {
         let (port, requirepass) = (config.port, config.requirepass.clone());
         let rng = self.rng.fork();
         let sentinel = Sentinel::new(now, read, port, requirepass, rng);
+        let is_durable = sentinel.is_durable();
         self.watching = Some(Box::new(Watching::new(sentinel)));
-        // Its name must last before anybody hears of it.
         self.life = Life::WritingSentinelConfig;
+        if is_durable {
+            self.open_listeners();
+        }
     }
 
     /// The listener is there: the sentinel begins to watch.
@@ -195,10 +209,20 @@ impl Node {
             }
             Output::Save => watching.is_stale = true,
             Output::Send(wire, bytes) => self.send_wire(wire, &bytes),
-            Output::StartScript(id, argv) => self.effects.push_back(Effect::Run(ProcessId(id.0), argv)),
+            Output::StartScript(id, mut argv) => {
+                if let Some(path) = argv.first_mut() {
+                    *path = self.script_path(path);
+                }
+                self.effects.push_back(Effect::Run(ProcessId(id.0), argv));
+            }
             Output::StopScript(id) => self.effects.push_back(Effect::Kill(ProcessId(id.0))),
         }
         true
+    }
+
+    /// Where a script is that may be named from our folder on.
+    pub(super) fn script_path(&self, path: &str) -> String {
+        if path.starts_with('/') { path.to_owned() } else { self.path_of(path) }
     }
 
     fn drop_wire(&mut self, wire: Wire) {
@@ -317,7 +341,7 @@ impl Node {
         self.hold_replies(conn, ticket);
     }
 
-    /// Has a client wait until all that the sentinel decided is on disk.
+    /// Has a client wait until all that the sentinel decided is on disk, for an OK or the reason why it is not.
     pub(super) fn answer_when_saved(&mut self, conn: ConnId) {
         let Some(watching) = &mut self.watching else { return };
         watching.waiters.push((watching.sentinel.version(), conn));

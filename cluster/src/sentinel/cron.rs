@@ -172,13 +172,21 @@ impl Sentinel {
             let ping = if is_server { primary.word("PING") } else { "PING".to_owned() };
             self.ping(now, wire, &ping);
         }
-        if says_hello && self.is_durable() {
+        // A primary that hands over holds publishers back, and with them whatever comes behind on the same connection.
+        let holds_back = *who == Who::Primary && primary.failover.awaits_hand_over();
+        if says_hello && self.is_durable() && !holds_back {
             self.say_hello(primary, who);
         }
     }
 
-    /// Replicas are asked more often while much happens to them.
+    /// Replicas are asked more often while much happens to them, and all the time while clients are held back for one.
     fn info_period(&self, primary: &Primary, who: &Who) -> u64 {
+        if let Who::Replica(name) = who
+            && primary.failover.awaits_hand_over()
+            && primary.failover.promoted.as_ref() == Some(name)
+        {
+            return AWAITED_INFO_PERIOD_MS.min(self.periods.info);
+        }
         let is_busy = match who {
             Who::Replica(name) => {
                 let link_down = primary.replicas.get(name).is_some_and(|replica| replica.link_down_ms > 0);
@@ -202,6 +210,9 @@ const HZ: u64 = 10;
 
 /// Replies of one instance that may be on their way, for each primary that shares its link.
 const PENDING_MAX: usize = 100;
+
+/// Between two INFO to a replica to which the primary hands over, in milliseconds.
+const AWAITED_INFO_PERIOD_MS: u64 = 50;
 
 /// Between two INFO to a replica whose primary is down, in milliseconds.
 const BUSY_INFO_PERIOD_MS: u64 = 1_000;

@@ -72,6 +72,8 @@ pub(super) struct Report {
     pub(super) at: Option<Instant>,
     pub(super) role: Role,
     pub(super) role_since: Instant,
+    /// It tells how far a FAILOVER is, so it has that command.
+    pub(super) knows_failover: bool,
 }
 
 impl Instance {
@@ -84,7 +86,7 @@ impl Instance {
             went_down: None,
             script_kill_sent: false,
             last_hello_sent: Some(now),
-            report: Report { text: None, at: None, role, role_since: now },
+            report: Report { text: None, at: None, role, role_since: now, knows_failover: false },
         }
     }
 

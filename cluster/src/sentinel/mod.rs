@@ -52,6 +52,7 @@ use slotmesh_engine::time::{Instant, Now};
 use address::Address;
 use config::{Globals, KnownSentinel, PrimaryConfig, SentinelConfig};
 use failover::Failover;
+pub use failover::Kind as FailoverKind;
 use instance::{Instance, Primary, PrimaryId, Role, Who};
 pub use link::{Channel, LinkId, Wire};
 use link::{Links, Peer};
@@ -104,8 +105,9 @@ pub struct Simulated {
 impl Sentinel {
     /// A sentinel that knows what its file says. It listens on `port`; `requirepass` is the password of its clients.
     pub fn new(now: Now, config: SentinelConfig, port: u16, requirepass: Vec<u8>, mut rng: Rng) -> Self {
-        let my_id = config.globals.myid.clone();
-        let my_id = my_id.unwrap_or_else(|| String::from_utf8_lossy(&rng.hex_id()).into_owned());
+        let known_id = config.globals.myid.clone();
+        let is_new = known_id.is_none();
+        let my_id = known_id.unwrap_or_else(|| String::from_utf8_lossy(&rng.hex_id()).into_owned());
         let mut sentinel = Self {
             my_id,
             globals: config.globals,
@@ -129,7 +131,10 @@ impl Sentinel {
         for primary in config.primaries {
             sentinel.take_up(now, primary);
         }
-        sentinel.save();
+        if is_new {
+            // Its name must last before anybody hears of it.
+            sentinel.save();
+        }
         sentinel
     }
 

@@ -3,6 +3,7 @@
 use slotmesh_engine::time::{Instant, Now};
 
 use super::Sentinel;
+use super::failover::Kind;
 use super::instance::{Instance, Primary, Reconfiguration, Replica, Sister, Who};
 use super::operations::Refusal;
 use super::script::PendingScript;
@@ -240,8 +241,10 @@ impl Sentinel {
             ("reconf_sent", matches!(moves, Reconfiguration::Sent(_))),
             ("reconf_inprog", moves == Reconfiguration::InProgress),
             ("reconf_done", moves == Reconfiguration::Done),
-            ("force_failover", is_primary && primary.failover.is_forced),
+            ("force_failover", is_primary && primary.failover.kind == Kind::Forced),
+            ("coordinated_failover", is_primary && primary.failover.kind == Kind::Coordinated),
             ("script_kill_sent", instance.script_kill_sent),
+            ("master_reboot", is_primary && primary.rebooted.is_some()),
         ];
         flags.into_iter().filter(|(_, holds)| *holds).map(|(name, _)| name).collect::<Vec<_>>().join(",")
     }

@@ -151,7 +151,14 @@ fn sentinels_that_watch_several_primaries_share_one_connection() {
 fn a_primary_that_was_restarted_may_have_its_own_patience() {
     let mut f = Fixture::group(2);
     f.sentinel
-        .set(f.now, b"m", crate::sentinel::Setting::RebootDownAfter, b"master-reboot-down-after-period", &[b"300"])
+        .set(
+            f.now,
+            b"m",
+            crate::sentinel::Setting::RebootDownAfter,
+            b"master-reboot-down-after-period",
+            &[b"300"],
+            |_| true,
+        )
         .unwrap();
     let other_run = primary_info(&[6380, 6381]).replace("aaaa", "bbbb");
     f.infos.insert(6379, other_run);
