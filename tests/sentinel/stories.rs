@@ -216,6 +216,7 @@ fn scripts_are_run_again_until_they_succeed() {
     ]));
     let pending = t.call(sentinel, ["SENTINEL", "PENDING-SCRIPTS"]);
     assert_eq!(pending.items().len(), 1);
+    assert_eq!(pending.items()[0].items()[9], bulk("1"), "runs so far");
     t.advance(Duration::from_secs(30 + 60));
 
     assert_eq!(reconfs(&t), [expected; 3]);

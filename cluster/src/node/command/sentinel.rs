@@ -329,7 +329,7 @@ fn pending_scripts(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
             ("flags", flags.to_owned()),
             ("pid", script.process_id.unwrap_or(0).to_string()),
             (time, script.time_ms.to_string()),
-            ("retry-num", script.retries.to_string()),
+            ("retry-num", script.runs.to_string()),
         ];
         for (name, value) in fields {
             reply.bulk(name.as_bytes());

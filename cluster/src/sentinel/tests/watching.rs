@@ -128,6 +128,20 @@ fn a_sentinel_that_moved_is_followed_and_one_in_its_place_replaces_it() {
     );
     let known: Vec<u16> = f.sentinel.config().primaries[0].sentinels.iter().map(|known| known.address.port).collect();
     assert_eq!(known, [26_390, 26_381]);
+    assert_eq!(f.field("num-other-sentinels"), "2", "the one that was there before has no vote any more");
+}
+
+#[test]
+fn a_sentinel_whose_place_is_taken_is_forgotten_by_all_primaries() {
+    let mut f = Fixture::new("sentinel monitor a 10.0.0.1 6379 1\nsentinel monitor m 10.0.0.1 6389 1\n");
+    for (name, port) in [("a", 6379), ("m", 6389)] {
+        f.hello(&format!("10.0.0.1,26380,{OTHER_ID},0,{name},10.0.0.1,{port},0"));
+    }
+
+    f.hello(&format!("10.0.0.1,26380,{THIRD_ID},0,a,10.0.0.1,6379,0"));
+
+    let known = |name: &[u8]| f.sentinel.sentinel_fields(f.now, name).unwrap().len();
+    assert_eq!((known(b"a"), known(b"m")), (1, 0));
 }
 
 #[test]
