@@ -59,21 +59,29 @@ pub(super) fn set(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
 /// The scripts among the values, as far as the options are sound.
 fn scripts_in<'a>(words: &[&'a [u8]]) -> Vec<&'a [u8]> {
     let mut scripts = Vec::new();
-    let mut rest = words;
-    while let Some((setting, values, behind)) = next_option(rest) {
+    let mut next = Assignment::first(words);
+    while let Some(Assignment { setting, values, behind }) = next {
         if setting.is_script() && !values[0].is_empty() {
             scripts.push(values[0]);
         }
-        rest = behind;
+        next = Assignment::first(behind);
     }
     scripts
 }
 
-/// An option, its values and what is behind; nothing when that is none, or lacks values.
-fn next_option<'a, 'b>(words: &'b [&'a [u8]]) -> Option<(Setting, &'b [&'a [u8]], &'b [&'a [u8]])> {
-    let (setting, count) = Setting::find(words.first()?)?;
-    let values = words.get(1..=count)?;
-    Some((setting, values, &words[1 + count..]))
+/// An option with its values, ahead of others.
+struct Assignment<'a, 'b> {
+    setting: Setting,
+    values: &'b [&'a [u8]],
+    behind: &'b [&'a [u8]],
+}
+
+impl<'a, 'b> Assignment<'a, 'b> {
+    /// The first of these words; nothing when it is no option, or lacks values.
+    fn first(words: &'b [&'a [u8]]) -> Option<Self> {
+        let (setting, count) = Setting::find(words.first()?)?;
+        Some(Self { setting, values: words.get(1..=count)?, behind: &words[1 + count..] })
+    }
 }
 
 /// Sets one option after the other, as far as they are sound.
@@ -87,11 +95,11 @@ fn apply(
     let sentinel = node.sentinel_mut()?;
     let mut rest = words;
     while let Some(option) = rest.first() {
-        let (setting, values, behind) = next_option(rest).ok_or_else(|| {
+        let assignment = Assignment::first(rest).ok_or_else(|| {
             ReplyError::naming("ERR Unknown option or number of arguments for SENTINEL SET '", option, "'")
         })?;
-        sentinel.set(now, primary, setting, option, values, &can_run)?;
-        rest = behind;
+        sentinel.set(now, primary, assignment.setting, option, assignment.values, &can_run)?;
+        rest = assignment.behind;
     }
     Ok(())
 }
