@@ -6,6 +6,7 @@ use slotmesh_replication::disk::{DiskResult, Lane};
 
 use super::Sim;
 use super::host::HostWire;
+use crate::address;
 use crate::boot::Boot;
 use crate::network::{ConnKey, EndState, Medium, Owner, Payload, REFUSED, RESET, Side, TIMED_OUT};
 use crate::place::{MachineId, Place};
@@ -212,7 +213,7 @@ impl<M: Machine> Sim<M> {
             Payload::Connected => self.connected(key),
             Payload::Dial => self.dialled(key),
             Payload::EndOfStream => self.lose(key, from.other(), "end of stream", Reset::EndOfStream),
-            Payload::Reset(why) => self.lose(key, from.other(), why, Reset::Error(why.to_owned())),
+            Payload::Reset(why) => self.lose(key, from.other(), why, address::reset(why)),
         }
     }
 
