@@ -366,7 +366,7 @@ impl Node {
             Kind::Courier => self.courier_closed(now, &closed, reset),
             Kind::Link(link) => self.link_closed(now, *link),
             Kind::Primary => self.primary_closed(now, reset),
-            Kind::Wire(wire) => self.wire_closed(now, *wire),
+            Kind::Wire(wire) => self.wire_closed(now, *wire, reset),
         }
     }
 

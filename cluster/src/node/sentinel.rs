@@ -17,7 +17,7 @@ use super::boot::Life;
 use super::command::PendingSet;
 use super::config_rewrite::{ConfigRewrite, Progress};
 use super::conns::Kind;
-use crate::machine::{ConnId, Effect, Endpoint, Peer, ProcessId, ProcessNews, Target};
+use crate::machine::{ConnId, Effect, Endpoint, Peer, ProcessId, ProcessNews, Reset, Target};
 use crate::sentinel::config::SentinelConfig;
 use crate::sentinel::script::{ScriptEnd, ScriptId};
 use crate::sentinel::{Output, Sentinel, Wire};
@@ -156,8 +156,11 @@ impl Node {
         }
     }
 
-    pub(super) fn wire_closed(&mut self, now: Now, wire: Wire) {
+    pub(super) fn wire_closed(&mut self, now: Now, wire: Wire, reset: &Reset) {
         if let Some(watching) = &mut self.watching {
+            if matches!(reset, Reset::NoAddress(_)) {
+                watching.sentinel.unknown_name(wire);
+            }
             watching.sentinel.closed(now, wire);
         }
     }

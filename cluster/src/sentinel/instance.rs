@@ -17,7 +17,7 @@ pub(super) struct PrimaryId(pub(super) u64);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Who {
     Primary,
-    /// By its name, `ip:port`.
+    /// By the name it was given at first, `ip:port`; a host name in it may be shown as what it stands for.
     Replica(String),
     /// By its id.
     Sentinel(String),
@@ -229,13 +229,13 @@ impl Primary {
     pub(super) fn subject(&self, who: &Who, names: bool) -> String {
         let own = self.instance.address.shown(names);
         let own = format!("{} {own} {}", self.name, self.instance.address.port);
-        let (kind, name) = match who {
-            Who::Primary => return format!("master {own}"),
-            Who::Replica(name) => ("slave", name),
-            Who::Sentinel(id) => ("sentinel", id),
-        };
         let address = self.instance(who).map(|instance| &instance.address);
         let (host, port) = address.map_or((String::new(), 0), |address| (address.shown(names), address.port));
+        let (kind, name) = match who {
+            Who::Primary => return format!("master {own}"),
+            Who::Replica(key) => ("slave", address.map_or_else(|| key.clone(), |address| address.joined(names))),
+            Who::Sentinel(id) => ("sentinel", id.clone()),
+        };
         format!("{kind} {name} {host} {port} @ {own}")
     }
 }

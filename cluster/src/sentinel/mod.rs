@@ -160,7 +160,10 @@ impl Sentinel {
     /// What the configuration file should say now.
     pub fn config(&self) -> SentinelConfig {
         let globals = Globals { myid: Some(self.my_id.clone()), ..self.globals.clone() };
-        SentinelConfig { globals, primaries: self.primaries.values().map(|primary| primary.config()).collect() }
+        SentinelConfig {
+            globals,
+            primaries: self.primaries.values().map(|primary| primary.config(self.announces_names())).collect(),
+        }
     }
 
     /// Counts the changes of [`Sentinel::config`].
@@ -268,22 +271,23 @@ impl Sentinel {
 }
 
 impl Primary {
-    fn config(&self) -> PrimaryConfig {
+    fn config(&self, names: bool) -> PrimaryConfig {
         let promoted = self.current_address();
         let replicas = self.replicas.values().map(|replica| &replica.instance.address);
         // Until the failover has ended the old primary is not among the replicas.
-        let mut replicas: Vec<Address> = replicas.filter(|address| !address.is(promoted)).cloned().collect();
+        let mut replicas: Vec<Address> =
+            replicas.filter(|address| !address.is(promoted)).map(|address| address.for_file(names)).collect();
         if !promoted.is(&self.instance.address) {
-            replicas.push(self.instance.address.clone());
+            replicas.push(self.instance.address.for_file(names));
         }
         let sentinels = self.sentinels.iter().filter(|(_, sister)| sister.instance.address.port != 0);
         let known = |(id, sister): (&String, &instance::Sister)| KnownSentinel {
             id: id.clone(),
-            address: sister.instance.address.clone(),
+            address: sister.instance.address.for_file(names),
         };
         PrimaryConfig {
             name: self.name.clone(),
-            address: promoted.clone(),
+            address: promoted.for_file(names),
             settings: self.settings.clone(),
             config_epoch: self.config_epoch,
             leader_epoch: self.leader_epoch,

@@ -6,7 +6,9 @@ use slotmesh_engine::resp::value::Reply;
 use slotmesh_engine::time::Now;
 
 use super::Sentinel;
+use super::instance::Primary;
 use super::link::{Channel, Expect, LinkId, Peer, State, Wire};
+use crate::machine::LogLevel;
 
 impl Sentinel {
     /// A connection that was dialled is open: from this address of ours to that one.
@@ -33,12 +35,29 @@ impl Sentinel {
 
     /// What the name of an instance stands for.
     fn learn_address(&mut self, link: LinkId, ip: IpAddr) {
+        let mut is_news = false;
         for primary in self.primaries.values_mut() {
             for who in primary.everybody() {
                 if let Some(instance) = primary.instance_mut(&who).filter(|instance| instance.link == link) {
-                    instance.address.resolve(ip);
+                    is_news |= instance.address.resolve(ip);
                 }
             }
+        }
+        if is_news && !self.announces_names() {
+            self.save();
+        }
+    }
+
+    /// The name that was dialled for a connection stands for no address.
+    pub fn unknown_name(&mut self, wire: Wire) {
+        let everybody = |primary: &Primary| {
+            let all = primary.everybody().into_iter();
+            all.filter_map(|who| primary.instance(&who).map(|found| (found.link, found.address.host().to_owned())))
+                .collect::<Vec<_>>()
+        };
+        let mut all = self.primaries.values().flat_map(|primary| everybody(primary));
+        if let Some((_, host)) = all.find(|(link, _)| *link == wire.link && wire.channel == Channel::Command) {
+            self.log(LogLevel::Warning, format!("Failed to resolve hostname '{host}'"));
         }
     }
 
@@ -176,7 +195,7 @@ impl Sentinel {
     }
 
     /// An instance that is down because a script does not end is freed of it, once.
-    fn kill_script(&mut self, primary: &mut super::instance::Primary, link: LinkId) {
+    fn kill_script(&mut self, primary: &mut Primary, link: LinkId) {
         for who in primary.everybody() {
             let Some(instance) = primary.instance_mut(&who).filter(|instance| instance.link == link) else { continue };
             if instance.down.is_some() && !std::mem::replace(&mut instance.script_kill_sent, true) {

@@ -196,10 +196,11 @@ impl Sentinel {
         let (primary, who) = of;
         let age = |at: Option<Instant>| at.map_or(0, |at| now.millis_since(at)).to_string();
         let name = match who {
-            Who::Primary => &primary.name,
-            Who::Replica(name) | Who::Sentinel(name) => name,
+            Who::Primary => primary.name.clone(),
+            Who::Replica(_) => instance.address.joined(self.announces_names()),
+            Who::Sentinel(id) => id.clone(),
         };
-        fields.push(("name", name.clone()));
+        fields.push(("name", name));
         fields.push(("ip", instance.address.shown(self.announces_names())));
         fields.push(("port", instance.address.port.to_string()));
         fields.push(("runid", instance.run_id.clone().unwrap_or_default()));

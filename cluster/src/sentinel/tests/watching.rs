@@ -195,3 +195,24 @@ fn a_pubsub_connection_that_closes_does_not_make_an_instance_look_silent() {
 
     assert!(!f.has_event("+sdown"), "{:?}", f.events);
 }
+
+#[test]
+fn names_are_shown_as_what_they_stand_for_unless_names_are_announced() {
+    for (announces, shown) in [("no", "10.0.0.1"), ("yes", "db.example")] {
+        let mut f = Fixture::new(&format!(
+            "sentinel resolve-hostnames yes\nsentinel announce-hostnames {announces}\n\
+             sentinel monitor m db.example 6379 1\nsentinel known-replica m db.example 6380\n"
+        ));
+        f.infos.insert(6379, primary_info(&[]));
+        f.advance(1_000);
+
+        assert_eq!(f.sentinel.address_of(b"m").unwrap(), (shown.to_owned(), 6379));
+        let replica = &f.sentinel.replica_fields(f.now, b"m").unwrap()[0];
+        assert_eq!(replica[..2], [("name", format!("{shown}:6380")), ("ip", shown.to_owned())]);
+        let config = &f.sentinel.config().primaries[0];
+        assert_eq!((config.address.host(), config.replicas[0].host()), (shown, shown));
+        f.kill(6380);
+        f.advance(31_000);
+        assert!(f.has_event(&format!("+sdown slave {shown}:6380 {shown} 6380 @ m {shown} 6379")), "{:?}", f.events);
+    }
+}
