@@ -4,7 +4,7 @@ use slotmesh_engine::time::{Instant, Now};
 
 use super::Sentinel;
 use super::failover::FailoverState;
-use super::instance::{Primary, Target, Who};
+use super::instance::{Primary, Replica, Role, Target, Who};
 use super::link::{Channel, Expect, LinkId, Peer, State, Wire};
 use super::output::Output;
 use crate::machine::LogLevel;
@@ -189,7 +189,9 @@ impl Sentinel {
         }
         let is_busy = match who {
             Who::Replica(name) => {
-                let link_down = primary.replicas.get(name).is_some_and(|replica| replica.link_down_ms > 0);
+                let lacks_link =
+                    |replica: &Replica| replica.instance.report.role == Role::Replica && !replica.is_link_up;
+                let link_down = primary.replicas.get(name).is_some_and(lacks_link);
                 primary.o_down.is_some() || primary.failover.is_in_progress() || link_down
             }
             Who::Primary | Who::Sentinel(_) => false,

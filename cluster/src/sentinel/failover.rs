@@ -1,5 +1,6 @@
 //! A failover, from the first doubt to the new address: one state after the other, on the sentinel that leads it.
 
+use slotmesh_engine::resp::value::Reply;
 use slotmesh_engine::time::{Instant, Now};
 
 use super::Sentinel;
@@ -164,7 +165,7 @@ impl Sentinel {
     }
 
     fn select_replica(&mut self, now: Now, primary: &mut Primary) {
-        let Some(name) = self.best_replica(now, primary) else {
+        let Some(name) = self.best_replica(now, primary, primary.failover.kind) else {
             return self.abort(now, primary, "-failover-abort-no-good-slave");
         };
         let who = Who::Replica(name.clone());
@@ -176,7 +177,7 @@ impl Sentinel {
     }
 
     /// The replica that takes over: by priority, then by how much it has, then by run id.
-    pub(super) fn best_replica(&self, now: Now, primary: &Primary) -> Option<String> {
+    pub(super) fn best_replica(&self, now: Now, primary: &Primary, kind: Kind) -> Option<String> {
         let down_for = primary.instance.down.map_or(0, |since| now.instant.millis_since(since));
         let link_down_max = down_for.saturating_add(primary.settings.down_after_ms.saturating_mul(10));
         let info_age_max = if primary.instance.down.is_some() {
@@ -196,6 +197,8 @@ impl Sentinel {
                 && replica.priority > 0
                 && report.at.is_some_and(|at| now.instant.millis_since(at) <= info_age_max)
                 && (!judges_links || replica.link_down_ms <= link_down_max)
+                // A primary hands over only to one that follows it.
+                && (replica.is_link_up || kind != Kind::Coordinated)
         };
         let rank = |replica: &Replica| {
             let run_id = replica.instance.run_id.as_ref().map(|id| id.to_ascii_lowercase());
@@ -227,6 +230,19 @@ impl Sentinel {
         self.ask_info(primary, &who);
         self.tell(now, LogLevel::Notice, "+failover-state-wait-promotion", (primary, &who), "");
         primary.failover.enter(FailoverState::WaitPromotion, now);
+    }
+
+    /// The primary has said whether it begins to hand over. If it does not, its clients have waited for nothing.
+    pub(super) fn take_hand_over(&mut self, now: Now, primary: &mut Primary, reply: &Reply) {
+        let is_refused = if let Reply::Array(replies) = reply {
+            replies.iter().any(|reply| matches!(reply, Reply::Error(_)))
+        } else {
+            true
+        };
+        if is_refused && primary.failover.awaits_hand_over() {
+            self.take_hand_over_back(primary);
+            self.abort(now, primary, "-failover-abort-slave-timeout");
+        }
     }
 
     fn wait_for_promotion(&mut self, now: Now, primary: &mut Primary) {

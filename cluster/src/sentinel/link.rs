@@ -49,6 +49,8 @@ pub(super) enum Expect {
     Anything,
     /// SENTINEL IS-MASTER-DOWN-BY-ADDR.
     Down(Target),
+    /// EXEC of what asks a primary to hand over.
+    HandOver(Target),
     /// INFO.
     Info(Target),
     /// PING.

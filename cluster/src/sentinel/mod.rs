@@ -12,7 +12,7 @@
 //!   and no promotion leaves, and the answer to another sentinel waits.
 //! - **What instances say is bounded and checked**: epochs that could not grow any more are not believed, ids and
 //!   addresses that would break a line or a file are refused, replies and tables have limits.
-//!
+//! - **Numbers in the file are whole numbers.** Redis takes as much of a word as is one, and 0 when nothing is.
 //! - **A primary that forgot that it is one is replaced.** Redis leaves a group without a primary when a promoted replica
 //!   dies before it wrote down its promotion: it comes back as a replica, and the links of the others, which follow it,
 //!   have been down for too long to let one of them take over.
@@ -21,6 +21,12 @@
 //!
 //! - INFO follows right behind a SLAVEOF, so that a promotion is seen when it happens and not a second later.
 //! - Votes and news of replicas in a failover are acted upon when they come, not at the next look at the clock.
+//! - A replica to which a primary hands over is asked all the time whether it has taken over.
+//!
+//! # Where it lacks something
+//!
+//! A host name is looked up when it is dialled, and shown as it is until then: SENTINEL MONITOR takes one that stands for
+//! no address, where Redis refuses it, and `+monitor` tells names.
 
 pub mod address;
 pub mod config;

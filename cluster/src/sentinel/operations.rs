@@ -204,7 +204,7 @@ impl Sentinel {
             if primary.failover.is_in_progress() {
                 return Err(Refusal::InProgress);
             }
-            if sentinel.best_replica(now, primary).is_none() {
+            if sentinel.best_replica(now, primary, kind).is_none() {
                 return Err(Refusal::NoGoodReplica);
             }
             let text = format!("Executing user requested FAILOVER of '{}'", primary.name);

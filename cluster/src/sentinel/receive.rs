@@ -138,6 +138,9 @@ impl Sentinel {
         match expect {
             Expect::Anything => {}
             Expect::Down(target) => self.take_opinion(now, &target, reply),
+            Expect::HandOver(target) => {
+                self.with_primary(target.primary, |sentinel, primary| sentinel.take_hand_over(now, primary, &reply));
+            }
             Expect::Info(target) => {
                 if let Reply::Bulk(text) = reply {
                     self.with_primary(target.primary, |sentinel, primary| {

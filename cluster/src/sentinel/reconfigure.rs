@@ -33,7 +33,7 @@ impl Sentinel {
         let (config, client) = (primary.word("CONFIG"), primary.word("CLIENT"));
         let mut requests = vec![words([&slaveof, &host, &port])];
         requests.extend(settle_clients(&config, &client));
-        self.send_together(link, primary, requests);
+        self.send_together(link, primary, requests, Expect::Anything);
         self.hurry(now);
         true
     }
@@ -54,7 +54,8 @@ impl Sentinel {
         let left = left.to_string();
         let requests =
             vec![words([&client, "PAUSE", &left, "WRITE"]), words([&failover, "TO", &host, &port, "TIMEOUT", &left])];
-        self.send_together(link, primary, requests);
+        let answer = Expect::HandOver(Target { primary: primary.id, who: Who::Primary });
+        self.send_together(link, primary, requests, answer);
         true
     }
 
@@ -73,17 +74,17 @@ impl Sentinel {
             let Some(instance) = primary.instance(&who) else { continue };
             let mut requests = settle_clients(&config, &client);
             requests.push(words([&client, "UNPAUSE"]));
-            self.send_together(instance.link, primary, requests);
+            self.send_together(instance.link, primary, requests, Expect::Anything);
         }
     }
 
     /// Sends requests that are carried out all or not at all.
-    fn send_together(&mut self, link: LinkId, primary: &Primary, requests: Vec<Vec<String>>) {
+    fn send_together(&mut self, link: LinkId, primary: &Primary, requests: Vec<Vec<String>>, answer: Expect) {
         self.send_words(link, &[primary.word("MULTI")]);
         for request in requests {
             self.send_words(link, &request);
         }
-        self.send_words(link, &[primary.word("EXEC")]);
+        self.send(link, &[primary.word("EXEC").as_bytes()], answer);
     }
 
     fn send_words(&mut self, link: LinkId, request: &[String]) {

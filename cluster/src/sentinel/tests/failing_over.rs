@@ -231,6 +231,37 @@ fn a_primary_that_does_not_hand_over_is_told_to_go_on() {
 }
 
 #[test]
+fn clients_of_a_primary_that_refuses_to_hand_over_wait_no_longer() {
+    for refusal in ["*2\r\n+OK\r\n-ERR FAILOVER target replica is not online.\r\n", "-EXECABORT x\r\n", "*-1\r\n"] {
+        let mut f = willing();
+        f.executed = refusal;
+
+        f.sentinel.fail_over(f.now, b"m", FailoverKind::Coordinated).unwrap();
+        f.advance(500);
+
+        assert!(f.has_event("-failover-abort-slave-timeout master m 10.0.0.1 6379"), "{:?}", f.events);
+        let sent = sent_to(&f, 6379);
+        assert_eq!(sent[sent.len() - 2..], ["FAILOVER ABORT", "CLIENT UNPAUSE"]);
+    }
+}
+
+#[test]
+fn a_primary_hands_over_only_to_one_that_follows_it() {
+    let mut f = willing();
+    let lost = replica_info(6379, 1, 60).replace("status:up", "status:down\r\nmaster_link_down_since_seconds:-1");
+    f.infos.insert(6380, lost.clone());
+    f.infos.insert(6381, lost);
+    f.advance(11_000);
+
+    let refusal = f.sentinel.fail_over(f.now, b"m", FailoverKind::Coordinated).unwrap_err();
+    assert_eq!(refusal.to_string(), "NOGOODSLAVE No suitable replica to promote");
+    f.infos.insert(6381, replica_info(6379, 1, 60));
+    f.advance(1_500);
+
+    f.sentinel.fail_over(f.now, b"m", FailoverKind::Coordinated).expect("it was asked again within a second");
+}
+
+#[test]
 fn a_primary_that_cannot_be_reached_does_not_hand_over() {
     let mut f = willing();
     f.sentinel.set(f.now, b"m", Setting::DownAfter, b"down-after-milliseconds", &[b"60000"], |_| true).unwrap();
