@@ -94,7 +94,8 @@ pub fn version_line() -> String {
 
 /// Whether the program's name or an argument asks for a sentinel.
 fn asks_for_sentinel(program: &str, args: &[Vec<u8>]) -> bool {
-    program.ends_with("redis-sentinel") || args.iter().any(|arg| arg == SENTINEL_FLAG)
+    ["redis-sentinel", "valkey-sentinel"].iter().any(|name| program.ends_with(name))
+        || args.iter().any(|arg| arg == SENTINEL_FLAG)
 }
 
 /// The answers to arguments that do not start a server.
