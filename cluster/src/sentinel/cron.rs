@@ -137,9 +137,7 @@ impl Sentinel {
         if connection.state != State::Open {
             return;
         }
-        if wire.channel == Channel::Command {
-            connection.awaited.push_back(expect);
-        }
+        connection.awaited.push_back(expect);
         let mut bytes = Vec::new();
         slotmesh_engine::resp::reply::write_request(&mut bytes, words.iter().copied());
         self.outputs.push_back(Output::Send(wire, bytes));

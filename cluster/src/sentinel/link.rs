@@ -57,6 +57,8 @@ pub(super) enum Expect {
     Ping,
     /// PUBLISH.
     Published(Target),
+    /// SUBSCRIBE: what comes behind it are messages.
+    Subscribed,
 }
 
 /// A link to an instance.

@@ -28,7 +28,7 @@ impl Sentinel {
             Channel::Command => self.ping(now, wire.link, &self.word_for(peer, "PING")),
             Channel::PubSub => {
                 let subscribe = self.word_for(peer, "SUBSCRIBE");
-                self.send_on(wire, &[subscribe.as_bytes(), HELLO_CHANNEL], Expect::Anything);
+                self.send_on(wire, &[subscribe.as_bytes(), HELLO_CHANNEL], Expect::Subscribed);
             }
         }
     }
@@ -124,8 +124,14 @@ impl Sentinel {
                         self.take_reply(now, wire.link, expect, reply);
                     }
                     Channel::PubSub => {
+                        let expect = connection.awaited.pop_front();
                         link.last_message = now.instant;
-                        self.take_message(now, reply);
+                        match (expect, reply) {
+                            // No message will come: it is tried again, as somebody may allow it meanwhile.
+                            (Some(Expect::Subscribed), Reply::Error(_)) => return self.drop_wire(now, wire),
+                            (Some(_), _) => {}
+                            (None, reply) => self.take_message(now, reply),
+                        }
                     }
                 },
                 // What came is no reply: the rest of the connection cannot be, either.
@@ -136,7 +142,7 @@ impl Sentinel {
 
     fn take_reply(&mut self, now: Now, link: LinkId, expect: Expect, reply: Reply) {
         match expect {
-            Expect::Anything => {}
+            Expect::Anything | Expect::Subscribed => {}
             Expect::Down(target) => self.take_opinion(now, &target, reply),
             Expect::HandOver(target) => {
                 self.with_primary(target.primary, |sentinel, primary| sentinel.take_hand_over(now, primary, &reply));

@@ -216,3 +216,19 @@ fn names_are_shown_as_what_they_stand_for_unless_names_are_announced() {
         assert!(f.has_event(&format!("+sdown slave {shown}:6380 {shown} 6380 @ m {shown} 6379")), "{:?}", f.events);
     }
 }
+
+#[test]
+fn a_subscription_that_is_refused_is_tried_again() {
+    let mut f = Fixture::new("sentinel monitor m 10.0.0.1 6379 1\nsentinel auth-pass m x\n");
+    f.advance(100);
+    let wire = f.wire(6379, Channel::PubSub);
+
+    f.sentinel.received(f.now, wire, b"-ERR no password is set\r\n+OK\r\n");
+    assert!(!f.field("flags").contains("disconnected"), "a login that was not needed is no reason");
+    f.sentinel.received(f.now, wire, b"-NOPERM this user has no permissions\r\n");
+    assert!(f.field("flags").contains("disconnected"));
+    f.sent.clear();
+    f.advance(1_500);
+
+    assert!(f.sent.contains(&(6379, "SUBSCRIBE __sentinel__:hello".to_owned())), "{:?}", f.sent);
+}
