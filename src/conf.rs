@@ -69,13 +69,14 @@ pub fn read(program: &str, args: &[Vec<u8>], dir: PathBuf, stdin: impl Read, wor
         return outcome;
     }
     let is_sentinel = asks_for_sentinel(program, args);
+    let role = if is_sentinel { 'X' } else { 'C' };
     let args: Vec<Vec<u8>> = args.iter().filter(|arg| *arg != SENTINEL_FLAG).cloned().collect();
     match assemble(&args, RealHost::new(dir, words, is_sentinel), stdin) {
         Ok(run) => Outcome::Run(Box::new(run)),
-        Err(Failure::Config(Fatal::Include(unreadable))) => logged_failure(&unreadable.to_string()),
+        Err(Failure::Config(Fatal::Include(unreadable))) => logged_failure(role, &unreadable.to_string()),
         Err(Failure::Config(fatal)) => stderr_failure(fatal.to_string()),
-        Err(Failure::Sentinel(text)) => role_failure('X', &text),
-        Err(Failure::Unreadable(text)) => logged_failure(&text),
+        Err(Failure::Sentinel(text)) => logged_failure(role, &text),
+        Err(Failure::Unreadable(text)) => logged_failure(role, &text),
     }
 }
 
@@ -93,7 +94,8 @@ pub fn version_line() -> String {
 
 /// Whether the program's name or an argument asks for a sentinel.
 fn asks_for_sentinel(program: &str, args: &[Vec<u8>]) -> bool {
-    program.ends_with("redis-sentinel") || args.iter().any(|arg| arg == SENTINEL_FLAG)
+    ["redis-sentinel", "valkey-sentinel"].iter().any(|name| program.ends_with(name))
+        || args.iter().any(|arg| arg == SENTINEL_FLAG)
 }
 
 /// The answers to arguments that do not start a server.
@@ -113,11 +115,7 @@ fn stderr_failure(stderr: String) -> Outcome {
 }
 
 /// Redis writes these failures to the log, which is standard output at this point.
-fn logged_failure(text: &str) -> Outcome {
-    role_failure('C', text)
-}
-
-fn role_failure(role: char, text: &str) -> Outcome {
+fn logged_failure(role: char, text: &str) -> Outcome {
     let line = logfile::line(std::process::id(), role, &logfile::now(), Level::Warning, text);
     Outcome::Print { text: line, stderr: String::new(), code: 1 }
 }
@@ -166,7 +164,8 @@ fn sentinel_defaults() -> Config {
 /// What only a sentinel needs: sound directives, and a file that it can write its state to.
 fn check_sentinel(config: &Config, file: Option<&Path>) -> Result<(), Failure> {
     let lines = &config.startup.sentinel;
-    SentinelConfig::read(lines, is_program).map_err(|fault| {
+    let dir = Path::new(&config.dir);
+    SentinelConfig::read(lines, |path| !path.is_empty() && is_program(&dir.join(path))).map_err(|fault| {
         Failure::Config(Fatal::Line {
             version: config.slotmesh_version.clone(),
             number: fault.number,
@@ -184,7 +183,7 @@ fn check_sentinel(config: &Config, file: Option<&Path>) -> Result<(), Failure> {
 }
 
 /// Whether a file can be executed.
-fn is_program(path: &str) -> bool {
+fn is_program(path: &Path) -> bool {
     rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
 }
 

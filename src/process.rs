@@ -66,18 +66,19 @@ fn begin(args: &[Vec<u8>], run: Run) -> ExitCode {
         }
     }
     let log = LogFile::new(&run.config);
+    let role = role_of(&run);
     announce(&log, &run);
     let pid_file = match PidFile::create(&run.config) {
         Ok(pid_file) => pid_file,
         Err(error) => {
-            write(&log, LogLevel::Warning, 'M', format!("Failed to write PID file: {}", conf::cause(&error)));
+            write(&log, LogLevel::Warning, role, format!("Failed to write PID file: {}", conf::cause(&error)));
             None
         }
     };
     let code = match serve(run, log.clone()) {
         Ok(code) => code,
         Err(error) => {
-            write(&log, LogLevel::Warning, 'M', format!("The server cannot run: {}", conf::cause(&error)));
+            write(&log, LogLevel::Warning, role, format!("The server cannot run: {}", conf::cause(&error)));
             1
         }
     };
@@ -85,9 +86,14 @@ fn begin(args: &[Vec<u8>], run: Run) -> ExitCode {
         && code == 0
         && let Err(error) = pid_file.remove()
     {
-        write(&log, LogLevel::Warning, 'M', format!("Failed to remove PID file: {}", conf::cause(&error)));
+        write(&log, LogLevel::Warning, role, format!("Failed to remove PID file: {}", conf::cause(&error)));
     }
     ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+/// The letter of this process in its log.
+fn role_of(run: &Run) -> char {
+    if run.is_sentinel { 'X' } else { 'M' }
 }
 
 /// The lines a start begins with, and the banner that supervisors wait for.
@@ -99,7 +105,8 @@ fn announce(log: &LogFile, run: &Run) {
         (false, true) => "cluster",
         (false, false) => "standalone",
     };
-    let (first, role) = if run.is_sentinel { ('X', 'X') } else { ('C', 'M') };
+    let role = role_of(run);
+    let first = if run.is_sentinel { role } else { 'C' };
     let (version, port) = (&config.slotmesh_version, config.port);
     write(log, LogLevel::Warning, first, "oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo");
     write(
@@ -132,12 +139,13 @@ fn announce(log: &LogFile, run: &Run) {
 }
 
 fn serve(run: Run, log: LogFile) -> io::Result<i32> {
+    let role = role_of(&run);
     if run.config.port == 0 && run.config.unixsocket.is_empty() {
-        write(&log, LogLevel::Warning, 'M', "Configured to not listen anywhere, exiting.");
+        write(&log, LogLevel::Warning, role, "Configured to not listen anywhere, exiting.");
         return Ok(1);
     }
     let is_sentinel = run.is_sentinel;
-    let config = adjust_clients(run.config, &log);
+    let config = adjust_clients(run.config, &log, role);
     let host = host_info(run.config_file.map(|path| path.display().to_string()));
     let mut clock = Clock::new();
     let seed = slotmesh_transport_tcp::entropy::seed()?;
@@ -206,7 +214,7 @@ pub(crate) fn attend(handle: Handle<Node>) -> io::Result<()> {
 }
 
 /// Lowers `maxclients` when the system gives fewer files.
-fn adjust_clients(mut config: Config, log: &LogFile) -> Config {
+fn adjust_clients(mut config: Config, log: &LogFile, role: char) -> Config {
     let wanted = u64::from(config.maxclients) + RESERVED_FILES;
     let files = raise_open_files(wanted);
     if files.now >= wanted {
@@ -223,7 +231,7 @@ fn adjust_clients(mut config: Config, log: &LogFile) -> Config {
             files.now
         ),
     ];
-    lines.into_iter().for_each(|line| write(log, LogLevel::Warning, 'M', line));
+    lines.into_iter().for_each(|line| write(log, LogLevel::Warning, role, line));
     config.maxclients = u32::try_from(clients).unwrap_or(config.maxclients);
     config
 }

@@ -39,4 +39,6 @@ pub use sentinel::{SentinelBuilder, TestSentinel};
 pub use server::TestServer;
 pub use view::Role;
 
-pub use slotmesh_transport_mem::{DiskFault, Fault, Hazards, Link, MachineId, OpKind, SimConfig, Skew, Spread, plan};
+pub use slotmesh_transport_mem::{
+    DiskFault, Fault, Hazards, Link, MachineId, OpKind, ProgramEnd, ProgramRun, SimConfig, Skew, Spread, plan,
+};

@@ -175,7 +175,7 @@ pub struct ProcessId(pub u64);
 /// What became of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProcessNews {
-    /// It ended; also one that could not be run, as a shell would say it: with code 127.
+    /// It ended; also one that could not be run, with code 2.
     Ended {
         /// The signal that ended it; 0 for none.
         signal: i32,
@@ -220,6 +220,8 @@ pub enum Reset {
     EndOfStream,
     /// The system's words for what went wrong ("Connection refused").
     Error(String),
+    /// The host name that was dialled stands for no address, in the system's words.
+    NoAddress(String),
 }
 
 /// A process signal a machine acts on.

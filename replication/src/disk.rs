@@ -18,6 +18,11 @@ pub enum DiskOp {
         /// What to add.
         data: Bytes,
     },
+    /// Asks whether the file is a program that can be run.
+    CheckProgram {
+        /// The file.
+        path: String,
+    },
     /// Forgets an open handle of the file, if the host keeps one.
     Close {
         /// The file.

@@ -90,7 +90,7 @@ fn gone(gone: Gone) -> Error {
 fn words(reset: &Reset) -> String {
     match reset {
         Reset::EndOfStream => "the server closed the connection".to_owned(),
-        Reset::Error(text) => text.clone(),
+        Reset::Error(text) | Reset::NoAddress(text) => text.clone(),
     }
 }
 

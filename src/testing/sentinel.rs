@@ -10,7 +10,7 @@ use slotmesh_cluster::sentinel::Sentinel;
 use slotmesh_engine::config::Config;
 use slotmesh_engine::config::special::primary::Primary;
 use slotmesh_engine::config::special::save_points::SavePoints;
-use slotmesh_transport_mem::{Boot, DIR, MachineId, Sim, SimConfig};
+use slotmesh_transport_mem::{Boot, DIR, MachineId, ProgramEnd, ProgramRun, Sim, SimConfig};
 
 use super::builder::seed_or;
 use super::cluster::TestCluster;
@@ -215,6 +215,19 @@ impl TestSentinel {
     /// The events a sentinel told in its log, over all its runs, oldest first.
     pub fn events(&self, sentinel: MachineId) -> Vec<String> {
         self.group.log(sentinel).into_iter().filter(|line| line.starts_with(['+', '-'])).collect()
+    }
+
+    /// The scripts that a sentinel had run, over all its runs, oldest first: path, then arguments. No program runs; one
+    /// that fails is run again as a real one is, after thirty seconds and then twice as long each time.
+    pub fn scripts(&self, sentinel: MachineId) -> Vec<Vec<String>> {
+        let world = self.group.world.borrow();
+        let own = world.sim.programs().filter(|run| run.machine == sentinel);
+        own.map(|run| run.words.clone()).collect()
+    }
+
+    /// Says what becomes of each script that is run from now on; without this every one succeeds at once.
+    pub fn on_script(&mut self, behave: impl FnMut(&ProgramRun) -> ProgramEnd + 'static) {
+        self.group.world.borrow_mut().sim.on_program(behave);
     }
 
     /// Runs until `done` holds; looks once in a millisecond of virtual time.

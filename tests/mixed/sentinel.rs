@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use slotmesh_test_support::sentinel::{SentinelGroup, named_port};
+use slotmesh_test_support::sentinel::{NAME, SentinelGroup, named_port};
 use slotmesh_test_support::{Peer, Reply, require_peer};
 
 use crate::ours;
@@ -40,6 +40,48 @@ impl Makes {
         assert_eq!(refused, Reply::Error(expected), "{servers} {sentinels}");
         assert!(group.sentinels.iter().all(|sentinel| named_port(sentinel) == Some(new)));
     }
+}
+
+/// Has the primary hand over on the order of an operator: nothing that was written is lost, and nobody finds it down.
+fn hand_over(servers: &Path, sentinels: &Path) {
+    let group = SentinelGroup::start(&[servers; 3], &[sentinels; 3], 2, 5000);
+    let old = group.servers[0].port();
+    let primary = &mut group.servers[0].client();
+    assert_eq!(primary.call(["SET", "k", "v"]).unwrap(), Reply::Simple(b"OK".to_vec()));
+    assert_eq!(primary.call(["WAIT", "2", "20000"]).unwrap(), Reply::Integer(2));
+    let operator = &mut group.sentinels[1].client();
+    group.wait("an order that is taken", |_| {
+        // Until replicas were seen to follow, none can be chosen.
+        let reply = operator.call(["SENTINEL", "FAILOVER", NAME, "COORDINATED"]);
+        reply.is_ok_and(|reply| reply == Reply::Simple(b"OK".to_vec()))
+    });
+    group.wait_switch(old);
+
+    let new = group.wait_followed();
+
+    assert_ne!(new, old);
+    assert!((0..3).all(|index| !group.events(index).contains(&"+sdown".to_owned())));
+    let log = group.servers[0].log();
+    assert!(log.contains("FAILOVER requested to 127.0.0.1:"), "{log}");
+    let taken = group.at(new).client().call(["SET", "k", "v"]).unwrap();
+    assert_eq!(taken, Reply::Simple(b"OK".to_vec()));
+    let refused = group.servers[0].client().call(["SET", "k", "w"]).unwrap();
+    assert_eq!(refused, Reply::Error(b"READONLY You can't write against a read only replica.".to_vec()));
+}
+
+#[test]
+fn their_servers_hand_over_when_our_sentinels_ask() {
+    hand_over(&require_peer!(Peer::RedisServer), &ours());
+}
+
+#[test]
+fn our_servers_hand_over_when_our_sentinels_ask() {
+    hand_over(&ours(), &ours());
+}
+
+#[test]
+fn our_servers_hand_over_when_sentinels_of_valkey_ask() {
+    hand_over(&ours(), &require_peer!(Peer::ValkeyServer));
 }
 
 macro_rules! stories {

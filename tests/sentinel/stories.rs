@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use slotmesh::testing::{Reply, TestSentinel};
+use slotmesh::testing::{ProgramEnd, Reply, TestSentinel};
 use slotmesh_transport_mem::MachineId;
 
 /// Whether the words come in this order in the lines, with others in between.
@@ -167,6 +167,80 @@ fn an_operator_can_ask_for_a_failover() {
     let (host, port) = address(t.primary());
     let named = t.call(sentinel, ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster"]);
     assert_eq!(named.items(), [bulk(&host), bulk(&port)]);
+}
+
+#[test]
+fn a_primary_hands_over_without_losing_a_write() {
+    let mut t = TestSentinel::new(2, 3);
+    let (primary, sentinel) = (t.primary(), t.sentinels()[1]);
+    t.advance(Duration::from_secs(11));
+    let writer = t.with_sim(|sim| sim.client(primary));
+    t.with_sim(|sim| (0..50).for_each(|_| sim.send(writer, b"INCR n\r\n")));
+
+    assert_eq!(t.call(sentinel, ["SENTINEL", "FAILOVER", "mymaster", "coordinated"]), "OK");
+    t.run_until(|t| t.agreed_primary().is_some_and(|named| named != primary));
+    t.run_until(TestSentinel::is_settled);
+
+    assert_eq!(t.call(t.primary(), ["GET", "n"]), "50");
+    assert!(t.logged(primary, "FAILOVER requested to 10.0.0."), "{:#?}", t.log(primary));
+    assert_eq!(t.call(t.primary(), ["SET", "k", "v"]), "OK", "nobody is held back any more");
+    assert!(t.call(primary, ["SET", "k", "w"]).text().starts_with("READONLY"));
+    assert!(t.sentinels().iter().all(|&id| !t.logged(id, "+sdown")));
+}
+
+#[test]
+fn scripts_are_run_again_until_they_succeed() {
+    let mut t = TestSentinel::builder(1, 1)
+        .lines("sentinel notification-script mymaster /notify\nsentinel client-reconfig-script mymaster /reconf\n")
+        .start();
+    let (primary, sentinel) = (t.primary(), t.sentinels()[0]);
+    let mut failures = 2;
+    t.on_script(move |script| {
+        let fails = script.words[0] == "/reconf" && failures > 0;
+        failures -= i32::from(fails);
+        ProgramEnd::with_code(i32::from(fails))
+    });
+
+    t.kill(primary);
+    t.advance(Duration::from_secs(20));
+    let reconfs = |t: &TestSentinel| {
+        let all = t.scripts(sentinel).into_iter();
+        all.filter(|words| words[0] == "/reconf").map(|words| words.join(" ")).collect::<Vec<_>>()
+    };
+    let expected = "/reconf mymaster leader start 10.0.0.1 6379 10.0.0.2 6379";
+    assert_eq!(reconfs(&t), [expected]);
+    assert!(t.scripts(sentinel).contains(&vec![
+        "/notify".to_owned(),
+        "+sdown".to_owned(),
+        "master mymaster 10.0.0.1 6379".to_owned()
+    ]));
+    let pending = t.call(sentinel, ["SENTINEL", "PENDING-SCRIPTS"]);
+    assert_eq!(pending.items().len(), 1);
+    assert_eq!(pending.items()[0].items()[9], bulk("1"), "runs so far");
+    t.advance(Duration::from_secs(30 + 60));
+
+    assert_eq!(reconfs(&t), [expected; 3]);
+    assert!(t.call(sentinel, ["SENTINEL", "PENDING-SCRIPTS"]).items().is_empty());
+    assert!(!t.logged(sentinel, "-script-error"));
+}
+
+#[test]
+fn scripts_that_go_wrong_are_told() {
+    let mut t = TestSentinel::builder(1, 1).lines("sentinel notification-script mymaster /notify\n").start();
+    let sentinel = t.sentinels()[0];
+    t.on_script(|_| ProgramEnd::with_code(3));
+    t.call(sentinel, ["SENTINEL", "SET", "mymaster", "quorum", "1"]);
+    t.advance(Duration::from_secs(1));
+    assert!(t.logged(sentinel, "-script-error /notify 0 3"), "{:#?}", t.log(sentinel));
+
+    t.on_script(|_| ProgramEnd::never());
+    t.call(sentinel, ["SENTINEL", "SET", "mymaster", "quorum", "1"]);
+    t.advance(Duration::from_secs(59));
+    assert!(t.info(sentinel, "sentinel").contains("sentinel_running_scripts:1\r\n"));
+    t.advance(Duration::from_secs(3));
+
+    assert!(t.logged(sentinel, "-script-timeout /notify 1"), "{:#?}", t.log(sentinel));
+    assert!(t.info(sentinel, "sentinel").contains("sentinel_running_scripts:0\r\nsentinel_scripts_queue_length:1"));
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use slotmesh_cluster::machine::{Listen, Target};
+use slotmesh_cluster::machine::{Listen, Reset, Target};
 
 use crate::place::MachineId;
 
@@ -73,11 +73,19 @@ pub(crate) fn resolve(
     let literal = target.host.parse().ok();
     let loopback = (target.host == "localhost").then_some(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let ip = literal.or(loopback).or_else(|| names.get(&target.host).copied());
-    let ip = ip.ok_or("Name or service not known")?;
+    let ip = ip.ok_or(UNKNOWN_NAME)?;
     let peer = if ip.is_loopback() { Some(own) } else { MachineId::at(ip) };
     let peer = peer.filter(|peer| peer.0 < machines);
     peer.map(|peer| (ip, peer)).ok_or("No route to host")
 }
+
+/// How a connection ends that could not be opened for this reason.
+pub(crate) fn reset(why: &'static str) -> Reset {
+    if why == UNKNOWN_NAME { Reset::NoAddress(why.to_owned()) } else { Reset::Error(why.to_owned()) }
+}
+
+/// What Linux says of a name that stands for no address.
+const UNKNOWN_NAME: &str = "Name or service not known";
 
 /// The ports of outgoing connections: Linux's default range (`ip_local_port_range`), used round and round.
 #[derive(Debug)]

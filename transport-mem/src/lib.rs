@@ -29,5 +29,5 @@ pub use network::NetworkConfig;
 pub use place::{ClientId, MachineId, Place};
 pub use reply::{CallError, ELEMENTS_MAX, Malformed, reply_len};
 pub use rule::{DiskFault, Fault, Hazards, Link, Loss, PLAN_FAULTS_MAX, Way, plan};
-pub use sim::{Logged, Sim, SimConfig};
+pub use sim::{Logged, PROGRAM_RUNS_MAX, ProgramEnd, ProgramRun, Sim, SimConfig};
 pub use trace::{ENTRIES_MAX, Entry, SeedGuard, Trace, What};

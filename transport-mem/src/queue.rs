@@ -7,7 +7,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-use slotmesh_cluster::machine::{Endpoint, Signal};
+use slotmesh_cluster::machine::{Endpoint, ProcessId, ProcessNews, Signal};
 use slotmesh_engine::time::Instant;
 use slotmesh_replication::disk::Lane;
 
@@ -31,6 +31,8 @@ pub(crate) enum Event {
     GiveUp { conn: ConnKey, from: Side },
     /// The answer to a listen request.
     Listening { machine: MachineId, run: u32, endpoint: Endpoint, problem: Option<&'static str> },
+    /// A program began or ended.
+    Program { machine: MachineId, run: u32, id: ProcessId, news: ProcessNews },
     /// A process signal.
     Signal { machine: MachineId, run: u32, signal: Signal },
     /// A machine's deadline.
@@ -42,7 +44,7 @@ pub(crate) enum Event {
 impl Event {
     /// Whether the network or a disk is busy as long as this is due; waits and plans are not business.
     fn is_business(self) -> bool {
-        !matches!(self, Self::Fault { .. } | Self::GiveUp { .. } | Self::Timer { .. })
+        !matches!(self, Self::Fault { .. } | Self::GiveUp { .. } | Self::Program { .. } | Self::Timer { .. })
     }
 }
 

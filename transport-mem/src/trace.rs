@@ -37,6 +37,8 @@ pub enum What {
     Logged(String),
     /// A test says something.
     Note(String),
+    /// The machine had a program run: its path and arguments.
+    Ran(String),
     /// Bytes arrived: how many, and their digest.
     Received(ConnId, usize, u64),
     /// A client received bytes: how many, and their digest.
@@ -132,6 +134,7 @@ impl fmt::Display for What {
             }
             Self::Logged(text) => write!(f, "log: {text}"),
             Self::Note(text) => write!(f, "note: {text}"),
+            Self::Ran(words) => write!(f, "runs {words}"),
             Self::Received(conn, bytes, digest) => {
                 write!(f, "received {bytes} bytes on {} ({digest:016x})", Conn(*conn))
             }

@@ -415,8 +415,8 @@ impl Net {
         }
         let addresses = match answers.first() {
             Some(Ok(addresses)) => addresses,
-            Some(Err(text)) => return self.fail_with(id, Reset::Error(text.clone())),
-            None => return self.fail_with(id, Reset::Error("No address".to_owned())),
+            Some(Err(text)) => return self.fail_with(id, Reset::NoAddress(text.clone())),
+            None => return self.fail_with(id, Reset::NoAddress("No address".to_owned())),
         };
         // A source that cannot be looked up is a source that cannot be had; see `dial`.
         let sources = answers.get(1).and_then(|answer| answer.clone().ok()).unwrap_or_default();

@@ -368,10 +368,10 @@ impl Node {
         let Some(closed) = self.conns.close(conn) else { return };
         match &closed.kind {
             Kind::Client(client) => self.forget_client(now, conn, client),
-            Kind::Courier => self.courier_closed(now, &closed),
+            Kind::Courier => self.courier_closed(now, &closed, reset),
             Kind::Link(link) => self.link_closed(now, *link),
             Kind::Primary => self.primary_closed(now, reset),
-            Kind::Wire(wire) => self.wire_closed(now, *wire),
+            Kind::Wire(wire) => self.wire_closed(now, *wire, reset),
         }
     }
 

@@ -162,6 +162,7 @@ impl Node {
             || self.cluster_config_on_disk(ticket, &result)
             || self.reconfiguring_on_disk(now, ticket, &result)
             || self.sentinel_on_disk(now, ticket, &result)
+            || self.script_on_disk(now, ticket, &result)
         {
             return;
         }

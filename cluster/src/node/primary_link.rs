@@ -184,7 +184,7 @@ impl Node {
         self.abandon_stream();
         let reason = match reset {
             Reset::EndOfStream => "Connection closed by peer",
-            Reset::Error(text) => text,
+            Reset::Error(text) | Reset::NoAddress(text) => text,
         };
         if let Some(link) = &mut self.replication.link {
             link.closed(now, reason);

@@ -5,6 +5,7 @@
 
 use slotmesh_engine::config::Config;
 use slotmesh_engine::config::file::sentinel_lines;
+use slotmesh_engine::config::rewrite::SentinelValue;
 use slotmesh_engine::config::special::save_points::SavePoints;
 use slotmesh_engine::config::startup::SentinelLine;
 use slotmesh_engine::error::ReplyError;
@@ -13,9 +14,10 @@ use slotmesh_replication::disk::{DiskResult, Lane, Ticket};
 
 use super::Node;
 use super::boot::Life;
+use super::command::PendingSet;
 use super::config_rewrite::{ConfigRewrite, Progress};
 use super::conns::Kind;
-use crate::machine::{ConnId, Effect, Endpoint, Peer, ProcessId, ProcessNews, Target};
+use crate::machine::{ConnId, Effect, Endpoint, Peer, ProcessId, ProcessNews, Reset, Target};
 use crate::sentinel::config::SentinelConfig;
 use crate::sentinel::script::{ScriptEnd, ScriptId};
 use crate::sentinel::{Output, Sentinel, Wire};
@@ -34,11 +36,21 @@ pub(super) struct Watching {
     holds: Vec<(u64, Ticket)>,
     /// Clients that wait for a version to be on disk.
     waiters: Vec<(u64, ConnId)>,
+    /// Commands that wait to hear of scripts.
+    pub(super) sets: Vec<PendingSet>,
 }
 
 impl Watching {
     fn new(sentinel: Sentinel) -> Self {
-        Self { sentinel, writing: None, is_stale: false, retry: None, holds: Vec::new(), waiters: Vec::new() }
+        Self {
+            sentinel,
+            writing: None,
+            is_stale: false,
+            retry: None,
+            holds: Vec::new(),
+            waiters: Vec::new(),
+            sets: Vec::new(),
+        }
     }
 }
 
@@ -115,9 +127,12 @@ impl Node {
         let (port, requirepass) = (config.port, config.requirepass.clone());
         let rng = self.rng.fork();
         let sentinel = Sentinel::new(now, read, port, requirepass, rng);
+        let is_durable = sentinel.is_durable();
         self.watching = Some(Box::new(Watching::new(sentinel)));
-        // Its name must last before anybody hears of it.
         self.life = Life::WritingSentinelConfig;
+        if is_durable {
+            self.open_listeners();
+        }
     }
 
     /// The listener is there: the sentinel begins to watch.
@@ -141,8 +156,11 @@ impl Node {
         }
     }
 
-    pub(super) fn wire_closed(&mut self, now: Now, wire: Wire) {
+    pub(super) fn wire_closed(&mut self, now: Now, wire: Wire, reset: &Reset) {
         if let Some(watching) = &mut self.watching {
+            if matches!(reset, Reset::NoAddress(_)) {
+                watching.sentinel.unknown_name(wire);
+            }
             watching.sentinel.closed(now, wire);
         }
     }
@@ -194,10 +212,20 @@ impl Node {
             }
             Output::Save => watching.is_stale = true,
             Output::Send(wire, bytes) => self.send_wire(wire, &bytes),
-            Output::StartScript(id, argv) => self.effects.push_back(Effect::Run(ProcessId(id.0), argv)),
+            Output::StartScript(id, mut argv) => {
+                if let Some(path) = argv.first_mut() {
+                    *path = self.script_path(path);
+                }
+                self.effects.push_back(Effect::Run(ProcessId(id.0), argv));
+            }
             Output::StopScript(id) => self.effects.push_back(Effect::Kill(ProcessId(id.0))),
         }
         true
+    }
+
+    /// Where a script is that may be named from our folder on.
+    pub(super) fn script_path(&self, path: &str) -> String {
+        if path.starts_with('/') { path.to_owned() } else { self.path_of(path) }
     }
 
     fn drop_wire(&mut self, wire: Wire) {
@@ -316,7 +344,7 @@ impl Node {
         self.hold_replies(conn, ticket);
     }
 
-    /// Has a client wait until all that the sentinel decided is on disk.
+    /// Has a client wait until all that the sentinel decided is on disk, for an OK or the reason why it is not.
     pub(super) fn answer_when_saved(&mut self, conn: ConnId) {
         let Some(watching) = &mut self.watching else { return };
         watching.waiters.push((watching.sentinel.version(), conn));
@@ -324,7 +352,7 @@ impl Node {
     }
 
     /// The lines of the sentinel in its file; none for other nodes.
-    pub(super) fn sentinel_lines(&self) -> Vec<(&'static str, Vec<Vec<u8>>)> {
+    pub(super) fn sentinel_lines(&self) -> Vec<(&'static str, Vec<SentinelValue>)> {
         self.as_sentinel().map(|sentinel| sentinel.config().lines()).unwrap_or_default()
     }
 

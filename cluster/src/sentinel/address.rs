@@ -44,9 +44,9 @@ impl Address {
         &self.host
     }
 
-    /// Notes what the name stands for now.
-    pub(super) fn resolve(&mut self, ip: IpAddr) {
-        self.resolved = Some(ip);
+    /// Notes what the name stands for now. Returns whether that is news.
+    pub(super) fn resolve(&mut self, ip: IpAddr) -> bool {
+        self.resolved.replace(ip) != Some(ip) && self.host.parse() != Ok(ip)
     }
 
     /// The host as others are told of it: a name only when names are announced.
@@ -55,6 +55,11 @@ impl Address {
             Some(ip) if !names => ip.to_string(),
             _ => self.host.clone(),
         }
+    }
+
+    /// The address as the configuration file has it: what others are told of it.
+    pub(super) fn for_file(&self, names: bool) -> Self {
+        Self { host: self.shown(names), port: self.port, resolved: None }
     }
 
     /// Whether both are the same place.
@@ -112,5 +117,6 @@ mod tests {
         name.resolve([10, 0, 0, 1].into());
         assert!(name.is(&literal));
         assert_eq!((name.shown(true), name.shown(false)), ("db.example".to_owned(), "10.0.0.1".to_owned()));
+        assert_eq!((name.for_file(true).host(), name.for_file(false).host()), ("db.example", "10.0.0.1"));
     }
 }

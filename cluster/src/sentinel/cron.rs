@@ -4,7 +4,7 @@ use slotmesh_engine::time::{Instant, Now};
 
 use super::Sentinel;
 use super::failover::FailoverState;
-use super::instance::{Primary, Target, Who};
+use super::instance::{Primary, Replica, Role, Target, Who};
 use super::link::{Channel, Expect, LinkId, Peer, State, Wire};
 use super::output::Output;
 use crate::machine::LogLevel;
@@ -137,9 +137,7 @@ impl Sentinel {
         if connection.state != State::Open {
             return;
         }
-        if wire.channel == Channel::Command {
-            connection.awaited.push_back(expect);
-        }
+        connection.awaited.push_back(expect);
         let mut bytes = Vec::new();
         slotmesh_engine::resp::reply::write_request(&mut bytes, words.iter().copied());
         self.outputs.push_back(Output::Send(wire, bytes));
@@ -172,16 +170,26 @@ impl Sentinel {
             let ping = if is_server { primary.word("PING") } else { "PING".to_owned() };
             self.ping(now, wire, &ping);
         }
-        if says_hello && self.is_durable() {
+        // A primary that hands over holds publishers back, and with them whatever comes behind on the same connection.
+        let holds_back = *who == Who::Primary && primary.failover.awaits_hand_over();
+        if says_hello && self.is_durable() && !holds_back {
             self.say_hello(primary, who);
         }
     }
 
-    /// Replicas are asked more often while much happens to them.
+    /// Replicas are asked more often while much happens to them, and all the time while clients are held back for one.
     fn info_period(&self, primary: &Primary, who: &Who) -> u64 {
+        if let Who::Replica(name) = who
+            && primary.failover.awaits_hand_over()
+            && primary.failover.promoted.as_ref() == Some(name)
+        {
+            return AWAITED_INFO_PERIOD_MS.min(self.periods.info);
+        }
         let is_busy = match who {
             Who::Replica(name) => {
-                let link_down = primary.replicas.get(name).is_some_and(|replica| replica.link_down_ms > 0);
+                let lacks_link =
+                    |replica: &Replica| replica.instance.report.role == Role::Replica && !replica.is_link_up;
+                let link_down = primary.replicas.get(name).is_some_and(lacks_link);
                 primary.o_down.is_some() || primary.failover.is_in_progress() || link_down
             }
             Who::Primary | Who::Sentinel(_) => false,
@@ -202,6 +210,9 @@ const HZ: u64 = 10;
 
 /// Replies of one instance that may be on their way, for each primary that shares its link.
 const PENDING_MAX: usize = 100;
+
+/// Between two INFO to a replica to which the primary hands over, in milliseconds.
+const AWAITED_INFO_PERIOD_MS: u64 = 50;
 
 /// Between two INFO to a replica whose primary is down, in milliseconds.
 const BUSY_INFO_PERIOD_MS: u64 = 1_000;

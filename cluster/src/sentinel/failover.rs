@@ -1,5 +1,6 @@
 //! A failover, from the first doubt to the new address: one state after the other, on the sentinel that leads it.
 
+use slotmesh_engine::resp::value::Reply;
 use slotmesh_engine::time::{Instant, Now};
 
 use super::Sentinel;
@@ -16,14 +17,25 @@ pub(super) struct Failover {
     pub(super) started: Option<Instant>,
     /// When it came into its state.
     pub(super) changed: Instant,
-    /// An operator asked for it: no votes are needed.
-    pub(super) is_forced: bool,
+    pub(super) kind: Kind,
     /// The other sentinels have not been asked for their votes.
     pub(super) wants_votes: bool,
     /// The replica that becomes the primary.
     pub(super) promoted: Option<String>,
     /// The start for which a delay was logged.
     pub(super) delay_logged: Option<Instant>,
+}
+
+/// What a failover follows from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// An operator wants the primary to hand over: it is up, and nothing that was written is lost. Other sentinels vote, so
+    /// that they do not begin a failover of their own meanwhile.
+    Coordinated,
+    /// The primary is down.
+    Elected,
+    /// An operator does not want to wait for anybody.
+    Forced,
 }
 
 /// How far a failover is.
@@ -65,7 +77,7 @@ impl Failover {
             epoch: 0,
             started: None,
             changed: now,
-            is_forced: false,
+            kind: Kind::Elected,
             wants_votes: false,
             promoted: None,
             delay_logged: None,
@@ -74,6 +86,11 @@ impl Failover {
 
     pub(super) fn is_in_progress(&self) -> bool {
         self.state != FailoverState::None
+    }
+
+    /// Whether the primary was asked to hand over and has not done so yet.
+    pub(super) fn awaits_hand_over(&self) -> bool {
+        self.kind == Kind::Coordinated && self.state == FailoverState::WaitPromotion
     }
 
     pub(super) fn enter(&mut self, state: FailoverState, now: Now) {
@@ -122,11 +139,7 @@ impl Sentinel {
             FailoverState::WaitStart => self.wait_for_votes(now, primary),
             FailoverState::SelectReplica => self.select_replica(now, primary),
             FailoverState::SendSlaveofNoOne => self.promote(now, primary),
-            FailoverState::WaitPromotion => {
-                if is_over(now, primary) {
-                    self.abort(now, primary, "-failover-abort-slave-timeout");
-                }
-            }
+            FailoverState::WaitPromotion => self.wait_for_promotion(now, primary),
             FailoverState::ReconfReplicas => self.reconfigure_replicas(now, primary),
         }
     }
@@ -134,7 +147,7 @@ impl Sentinel {
     fn wait_for_votes(&mut self, now: Now, primary: &mut Primary) {
         let epoch = primary.failover.epoch;
         let leader = self.leader(now, primary, epoch);
-        if leader.as_deref() != Some(&self.my_id) && !primary.failover.is_forced {
+        if leader.as_deref() != Some(&self.my_id) && primary.failover.kind != Kind::Forced {
             let patience = self.periods.election_timeout.min(primary.settings.failover_timeout_ms);
             let started = primary.failover.started.unwrap_or(now.instant);
             if now.instant.millis_since(started) > patience {
@@ -152,7 +165,7 @@ impl Sentinel {
     }
 
     fn select_replica(&mut self, now: Now, primary: &mut Primary) {
-        let Some(name) = self.best_replica(now, primary) else {
+        let Some(name) = self.best_replica(now, primary, primary.failover.kind) else {
             return self.abort(now, primary, "-failover-abort-no-good-slave");
         };
         let who = Who::Replica(name.clone());
@@ -164,7 +177,7 @@ impl Sentinel {
     }
 
     /// The replica that takes over: by priority, then by how much it has, then by run id.
-    pub(super) fn best_replica(&self, now: Now, primary: &Primary) -> Option<String> {
+    pub(super) fn best_replica(&self, now: Now, primary: &Primary, kind: Kind) -> Option<String> {
         let down_for = primary.instance.down.map_or(0, |since| now.instant.millis_since(since));
         let link_down_max = down_for.saturating_add(primary.settings.down_after_ms.saturating_mul(10));
         let info_age_max = if primary.instance.down.is_some() {
@@ -184,6 +197,8 @@ impl Sentinel {
                 && replica.priority > 0
                 && report.at.is_some_and(|at| now.instant.millis_since(at) <= info_age_max)
                 && (!judges_links || replica.link_down_ms <= link_down_max)
+                // A primary hands over only to one that follows it.
+                && (replica.is_link_up || kind != Kind::Coordinated)
         };
         let rank = |replica: &Replica| {
             let run_id = replica.instance.run_id.as_ref().map(|id| id.to_ascii_lowercase());
@@ -195,10 +210,19 @@ impl Sentinel {
 
     fn promote(&mut self, now: Now, primary: &mut Primary) {
         let Some(name) = primary.failover.promoted.clone() else { return };
+        let is_coordinated = primary.failover.kind == Kind::Coordinated;
         // The epoch we lead in is written down before anything follows from it.
-        if !self.is_durable() || !self.send_slaveof(now, primary, &name, None) {
+        let is_sent = self.is_durable()
+            && if is_coordinated {
+                self.ask_to_hand_over(now, primary, &name)
+            } else {
+                self.send_slaveof(now, primary, &name, None)
+            };
+        if !is_sent {
             if is_over(now, primary) {
-                self.abort(now, primary, "-failover-abort-slave-timeout");
+                let event =
+                    if is_coordinated { "-failover-abort-master-timeout" } else { "-failover-abort-slave-timeout" };
+                self.abort(now, primary, event);
             }
             return;
         }
@@ -206,6 +230,29 @@ impl Sentinel {
         self.ask_info(primary, &who);
         self.tell(now, LogLevel::Notice, "+failover-state-wait-promotion", (primary, &who), "");
         primary.failover.enter(FailoverState::WaitPromotion, now);
+    }
+
+    /// The primary has said whether it begins to hand over. If it does not, its clients have waited for nothing.
+    pub(super) fn take_hand_over(&mut self, now: Now, primary: &mut Primary, reply: &Reply) {
+        let is_refused = if let Reply::Array(replies) = reply {
+            replies.iter().any(|reply| matches!(reply, Reply::Error(_)))
+        } else {
+            true
+        };
+        if is_refused && primary.failover.awaits_hand_over() {
+            self.take_hand_over_back(primary);
+            self.abort(now, primary, "-failover-abort-slave-timeout");
+        }
+    }
+
+    fn wait_for_promotion(&mut self, now: Now, primary: &mut Primary) {
+        if !is_over(now, primary) {
+            return;
+        }
+        if primary.failover.kind == Kind::Coordinated {
+            self.take_hand_over_back(primary);
+        }
+        self.abort(now, primary, "-failover-abort-slave-timeout");
     }
 
     /// Points the other replicas to the new primary, a few at a time.
@@ -294,7 +341,7 @@ impl Sentinel {
     fn abort(&mut self, now: Now, primary: &mut Primary, event: &str) {
         self.warn(now, event, primary);
         primary.failover.enter(FailoverState::None, now);
-        primary.failover.is_forced = false;
+        primary.failover.kind = Kind::Elected;
         primary.failover.promoted = None;
     }
 }
@@ -308,7 +355,12 @@ fn mark_sent(now: Now, primary: &mut Primary, name: &str) {
 
 /// Whether the present state has lasted for the failover's timeout.
 fn is_over(now: Now, primary: &Primary) -> bool {
-    now.instant.millis_since(primary.failover.changed) > primary.settings.failover_timeout_ms
+    time_in_state(now, primary) > primary.settings.failover_timeout_ms
+}
+
+/// How long the failover has been in its state, in milliseconds.
+pub(super) fn time_in_state(now: Now, primary: &Primary) -> u64 {
+    now.instant.millis_since(primary.failover.changed)
 }
 
 /// A time as C's `ctime` writes it, in universal time.

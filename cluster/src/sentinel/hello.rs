@@ -106,7 +106,7 @@ impl Sentinel {
             self.tell(now, LogLevel::Notice, "+sentinel-address-switch", (primary, &Who::Primary), &extra);
             self.remove_sister(primary, id);
         } else {
-            self.invalidate_address(now, primary, &address);
+            self.forget_address(now, primary, &address);
         }
         if primary.sentinels.len() >= SENTINELS_MAX {
             return;
@@ -120,16 +120,16 @@ impl Sentinel {
         self.save();
     }
 
-    /// Where somebody new answers, the one who was known there cannot be.
-    fn invalidate_address(&mut self, now: Now, primary: &mut Primary, address: &Address) {
+    /// Where somebody new answers, the one who was known there cannot be: nobody waits for its vote any more.
+    fn forget_address(&mut self, now: Now, primary: &mut Primary, address: &Address) {
         let found = primary.sentinels.iter().find(|(_, known)| known.instance.address.is(address));
         let Some(id) = found.map(|(id, _)| id.clone()) else { return };
-        let who = Who::Sentinel(id);
-        self.tell(now, LogLevel::Notice, "+sentinel-invalid-addr", (primary, &who), "");
-        let Some(instance) = primary.instance_mut(&who) else { return };
-        instance.address.port = 0;
-        let link = instance.link;
-        self.hang_up(now, link);
+        self.tell(now, LogLevel::Notice, "+sentinel-invalid-addr", (primary, &Who::Sentinel(id.clone())), "");
+        self.remove_sister(primary, &id);
+        let others: Vec<_> = self.primaries.keys().copied().collect();
+        for other in others {
+            self.with_primary(other, |sentinel, other| sentinel.remove_sister(other, &id));
+        }
     }
 
     /// Adds a sentinel; the connection to it is shared with other primaries it watches.

@@ -17,6 +17,7 @@ pub(super) struct Fields {
     pub(super) priority: Option<u64>,
     pub(super) offset: Option<u64>,
     pub(super) is_announced: Option<bool>,
+    pub(super) knows_failover: bool,
 }
 
 /// Reads an INFO text.
@@ -49,6 +50,7 @@ impl Fields {
             "master_link_down_since_seconds" => self.link_down_secs = value.parse().unwrap_or(0),
             "slave_priority" => self.priority = value.parse().ok(),
             "slave_repl_offset" => self.offset = value.parse().ok(),
+            "master_failover_state" => self.knows_failover = true,
             "replica_announced" => self.is_announced = Some(value != "0"),
             name => {
                 if let Some(number) = name.strip_prefix("slave")

@@ -17,7 +17,7 @@ pub(super) struct PrimaryId(pub(super) u64);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Who {
     Primary,
-    /// By its name, `ip:port`.
+    /// By the name it was given at first, `ip:port`; a host name in it may be shown as what it stands for.
     Replica(String),
     /// By its id.
     Sentinel(String),
@@ -72,6 +72,8 @@ pub(super) struct Report {
     pub(super) at: Option<Instant>,
     pub(super) role: Role,
     pub(super) role_since: Instant,
+    /// It tells how far a FAILOVER is, so it has that command.
+    pub(super) knows_failover: bool,
 }
 
 impl Instance {
@@ -84,7 +86,7 @@ impl Instance {
             went_down: None,
             script_kill_sent: false,
             last_hello_sent: Some(now),
-            report: Report { text: None, at: None, role, role_since: now },
+            report: Report { text: None, at: None, role, role_since: now, knows_failover: false },
         }
     }
 
@@ -227,13 +229,13 @@ impl Primary {
     pub(super) fn subject(&self, who: &Who, names: bool) -> String {
         let own = self.instance.address.shown(names);
         let own = format!("{} {own} {}", self.name, self.instance.address.port);
-        let (kind, name) = match who {
-            Who::Primary => return format!("master {own}"),
-            Who::Replica(name) => ("slave", name),
-            Who::Sentinel(id) => ("sentinel", id),
-        };
         let address = self.instance(who).map(|instance| &instance.address);
         let (host, port) = address.map_or((String::new(), 0), |address| (address.shown(names), address.port));
+        let (kind, name) = match who {
+            Who::Primary => return format!("master {own}"),
+            Who::Replica(key) => ("slave", address.map_or_else(|| key.clone(), |address| address.joined(names))),
+            Who::Sentinel(id) => ("sentinel", id.clone()),
+        };
         format!("{kind} {name} {host} {port} @ {own}")
     }
 }

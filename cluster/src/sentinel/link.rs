@@ -49,12 +49,16 @@ pub(super) enum Expect {
     Anything,
     /// SENTINEL IS-MASTER-DOWN-BY-ADDR.
     Down(Target),
+    /// EXEC of what asks a primary to hand over.
+    HandOver(Target),
     /// INFO.
     Info(Target),
     /// PING.
     Ping,
     /// PUBLISH.
     Published(Target),
+    /// SUBSCRIBE: what comes behind it are messages.
+    Subscribed,
 }
 
 /// A link to an instance.

@@ -12,7 +12,7 @@
 //!   and no promotion leaves, and the answer to another sentinel waits.
 //! - **What instances say is bounded and checked**: epochs that could not grow any more are not believed, ids and
 //!   addresses that would break a line or a file are refused, replies and tables have limits.
-//!
+//! - **Numbers in the file are whole numbers.** Redis takes as much of a word as is one, and 0 when nothing is.
 //! - **A primary that forgot that it is one is replaced.** Redis leaves a group without a primary when a promoted replica
 //!   dies before it wrote down its promotion: it comes back as a replica, and the links of the others, which follow it,
 //!   have been down for too long to let one of them take over.
@@ -21,6 +21,12 @@
 //!
 //! - INFO follows right behind a SLAVEOF, so that a promotion is seen when it happens and not a second later.
 //! - Votes and news of replicas in a failover are acted upon when they come, not at the next look at the clock.
+//! - A replica to which a primary hands over is asked all the time whether it has taken over.
+//!
+//! # Where it lacks something
+//!
+//! A host name is looked up when it is dialled, and shown as it is until then: SENTINEL MONITOR takes one that stands for
+//! no address, where Redis refuses it, and `+monitor` tells names.
 
 pub mod address;
 pub mod config;
@@ -52,6 +58,7 @@ use slotmesh_engine::time::{Instant, Now};
 use address::Address;
 use config::{Globals, KnownSentinel, PrimaryConfig, SentinelConfig};
 use failover::Failover;
+pub use failover::Kind as FailoverKind;
 use instance::{Instance, Primary, PrimaryId, Role, Who};
 pub use link::{Channel, LinkId, Wire};
 use link::{Links, Peer};
@@ -104,8 +111,9 @@ pub struct Simulated {
 impl Sentinel {
     /// A sentinel that knows what its file says. It listens on `port`; `requirepass` is the password of its clients.
     pub fn new(now: Now, config: SentinelConfig, port: u16, requirepass: Vec<u8>, mut rng: Rng) -> Self {
-        let my_id = config.globals.myid.clone();
-        let my_id = my_id.unwrap_or_else(|| String::from_utf8_lossy(&rng.hex_id()).into_owned());
+        let known_id = config.globals.myid.clone();
+        let is_new = known_id.is_none();
+        let my_id = known_id.unwrap_or_else(|| String::from_utf8_lossy(&rng.hex_id()).into_owned());
         let mut sentinel = Self {
             my_id,
             globals: config.globals,
@@ -129,7 +137,10 @@ impl Sentinel {
         for primary in config.primaries {
             sentinel.take_up(now, primary);
         }
-        sentinel.save();
+        if is_new {
+            // Its name must last before anybody hears of it.
+            sentinel.save();
+        }
         sentinel
     }
 
@@ -155,7 +166,10 @@ impl Sentinel {
     /// What the configuration file should say now.
     pub fn config(&self) -> SentinelConfig {
         let globals = Globals { myid: Some(self.my_id.clone()), ..self.globals.clone() };
-        SentinelConfig { globals, primaries: self.primaries.values().map(|primary| primary.config()).collect() }
+        SentinelConfig {
+            globals,
+            primaries: self.primaries.values().map(|primary| primary.config(self.announces_names())).collect(),
+        }
     }
 
     /// Counts the changes of [`Sentinel::config`].
@@ -263,22 +277,23 @@ impl Sentinel {
 }
 
 impl Primary {
-    fn config(&self) -> PrimaryConfig {
+    fn config(&self, names: bool) -> PrimaryConfig {
         let promoted = self.current_address();
         let replicas = self.replicas.values().map(|replica| &replica.instance.address);
         // Until the failover has ended the old primary is not among the replicas.
-        let mut replicas: Vec<Address> = replicas.filter(|address| !address.is(promoted)).cloned().collect();
+        let mut replicas: Vec<Address> =
+            replicas.filter(|address| !address.is(promoted)).map(|address| address.for_file(names)).collect();
         if !promoted.is(&self.instance.address) {
-            replicas.push(self.instance.address.clone());
+            replicas.push(self.instance.address.for_file(names));
         }
         let sentinels = self.sentinels.iter().filter(|(_, sister)| sister.instance.address.port != 0);
         let known = |(id, sister): (&String, &instance::Sister)| KnownSentinel {
             id: id.clone(),
-            address: sister.instance.address.clone(),
+            address: sister.instance.address.for_file(names),
         };
         PrimaryConfig {
             name: self.name.clone(),
-            address: promoted.clone(),
+            address: promoted.for_file(names),
             settings: self.settings.clone(),
             config_epoch: self.config_epoch,
             leader_epoch: self.leader_epoch,

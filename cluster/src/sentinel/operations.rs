@@ -8,6 +8,7 @@ use slotmesh_engine::time::Now;
 
 use super::address::Address;
 use super::config::{Globals, PrimaryConfig};
+use super::failover::Kind;
 use super::instance::{Primary, Replica, Who};
 use super::link::Peer;
 use super::periods::Periods;
@@ -26,8 +27,12 @@ pub enum Refusal {
     InvalidPortNumber,
     /// FAILOVER while there is one.
     InProgress,
+    /// FAILOVER that the primary shall take part in, which it cannot.
+    NoGoodPrimary,
     /// FAILOVER without a replica that could take over.
     NoGoodReplica,
+    /// SET of a script that is missing or cannot be executed.
+    NoProgram(Setting),
     /// MONITOR with a name that cannot be written down.
     NotUtf8,
     /// MONITOR without a quorum.
@@ -57,7 +62,12 @@ impl fmt::Display for Refusal {
             Self::InvalidHost => "ERR Invalid IP address or hostname specified",
             Self::InvalidPortNumber => "ERR Invalid port number.",
             Self::InProgress => "INPROG Failover already in progress",
+            Self::NoGoodPrimary => "NOGOODPRIMARY Primary does not support FAILOVER command",
             Self::NoGoodReplica => "NOGOODSLAVE No suitable replica to promote",
+            Self::NoProgram(Setting::NotificationScript) => {
+                "ERR Notification script seems non existing or non executable"
+            }
+            Self::NoProgram(_) => "ERR Client reconfiguration script seems non existing or non executable",
             Self::NotUtf8 => "ERR The name is not valid UTF-8.",
             Self::QuorumTooSmall => "ERR Quorum must be 1 or greater.",
             Self::ScriptsDenied => {
@@ -92,6 +102,11 @@ pub enum Setting {
 }
 
 impl Setting {
+    /// Whether its value is the path of a program.
+    pub fn is_script(self) -> bool {
+        matches!(self, Self::ClientReconfigScript | Self::NotificationScript)
+    }
+
     /// The option of this name, in any case, and how many values it takes.
     pub fn find(name: &[u8]) -> Option<(Self, usize)> {
         let (_, setting) = SETTINGS.iter().find(|(known, _)| known.as_bytes().eq_ignore_ascii_case(name))?;
@@ -176,23 +191,26 @@ impl Sentinel {
         ids.len()
     }
 
-    /// Begins a failover without asking others (SENTINEL FAILOVER).
+    /// Begins a failover that an operator wants (SENTINEL FAILOVER): at once, or with the primary's help.
     ///
     /// # Errors
     /// When there is one already, or nobody could take over.
-    pub fn fail_over(&mut self, now: Now, name: &[u8]) -> Result<(), Refusal> {
+    pub fn fail_over(&mut self, now: Now, name: &[u8], kind: Kind) -> Result<(), Refusal> {
         let id = self.named(name)?;
         let result = self.with_primary(id, |sentinel, primary| {
+            if kind == Kind::Coordinated && !primary.can_hand_over() {
+                return Err(Refusal::NoGoodPrimary);
+            }
             if primary.failover.is_in_progress() {
                 return Err(Refusal::InProgress);
             }
-            if sentinel.best_replica(now, primary).is_none() {
+            if sentinel.best_replica(now, primary, kind).is_none() {
                 return Err(Refusal::NoGoodReplica);
             }
             let text = format!("Executing user requested FAILOVER of '{}'", primary.name);
             sentinel.log(LogLevel::Warning, text);
             sentinel.begin_failover(now, primary);
-            primary.failover.is_forced = true;
+            primary.failover.kind = kind;
             Ok(())
         });
         self.hurry(now);
@@ -202,7 +220,7 @@ impl Sentinel {
     /// Changes one setting of a primary (SENTINEL SET).
     ///
     /// # Errors
-    /// When the value does not fit, or scripts may not be changed.
+    /// When the value does not fit, or scripts may not be changed; `can_run` tells of those that are named.
     pub fn set(
         &mut self,
         now: Now,
@@ -210,11 +228,20 @@ impl Sentinel {
         setting: Setting,
         option: &[u8],
         values: &[&[u8]],
+        can_run: impl Fn(&[u8]) -> bool,
     ) -> Result<(), Refusal> {
         let id = self.named(name)?;
         let denied = self.globals.deny_scripts_reconfig;
         let result = self.with_primary(id, |sentinel, primary| {
-            primary.apply(setting, option, values, denied)?;
+            if setting.is_script() {
+                if denied {
+                    return Err(Refusal::ScriptsDenied);
+                }
+                if !values[0].is_empty() && !can_run(values[0]) {
+                    return Err(Refusal::NoProgram(setting));
+                }
+            }
+            primary.apply(setting, option, values)?;
             let shown = if setting == Setting::AuthPass {
                 "******".to_owned()
             } else {
@@ -305,13 +332,12 @@ impl Sentinel {
 }
 
 impl Primary {
-    fn apply(
-        &mut self,
-        setting: Setting,
-        option: &[u8],
-        values: &[&[u8]],
-        scripts_denied: bool,
-    ) -> Result<(), Refusal> {
+    /// Whether it knows FAILOVER: its INFO tells how far one is.
+    fn can_hand_over(&self) -> bool {
+        self.instance.report.knows_failover
+    }
+
+    fn apply(&mut self, setting: Setting, option: &[u8], values: &[&[u8]]) -> Result<(), Refusal> {
         let value = values[0];
         let bad = || Refusal::Value(option.to_vec(), value.to_vec());
         let positive = || {
@@ -320,9 +346,6 @@ impl Primary {
         };
         let small = || positive().and_then(|number| u32::try_from(number).map_err(|_| bad()));
         let script = || {
-            if scripts_denied {
-                return Err(Refusal::ScriptsDenied);
-            }
             let text = std::str::from_utf8(value).map_err(|_| bad())?;
             Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
         };
@@ -343,10 +366,11 @@ impl Primary {
             Setting::RenameCommand => {
                 let usual = std::str::from_utf8(value).map_err(|_| bad())?.to_ascii_lowercase();
                 let here = std::str::from_utf8(values[1]).map_err(|_| bad())?;
-                if usual.is_empty() {
-                    return Err(bad());
+                if usual.is_empty() || here.is_empty() {
+                    let empty = if usual.is_empty() { value } else { values[1] };
+                    return Err(Refusal::Value(option.to_vec(), empty.to_vec()));
                 }
-                if here.is_empty() || here.eq_ignore_ascii_case(&usual) {
+                if here.eq_ignore_ascii_case(&usual) {
                     settings.renames.remove(&usual);
                 } else {
                     settings.renames.insert(usual, here.to_owned());

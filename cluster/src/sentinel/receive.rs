@@ -6,7 +6,9 @@ use slotmesh_engine::resp::value::Reply;
 use slotmesh_engine::time::Now;
 
 use super::Sentinel;
+use super::instance::Primary;
 use super::link::{Channel, Expect, LinkId, Peer, State, Wire};
+use crate::machine::LogLevel;
 
 impl Sentinel {
     /// A connection that was dialled is open: from this address of ours to that one.
@@ -26,19 +28,36 @@ impl Sentinel {
             Channel::Command => self.ping(now, wire.link, &self.word_for(peer, "PING")),
             Channel::PubSub => {
                 let subscribe = self.word_for(peer, "SUBSCRIBE");
-                self.send_on(wire, &[subscribe.as_bytes(), HELLO_CHANNEL], Expect::Anything);
+                self.send_on(wire, &[subscribe.as_bytes(), HELLO_CHANNEL], Expect::Subscribed);
             }
         }
     }
 
     /// What the name of an instance stands for.
     fn learn_address(&mut self, link: LinkId, ip: IpAddr) {
+        let mut is_news = false;
         for primary in self.primaries.values_mut() {
             for who in primary.everybody() {
                 if let Some(instance) = primary.instance_mut(&who).filter(|instance| instance.link == link) {
-                    instance.address.resolve(ip);
+                    is_news |= instance.address.resolve(ip);
                 }
             }
+        }
+        if is_news && !self.announces_names() {
+            self.save();
+        }
+    }
+
+    /// The name that was dialled for a connection stands for no address.
+    pub fn unknown_name(&mut self, wire: Wire) {
+        let everybody = |primary: &Primary| {
+            let all = primary.everybody().into_iter();
+            all.filter_map(|who| primary.instance(&who).map(|found| (found.link, found.address.host().to_owned())))
+                .collect::<Vec<_>>()
+        };
+        let mut all = self.primaries.values().flat_map(|primary| everybody(primary));
+        if let Some((_, host)) = all.find(|(link, _)| *link == wire.link && wire.channel == Channel::Command) {
+            self.log(LogLevel::Warning, format!("Failed to resolve hostname '{host}'"));
         }
     }
 
@@ -105,8 +124,14 @@ impl Sentinel {
                         self.take_reply(now, wire.link, expect, reply);
                     }
                     Channel::PubSub => {
+                        let expect = connection.awaited.pop_front();
                         link.last_message = now.instant;
-                        self.take_message(now, reply);
+                        match (expect, reply) {
+                            // No message will come: it is tried again, as somebody may allow it meanwhile.
+                            (Some(Expect::Subscribed), Reply::Error(_)) => return self.drop_wire(now, wire),
+                            (Some(_), _) => {}
+                            (None, reply) => self.take_message(now, reply),
+                        }
                     }
                 },
                 // What came is no reply: the rest of the connection cannot be, either.
@@ -117,8 +142,11 @@ impl Sentinel {
 
     fn take_reply(&mut self, now: Now, link: LinkId, expect: Expect, reply: Reply) {
         match expect {
-            Expect::Anything => {}
+            Expect::Anything | Expect::Subscribed => {}
             Expect::Down(target) => self.take_opinion(now, &target, reply),
+            Expect::HandOver(target) => {
+                self.with_primary(target.primary, |sentinel, primary| sentinel.take_hand_over(now, primary, &reply));
+            }
             Expect::Info(target) => {
                 if let Reply::Bulk(text) = reply {
                     self.with_primary(target.primary, |sentinel, primary| {
@@ -176,7 +204,7 @@ impl Sentinel {
     }
 
     /// An instance that is down because a script does not end is freed of it, once.
-    fn kill_script(&mut self, primary: &mut super::instance::Primary, link: LinkId) {
+    fn kill_script(&mut self, primary: &mut Primary, link: LinkId) {
         for who in primary.everybody() {
             let Some(instance) = primary.instance_mut(&who).filter(|instance| instance.link == link) else { continue };
             if instance.down.is_some() && !std::mem::replace(&mut instance.script_kill_sent, true) {

@@ -4,9 +4,9 @@ use slotmesh_engine::time::Now;
 
 use super::Sentinel;
 use super::address::Address;
-use super::failover::Failover;
+use super::failover::{self, Failover};
 use super::instance::{Instance, Primary, Role, Target, Who};
-use super::link::{Expect, Peer};
+use super::link::{Expect, LinkId, Peer};
 use super::script::ReconfigRole;
 use crate::machine::LogLevel;
 
@@ -29,24 +29,67 @@ impl Sentinel {
             Some(address) => (address.shown(self.announces_names()), address.port.to_string()),
             None => ("NO".to_owned(), "ONE".to_owned()),
         };
-        let (client, config) = (primary.word("CLIENT"), primary.word("CONFIG"));
         let slaveof = primary.word("SLAVEOF");
-        let (multi, exec) = (primary.word("MULTI"), primary.word("EXEC"));
-        // Clients are cut off so that they ask again who the primary is; subscribers, because they will not notice.
-        let requests: [&[&str]; 6] = [
-            &[&multi],
-            &[&slaveof, &host, &port],
-            &[&config, "REWRITE"],
-            &[&client, "KILL", "TYPE", "normal"],
-            &[&client, "KILL", "TYPE", "pubsub"],
-            &[&exec],
-        ];
-        for request in requests {
-            let words: Vec<&[u8]> = request.iter().map(|word| word.as_bytes()).collect();
-            self.send(link, &words, Expect::Anything);
-        }
+        let (config, client) = (primary.word("CONFIG"), primary.word("CLIENT"));
+        let mut requests = vec![words([&slaveof, &host, &port])];
+        requests.extend(settle_clients(&config, &client));
+        self.send_together(link, primary, requests, Expect::Anything);
         self.hurry(now);
         true
+    }
+
+    /// Asks the primary to hand over to a replica within the failover's time. Returns whether it could be sent.
+    ///
+    /// Clients are held back before, so that none writes between the two.
+    pub(super) fn ask_to_hand_over(&mut self, now: Now, primary: &Primary, replica: &str) -> bool {
+        let Some(target) = primary.instance(&Who::Replica(replica.to_owned())) else { return false };
+        let link = primary.instance.link;
+        let spent = failover::time_in_state(now, primary);
+        let left = primary.settings.failover_timeout_ms.saturating_sub(spent);
+        if left == 0 || !self.links.get(link).is_some_and(super::link::Link::is_usable) {
+            return false;
+        }
+        let (client, failover) = (primary.word("CLIENT"), primary.word("FAILOVER"));
+        let (host, port) = (target.address.shown(self.announces_names()), target.address.port.to_string());
+        let left = left.to_string();
+        let requests =
+            vec![words([&client, "PAUSE", &left, "WRITE"]), words([&failover, "TO", &host, &port, "TIMEOUT", &left])];
+        let answer = Expect::HandOver(Target { primary: primary.id, who: Who::Primary });
+        self.send_together(link, primary, requests, answer);
+        true
+    }
+
+    /// Ends a hand-over that took too long. Each on its own: a transaction would wait behind the pause that it ends.
+    pub(super) fn take_hand_over_back(&mut self, primary: &Primary) {
+        let (client, failover) = (primary.word("CLIENT"), primary.word("FAILOVER"));
+        for request in [words([&failover, "ABORT"]), words([&client, "UNPAUSE"])] {
+            self.send_words(primary.instance.link, &request);
+        }
+    }
+
+    /// The hand-over is done: both servers write down what they are, and their clients ask again who the primary is.
+    pub(super) fn complete_hand_over(&mut self, primary: &Primary, replica: &str) {
+        let (config, client) = (primary.word("CONFIG"), primary.word("CLIENT"));
+        for who in [Who::Primary, Who::Replica(replica.to_owned())] {
+            let Some(instance) = primary.instance(&who) else { continue };
+            let mut requests = settle_clients(&config, &client);
+            requests.push(words([&client, "UNPAUSE"]));
+            self.send_together(instance.link, primary, requests, Expect::Anything);
+        }
+    }
+
+    /// Sends requests that are carried out all or not at all.
+    fn send_together(&mut self, link: LinkId, primary: &Primary, requests: Vec<Vec<String>>, answer: Expect) {
+        self.send_words(link, &[primary.word("MULTI")]);
+        for request in requests {
+            self.send_words(link, &request);
+        }
+        self.send(link, &[primary.word("EXEC").as_bytes()], answer);
+    }
+
+    fn send_words(&mut self, link: LinkId, request: &[String]) {
+        let words: Vec<&[u8]> = request.iter().map(|word| word.as_bytes()).collect();
+        self.send(link, &words, Expect::Anything);
     }
 
     /// Asks for news at once, whatever is on its way: behind a request of a failover, each of which is sent once. A
@@ -127,6 +170,20 @@ impl Sentinel {
         ];
         self.scripts.push(now, argv);
     }
+}
+
+/// What a server does whose role has changed: it writes that down and cuts its clients off, so that they ask again who the
+/// primary is; subscribers as well, because they would not notice.
+fn settle_clients(config: &str, client: &str) -> Vec<Vec<String>> {
+    vec![
+        words([config, "REWRITE"]),
+        words([client, "KILL", "TYPE", "normal"]),
+        words([client, "KILL", "TYPE", "pubsub"]),
+    ]
+}
+
+fn words<const N: usize>(words: [&str; N]) -> Vec<String> {
+    words.map(str::to_owned).to_vec()
 }
 
 impl Primary {

@@ -4,7 +4,7 @@ use slotmesh_engine::time::Now;
 
 use super::Sentinel;
 use super::address::Address;
-use super::failover::FailoverState;
+use super::failover::{FailoverState, Kind};
 use super::info::{self, Fields, REPLICAS_MAX};
 use super::instance::{Primary, Reconfiguration, Replica, Role, Who};
 use super::link::Peer;
@@ -25,6 +25,7 @@ impl Sentinel {
         }
         instance.report.text = Some(text);
         instance.report.at = Some(now.instant);
+        instance.report.knows_failover = fields.knows_failover;
         if is_other_run {
             if *who == Who::Primary && primary.settings.reboot_down_after_ms > 0 {
                 primary.rebooted = Some(now.instant);
@@ -126,6 +127,9 @@ impl Sentinel {
             return self.crash();
         }
         self.warn(now, "+failover-state-reconf-slaves", primary);
+        if primary.failover.kind == Kind::Coordinated {
+            self.complete_hand_over(primary, name);
+        }
         let to = primary.current_address().clone();
         let from = primary.instance.address.clone();
         self.run_reconfig_script(now, primary, ReconfigRole::Leader, &from, &to);

@@ -3,6 +3,7 @@
 use slotmesh_engine::time::{Instant, Now};
 
 use super::Sentinel;
+use super::failover::Kind;
 use super::instance::{Instance, Primary, Reconfiguration, Replica, Sister, Who};
 use super::operations::Refusal;
 use super::script::PendingScript;
@@ -195,10 +196,11 @@ impl Sentinel {
         let (primary, who) = of;
         let age = |at: Option<Instant>| at.map_or(0, |at| now.millis_since(at)).to_string();
         let name = match who {
-            Who::Primary => &primary.name,
-            Who::Replica(name) | Who::Sentinel(name) => name,
+            Who::Primary => primary.name.clone(),
+            Who::Replica(_) => instance.address.joined(self.announces_names()),
+            Who::Sentinel(id) => id.clone(),
         };
-        fields.push(("name", name.clone()));
+        fields.push(("name", name));
         fields.push(("ip", instance.address.shown(self.announces_names())));
         fields.push(("port", instance.address.port.to_string()));
         fields.push(("runid", instance.run_id.clone().unwrap_or_default()));
@@ -240,8 +242,10 @@ impl Sentinel {
             ("reconf_sent", matches!(moves, Reconfiguration::Sent(_))),
             ("reconf_inprog", moves == Reconfiguration::InProgress),
             ("reconf_done", moves == Reconfiguration::Done),
-            ("force_failover", is_primary && primary.failover.is_forced),
+            ("force_failover", is_primary && primary.failover.kind == Kind::Forced),
+            ("coordinated_failover", is_primary && primary.failover.kind == Kind::Coordinated),
             ("script_kill_sent", instance.script_kill_sent),
+            ("master_reboot", is_primary && primary.rebooted.is_some()),
         ];
         flags.into_iter().filter(|(_, holds)| *holds).map(|(name, _)| name).collect::<Vec<_>>().join(",")
     }

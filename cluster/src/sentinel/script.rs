@@ -29,8 +29,8 @@ pub struct PendingScript {
     pub process_id: Option<u32>,
     /// How long it has been running, or how long it still waits, in milliseconds.
     pub time_ms: u64,
-    /// Runs that failed.
-    pub retries: u32,
+    /// Times it was begun.
+    pub runs: u32,
 }
 
 /// The queue.
@@ -45,7 +45,7 @@ struct Job {
     id: ScriptId,
     argv: Vec<String>,
     state: State,
-    retries: u32,
+    runs: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl Scripts {
         {
             self.jobs.remove(oldest);
         }
-        self.jobs.push_back(Job { id, argv, state: State::Waits(now.instant), retries: 0 });
+        self.jobs.push_back(Job { id, argv, state: State::Waits(now.instant), runs: 0 });
     }
 
     /// Starts what is due and stops what runs for too long; gives back the lines of those that were stopped.
@@ -93,6 +93,7 @@ impl Scripts {
             match job.state {
                 State::Waits(due) if due <= now.instant && running < RUNNING_MAX => {
                     running += 1;
+                    job.runs += 1;
                     job.state = State::Runs(now.instant, 0);
                     outputs.push_back(Output::StartScript(job.id, job.argv.clone()));
                 }
@@ -122,9 +123,8 @@ impl Scripts {
         let job = &mut self.jobs[index];
         // A script asks for another try by its exit code 1, or by the signal that ended it.
         let wants_retry = end.signal != 0 || end.code == 1;
-        if wants_retry && job.retries < RETRIES_MAX {
-            let delay = periods.script_retry_delay.saturating_mul(1 << job.retries);
-            job.retries += 1;
+        if wants_retry && job.runs < RUNS_MAX {
+            let delay = periods.script_retry_delay.saturating_mul(1 << job.runs.saturating_sub(1));
             job.state = State::Waits(now.instant.plus_millis(delay));
             return None;
         }
@@ -142,7 +142,7 @@ impl Scripts {
                     (Some(process), now.millis_since(since))
                 }
             };
-            PendingScript { argv: job.argv.clone(), process_id, time_ms, retries: job.retries }
+            PendingScript { argv: job.argv.clone(), process_id, time_ms, runs: job.runs }
         };
         self.jobs.iter().map(pending).collect()
     }
@@ -152,8 +152,8 @@ impl Scripts {
 const QUEUE_MAX: usize = 256;
 /// Scripts that run at the same time.
 const RUNNING_MAX: usize = 16;
-/// Times a script is run again.
-const RETRIES_MAX: u32 = 10;
+/// Times a script is run until one of them succeeds (`SENTINEL_SCRIPT_MAX_RETRY`).
+const RUNS_MAX: u32 = 10;
 
 /// What part we play in a change of address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,5 +169,40 @@ impl ReconfigRole {
             Self::Leader => "leader",
             Self::Observer => "observer",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::time::Duration;
+
+    use slotmesh_engine::time::Now;
+
+    use super::{RUNS_MAX, ScriptEnd, ScriptId, Scripts};
+    use crate::sentinel::output::Output;
+    use crate::sentinel::periods::Periods;
+
+    #[test]
+    fn a_script_that_always_fails_is_run_ten_times_with_growing_pauses() {
+        let (periods, mut now, mut scripts) = (Periods::default(), Now::default(), Scripts::default());
+        let (mut outputs, mut pauses) = (VecDeque::new(), Vec::new());
+        scripts.push(now, vec!["/fails".to_owned()]);
+
+        let line = loop {
+            assert!(scripts.tick(now, &periods, &mut outputs).is_empty());
+            assert_eq!(outputs.pop_front(), Some(Output::StartScript(ScriptId(0), vec!["/fails".to_owned()])));
+            let end = ScriptEnd { signal: 0, code: 1 };
+            if let Some(line) = scripts.ended(now, &periods, ScriptId(0), end) {
+                break line;
+            }
+            let pause = scripts.pending(now.instant)[0].time_ms;
+            pauses.push(pause / 1000);
+            now = now.plus(Duration::from_millis(pause));
+        };
+
+        assert_eq!(line, "/fails 0 1");
+        assert_eq!(pauses, [30, 60, 120, 240, 480, 960, 1920, 3840, 7680]);
+        assert_eq!((pauses.len() + 1, scripts.len()), (RUNS_MAX as usize, 0));
     }
 }

@@ -8,6 +8,7 @@ use slotmesh_engine::time::Now;
 use super::Sentinel;
 use super::address::Address;
 use super::config::is_id;
+use super::failover::{FailoverState, Kind};
 use super::hello::EPOCH_MAX;
 use super::instance::{Primary, Target, Who};
 use super::link::Expect;
@@ -76,7 +77,9 @@ impl Sentinel {
             }
         }
         // What is asked carries our epoch, and with it our own vote.
-        if primary.instance.down.is_none() || !self.is_durable() {
+        let wants_leave =
+            primary.failover.kind == Kind::Coordinated && primary.failover.state == FailoverState::WaitStart;
+        if (primary.instance.down.is_none() && !wants_leave) || !self.is_durable() {
             return;
         }
         let wants_votes = std::mem::take(&mut primary.failover.wants_votes);
@@ -121,7 +124,7 @@ impl Sentinel {
                     sentinel.log(LogLevel::Warning, format!("{id} voted for {leader} {epoch}"));
                 }
             }
-            if primary.instance.down.is_some() {
+            if primary.instance.down.is_some() || primary.failover.is_in_progress() {
                 sentinel.hurry(now);
             }
         });

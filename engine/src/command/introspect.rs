@@ -169,7 +169,7 @@ fn legacy_range(keys: &[KeySpec]) -> (i64, i64, i64) {
 fn list(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     let registry = &ctx.core.registry;
     let filter = Filter::parse(args)?;
-    let wanted = || registry.iter().map(|(_, command)| command).filter(|command| filter.wants(command));
+    let wanted = || registry.reachable().filter(|command| filter.wants(command));
     ctx.reply.array(wanted().count());
     wanted().for_each(|command| ctx.reply.bulk(command.full_name.as_bytes()));
     Ok(())

@@ -241,6 +241,14 @@ impl Registry {
         self.iter().filter(|(_, command)| command.parent.is_none()).map(|(id, _)| id).filter(move |&id| named(id))
     }
 
+    /// The commands with a name of their own, each with its subcommands behind it.
+    pub(super) fn reachable(&self) -> impl Iterator<Item = &Command> {
+        self.top_level().flat_map(|id| {
+            let command = self.get(id);
+            std::iter::once(command).chain(command.subcommands.iter().map(|&sub| self.get(sub)))
+        })
+    }
+
     /// A registered command.
     pub fn get(&self, id: CommandId) -> &Command {
         &self.commands[id.index()]

@@ -17,8 +17,17 @@ pub struct Running<'a> {
     pub primary: Option<Primary>,
     /// The ACL users in the order to write them, each as `<name> <rules>`; nothing when an ACL file keeps them.
     pub users: Option<&'a [Vec<u8>]>,
-    /// What a sentinel knows, in the order to write it: every directive it has, each with its lines' words.
-    pub sentinel: &'a [(&'static str, Vec<Vec<u8>>)],
+    /// What a sentinel knows, in the order to write it: every directive it has, each with its lines.
+    pub sentinel: &'a [(&'static str, Vec<SentinelValue>)],
+}
+
+/// What one line of a sentinel's directive says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentinelValue {
+    /// The words behind the directive.
+    pub words: Vec<u8>,
+    /// It says what would hold without it: it is written only where the file has such a line.
+    pub is_default: bool,
 }
 
 /// The text of the configuration file after CONFIG REWRITE; `old` is its text before, empty when it is missing.
@@ -42,7 +51,7 @@ pub fn rewrite(old: &[u8], config: &Config, running: &Running<'_>) -> Vec<u8> {
     file.put_all("user", &users.collect::<Vec<_>>());
     file.put_modules(config);
     for (directive, values) in running.sentinel {
-        let lines = values.iter().map(|value| (value.clone(), true));
+        let lines = values.iter().map(|value| (value.words.clone(), !value.is_default));
         file.put_all(&format!("sentinel {directive}"), &lines.collect::<Vec<_>>());
     }
     file.remove_surplus();

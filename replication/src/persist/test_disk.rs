@@ -93,6 +93,7 @@ impl TestDisk {
     fn try_run(&mut self, op: &DiskOp) -> Result<DiskResult, (DiskErrorKind, &'static str)> {
         let missing = (DiskErrorKind::NotFound, "No such file or directory");
         let (DiskOp::Append { path, .. }
+        | DiskOp::CheckProgram { path }
         | DiskOp::Close { path }
         | DiskOp::Create { path }
         | DiskOp::List { path }
@@ -115,7 +116,7 @@ impl TestDisk {
                 inode.data.extend_from_slice(data);
             }
             DiskOp::Create { .. } => self.open(path)?.data.clear(),
-            DiskOp::Close { .. } | DiskOp::Lock { .. } => {}
+            DiskOp::CheckProgram { .. } | DiskOp::Close { .. } | DiskOp::Lock { .. } => {}
             DiskOp::MakeDir { .. } => {
                 self.names.dirs.insert(path.clone());
             }

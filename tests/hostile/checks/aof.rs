@@ -152,7 +152,8 @@ fn perform(files: &mut BTreeMap<String, Vec<u8>>, op: DiskOp, cuts: Option<&mut 
             file.truncate(len as usize);
             DiskResult::Done
         }
-        DiskOp::Close { .. }
+        DiskOp::CheckProgram { .. }
+        | DiskOp::Close { .. }
         | DiskOp::Lock { .. }
         | DiskOp::MakeDir { .. }
         | DiskOp::Sync { .. }

@@ -177,6 +177,8 @@ impl MemDisk {
     fn apply(&mut self, lane: Lane, op: DiskOp) -> Result<DiskResult, DiskError> {
         match op {
             DiskOp::Append { path, data } => self.append(lane, &path, &data)?,
+            // Programs are not kept here: whatever has a name can be run, and the world says what becomes of it.
+            DiskOp::CheckProgram { .. } => {}
             DiskOp::Close { path } => self.handles.close(lane, &names::normal(&path)),
             DiskOp::Create { path } => self.create(lane, &path)?,
             DiskOp::List { path } => return self.names.list(&names::normal(&path)).map(DiskResult::Names),

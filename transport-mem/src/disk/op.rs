@@ -8,6 +8,7 @@ use slotmesh_replication::disk::{DiskError, DiskErrorKind, DiskOp};
 #[expect(missing_docs, reason = "each variant is documented at the operation of the same name")]
 pub enum OpKind {
     Append,
+    CheckProgram,
     Close,
     Create,
     List,
@@ -27,6 +28,7 @@ impl OpKind {
     pub fn of(op: &DiskOp) -> Self {
         match op {
             DiskOp::Append { .. } => Self::Append,
+            DiskOp::CheckProgram { .. } => Self::CheckProgram,
             DiskOp::Close { .. } => Self::Close,
             DiskOp::Create { .. } => Self::Create,
             DiskOp::List { .. } => Self::List,

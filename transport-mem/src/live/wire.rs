@@ -177,7 +177,7 @@ impl Wire for LiveWire<'_> {
             }
             Err(why) => {
                 self.wiring.attach(conn, Far::Dialling, None);
-                self.wiring.notices.push_back(Notice::Closed(conn, Reset::Error(why.to_owned())));
+                self.wiring.notices.push_back(Notice::Closed(conn, address::reset(why)));
             }
         }
     }

@@ -6,6 +6,7 @@ use slotmesh_replication::disk::{DiskResult, Lane};
 
 use super::Sim;
 use super::host::HostWire;
+use crate::address;
 use crate::boot::Boot;
 use crate::network::{ConnKey, EndState, Medium, Owner, Payload, REFUSED, RESET, Side, TIMED_OUT};
 use crate::place::{MachineId, Place};
@@ -24,6 +25,7 @@ impl<M: Machine> Sim<M> {
             Event::Listening { machine, run, endpoint, problem } => {
                 self.listening(event, machine, run, endpoint, problem);
             }
+            Event::Program { machine, run, id, news } => self.tell_program(event, machine, run, id, news),
             Event::Signal { machine, run, signal } => self.signalled(event, machine, run, signal),
             Event::Timer { machine, token } => self.timer(machine, token),
             Event::Writable { conn, side } => self.writable(event, conn, side),
@@ -87,6 +89,9 @@ impl<M: Machine> Sim<M> {
         for logged in kit.output.log.iter().rev().take(fresh).rev() {
             self.trace.push(self.now, Some(id.into()), What::Logged(logged.line.text.clone()));
         }
+        let wishes = std::mem::take(&mut kit.output.wishes);
+        self.grant(id, wishes);
+        let kit = &mut self.hosts[id.0].kit;
         if kit.output.exited.is_some() {
             self.end(id);
         } else {
@@ -111,7 +116,7 @@ impl<M: Machine> Sim<M> {
     }
 
     /// Answers who reads at an end: a stopped process's events wait for it.
-    fn park(&mut self, owner: Owner, event: Event) -> bool {
+    pub(super) fn park(&mut self, owner: Owner, event: Event) -> bool {
         let room = match owner {
             Owner::Client(id) => self.clients[id.0].waiting.as_mut(),
             Owner::Machine(id, _) => self.hosts[id.0].kit.waiting.as_mut(),
@@ -208,7 +213,7 @@ impl<M: Machine> Sim<M> {
             Payload::Connected => self.connected(key),
             Payload::Dial => self.dialled(key),
             Payload::EndOfStream => self.lose(key, from.other(), "end of stream", Reset::EndOfStream),
-            Payload::Reset(why) => self.lose(key, from.other(), why, Reset::Error(why.to_owned())),
+            Payload::Reset(why) => self.lose(key, from.other(), why, address::reset(why)),
         }
     }
 

@@ -6,13 +6,14 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
-use slotmesh_cluster::machine::{ConnId, Disk, Endpoint, Listen, LogLine, Shutdown, Target, Wire};
+use slotmesh_cluster::machine::{ConnId, Disk, Endpoint, Listen, LogLine, ProcessId, Shutdown, Target, Wire};
 use slotmesh_engine::resp::outbuf::{OutBuf, Ticket};
 use slotmesh_engine::rng::Rng;
 use slotmesh_engine::time::Instant;
 use slotmesh_replication::disk::{DiskOp, Lane};
 
 use super::config::SimConfig;
+use super::programs::Wish;
 use crate::boot::Boot;
 use crate::clock::Clock;
 
@@ -77,6 +78,7 @@ pub(super) struct Wiring {
 pub(super) struct Output {
     now: Instant,
     pub(super) submitted: Vec<(Ticket, Lane, DiskOp)>,
+    pub(super) wishes: Vec<Wish>,
     pub(super) log: VecDeque<Logged>,
     /// How many of the last log lines are not in the trace yet.
     pub(super) log_fresh: usize,
@@ -112,6 +114,7 @@ impl Kit {
         self.wiring.attached.clear();
         self.wiring.listeners.clear();
         self.output.submitted.clear();
+        self.output.wishes.clear();
     }
 }
 
@@ -241,6 +244,14 @@ impl Disk for Output {
 
     fn exit(&mut self, shutdown: Shutdown) {
         self.exited = Some(shutdown);
+    }
+
+    fn run(&mut self, id: ProcessId, words: Vec<String>) {
+        self.wishes.push(Wish::Run(id, words));
+    }
+
+    fn kill(&mut self, id: ProcessId) {
+        self.wishes.push(Wish::Kill(id));
     }
 }
 

@@ -12,6 +12,7 @@ mod config;
 mod events;
 mod faults;
 mod host;
+mod programs;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +35,8 @@ use client::Client;
 pub use config::SimConfig;
 pub use host::Logged;
 use host::{Host, Kit};
+use programs::Programs;
+pub use programs::{PROGRAM_RUNS_MAX, ProgramEnd, ProgramRun};
 
 /// A deterministic world of machines of one type.
 pub struct Sim<M: Machine> {
@@ -49,6 +52,7 @@ pub struct Sim<M: Machine> {
     faults: Vec<Fault>,
     trace: Trace,
     hooks: Vec<Hook<M>>,
+    programs: Programs,
     rng: Rng,
     /// Bytes on their way into a machine; reused.
     scratch: Vec<u8>,
@@ -79,6 +83,7 @@ impl<M: Machine> Sim<M> {
             faults: Vec::new(),
             trace: Trace::new(seed),
             hooks: Vec::new(),
+            programs: Programs::new(),
             rng,
             scratch: Vec::new(),
             state_due: Instant::ZERO + config.state_hash_every,

@@ -83,6 +83,7 @@ impl Worker {
                 let first = Part { ticket: job.ticket, data };
                 return self.append(&path, first, job.append_failures_heard, jobs);
             }
+            DiskOp::CheckProgram { path } => check_program(&path).map(done),
             DiskOp::Close { path } => {
                 self.handles.close(&path);
                 Ok(DiskResult::Done)
@@ -235,6 +236,10 @@ fn write_parts(mut file: &File, parts: &[Part]) -> (usize, io::Result<()>) {
 }
 
 /// Names that are not UTF-8 are left out: a machine could not name them in a path.
+fn check_program(path: &str) -> io::Result<()> {
+    rustix::fs::access(path, rustix::fs::Access::EXEC_OK).map_err(io::Error::from)
+}
+
 fn list(path: &str) -> io::Result<DiskResult> {
     let mut names = Vec::new();
     for entry in fs::read_dir(path)? {

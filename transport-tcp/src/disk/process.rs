@@ -76,8 +76,8 @@ fn ended(status: ExitStatus) -> ProcessNews {
     ProcessNews::Ended { signal: status.signal().unwrap_or(0), code: status.code().unwrap_or(0) }
 }
 
-/// What a shell says of a program that is not there.
-const NOT_RUN: ProcessNews = ProcessNews::Ended { signal: 0, code: 127 };
+/// What Redis's sentinel says of a program that cannot be run: a code with which it is not tried again.
+const NOT_RUN: ProcessNews = ProcessNews::Ended { signal: 0, code: 2 };
 
 /// How often a program is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);

@@ -79,7 +79,7 @@ fn an_impossible_name_closes_the_connection() {
 
     let conn = dial(&fixture, "a..b", 1, None);
 
-    assert!(matches!(fixture.next(), Seen::Closed(who, Reset::Error(_)) if who == conn));
+    assert!(matches!(fixture.next(), Seen::Closed(who, Reset::NoAddress(_)) if who == conn));
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn a_program_that_is_not_there_ends_as_a_shell_would_say() {
 
     run(&fixture, 1, &["/nonexistent/program"]);
 
-    assert_eq!(fixture.next(), Seen::Process(ProcessId(1), ended(0, 127)));
+    assert_eq!(fixture.next(), Seen::Process(ProcessId(1), ended(0, 2)));
 }
 
 #[test]

@@ -29,6 +29,7 @@ use slotmesh_engine::time::Now;
 
 use super::{Kit, Node};
 use crate::machine::ConnId;
+pub(super) use sentinel::PendingSet;
 pub(super) use tracking::redirect_number;
 
 /// A command on the node: it writes its reply to the session, or returns the error to reply with.

@@ -1,6 +1,7 @@
 //! Commands of a sentinel: SENTINEL with its subcommands, and what is another command there.
 
 mod config;
+mod set;
 
 use slotmesh_engine::command::help;
 use slotmesh_engine::command::keys::NO_KEYS;
@@ -9,15 +10,19 @@ use slotmesh_engine::command::spec::{
 };
 use slotmesh_engine::error::ReplyError;
 use slotmesh_engine::number::parse_i64;
+use slotmesh_engine::resp::args::Args;
 use slotmesh_engine::resp::reply::Reply;
 
 use super::{Call, Node, NodeFn, integer};
 use crate::sentinel::address::Address;
+use crate::sentinel::periods::Periods;
 use crate::sentinel::report::{CachedInfo, Fields};
-use crate::sentinel::{Refusal, Setting, Simulated};
+use crate::sentinel::{FailoverKind, Refusal, Simulated};
+pub(in crate::node) use set::PendingSet;
 
-/// Commands of every server that a sentinel has, too.
+/// Commands of every server that a sentinel has, too. QUIT is not among them, nor is it at the references.
 pub(super) const OF_SERVERS: [&str; 12] = [
+    "ACL",
     "AUTH",
     "CLIENT",
     "COMMAND",
@@ -26,7 +31,6 @@ pub(super) const OF_SERVERS: [&str; 12] = [
     "PING",
     "PSUBSCRIBE",
     "PUNSUBSCRIBE",
-    "QUIT",
     "SHUTDOWN",
     "SUBSCRIBE",
     "UNSUBSCRIBE",
@@ -38,7 +42,7 @@ pub(super) const ROWS: &[Spec<NodeFn>] = &[
     data("PUBLISH", 3, TELL, NO_KEYS, publish as NodeFn),
     data("ROLE", 1, NO_SCRIPT.and(LOADING).and(STALE).and(FAST), NO_KEYS, role as NodeFn)
         .acl(Categories::ADMIN.and(Categories::DANGEROUS)),
-    container("SENTINEL", SENTINEL_ROWS),
+    Spec { flags: ADMIN, ..container("SENTINEL", SENTINEL_ROWS) }.acl(Categories::ADMIN.and(Categories::DANGEROUS)),
 ];
 
 const SENTINEL_ROWS: &[Spec<NodeFn>] = &[
@@ -64,7 +68,7 @@ const SENTINEL_ROWS: &[Spec<NodeFn>] = &[
     data("REPLICAS", 3, ADMIN, NO_KEYS, replicas),
     data("RESET", 3, ADMIN, NO_KEYS, reset),
     data("SENTINELS", 3, ADMIN, NO_KEYS, sentinels),
-    data("SET", -5, ADMIN, NO_KEYS, set),
+    data("SET", -5, ADMIN, NO_KEYS, set::set),
     data("SIMULATE-FAILURE", -3, ADMIN, NO_KEYS, simulate_failure),
     data("SLAVES", 3, ADMIN, NO_KEYS, replicas),
 ];
@@ -128,6 +132,15 @@ fn debug(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
         }
         return Ok(());
     }
+    // Those ahead of one that is wrong are set.
+    let result = set_periods(&mut periods, args);
+    node.sentinel_mut()?.set_periods(periods);
+    result?;
+    node.engine.reply(call.session).ok();
+    Ok(())
+}
+
+fn set_periods(periods: &mut Periods, args: Args<'_>) -> Result<(), ReplyError> {
     for at in (2..args.len()).step_by(2) {
         let name = &args[at];
         let period = periods.find(name).filter(|_| at + 1 < args.len());
@@ -140,20 +153,23 @@ fn debug(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
             ReplyError::text(text)
         })?;
     }
-    node.sentinel_mut()?.set_periods(periods);
-    node.engine.reply(call.session).ok();
     Ok(())
 }
 
 fn failover(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    if call.args.len() > 4 {
+        return Err(ReplyError::arity("sentinel|failover"));
+    }
     let sentinel = node.sentinel_mut()?;
     if !sentinel.watches(&call.args[2]) {
         return Err(Refusal::UnknownPrimary.into());
     }
-    if call.args.len() > 3 {
-        return Err(ReplyError::Fixed("ERR Unknown failover option specified"));
-    }
-    sentinel.fail_over(call.now, &call.args[2])?;
+    let kind = match call.args.len() {
+        3 => FailoverKind::Forced,
+        _ if call.args.is(3, "COORDINATED") => FailoverKind::Coordinated,
+        _ => return Err(ReplyError::Fixed("ERR Unknown failover option specified")),
+    };
+    sentinel.fail_over(call.now, &call.args[2], kind)?;
     node.engine.reply(call.session).ok();
     Ok(())
 }
@@ -272,11 +288,22 @@ fn put_fields(reply: &mut Reply<'_>, fields: &Fields) {
 
 fn monitor(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     let args = call.args;
+    refuse_control_characters(args, 2, "SENTINEL MONITOR")?;
     let quorum = parse_i64(&args[5]).ok_or(ReplyError::Fixed("ERR Invalid quorum"))?;
     let port = parse_i64(&args[4]).ok_or(ReplyError::Fixed("ERR Invalid port"))?;
     node.sentinel_mut()?.monitor(call.now, &args[2], &args[3], port, quorum)?;
-    node.engine.reply(call.session).ok();
+    node.answer_when_saved(call.conn);
     Ok(())
+}
+
+/// Refuses what would break a line of the configuration file, from word `first` on.
+fn refuse_control_characters(args: Args<'_>, first: usize, command: &str) -> Result<(), ReplyError> {
+    let breaks = |index: &usize| args[*index].iter().any(u8::is_ascii_control);
+    let index = (first..args.len()).find(breaks);
+    index.map_or(Ok(()), |index| {
+        let text = format!("ERR Invalid argument at index {index} for {command}: control characters are not allowed");
+        Err(ReplyError::text(text))
+    })
 }
 
 fn myid(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
@@ -302,7 +329,7 @@ fn pending_scripts(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
             ("flags", flags.to_owned()),
             ("pid", script.process_id.unwrap_or(0).to_string()),
             (time, script.time_ms.to_string()),
-            ("retry-num", script.retries.to_string()),
+            ("retry-num", script.runs.to_string()),
         ];
         for (name, value) in fields {
             reply.bulk(name.as_bytes());
@@ -314,45 +341,29 @@ fn pending_scripts(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
 
 fn remove(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     node.sentinel_mut()?.remove(call.now, &call.args[2])?;
-    node.engine.reply(call.session).ok();
+    node.answer_when_saved(call.conn);
     Ok(())
 }
 
 fn reset(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     let count = node.sentinel_mut()?.reset_matching(call.now, &call.args[2]);
     node.engine.reply(call.session).len(count);
-    Ok(())
-}
-
-fn set(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
-    let (args, now) = (call.args, call.now);
-    let sentinel = node.sentinel_mut()?;
-    if !sentinel.watches(&args[2]) {
-        return Err(Refusal::UnknownPrimary.into());
-    }
-    let mut at = 3;
-    while at < args.len() {
-        let option = &args[at];
-        let found = Setting::find(option).filter(|(_, count)| at + count < args.len());
-        let (setting, count) = found.ok_or_else(|| {
-            ReplyError::naming("ERR Unknown option or number of arguments for SENTINEL SET '", option, "'")
-        })?;
-        let values: Vec<&[u8]> = (at + 1..=at + count).map(|index| &args[index]).collect();
-        sentinel.set(now, &args[2], setting, option, &values)?;
-        at += 1 + count;
-    }
-    node.engine.reply(call.session).ok();
+    node.hold_until_saved(call.conn);
     Ok(())
 }
 
 fn simulate_failure(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     let args = call.args;
     let mut simulated = Simulated::default();
+    // A word that is none ends it there: those ahead of it hold, and nothing of before.
+    node.sentinel_mut()?.simulate(simulated);
     for at in 2..args.len() {
-        if args.is(at, "crash-after-election") {
+        let when = if args.is(at, "crash-after-election") {
             simulated.after_election = true;
+            "being successfully elected as failover leader"
         } else if args.is(at, "crash-after-promotion") {
             simulated.after_promotion = true;
+            "promoting the selected replica to master"
         } else if args.is(at, "help") {
             let mut reply = node.engine.reply(call.session);
             reply.array(2);
@@ -361,9 +372,10 @@ fn simulate_failure(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> 
             return Ok(());
         } else {
             return Err(ReplyError::Fixed("ERR Unknown failure simulation specified"));
-        }
+        };
+        node.sentinel_mut()?.simulate(simulated);
+        node.log_warning(format!("Failure simulation: this Sentinel will crash after {when}"));
     }
-    node.sentinel_mut()?.simulate(simulated);
     node.engine.reply(call.session).ok();
     Ok(())
 }
@@ -377,7 +389,10 @@ fn sentinel_help(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
             ("CONFIG GET <param> [<param> ...]", "Shows settings of the Sentinel as a whole."),
             ("CONFIG SET <param> <value> [<param> <value> ...]", "Changes settings of the Sentinel as a whole."),
             ("DEBUG [<param> <value> ...]", "Shows the times it goes by, in milliseconds, or changes them."),
-            ("FAILOVER <primary-name>", "Begins a failover without asking other Sentinels."),
+            (
+                "FAILOVER <primary-name> [COORDINATED]",
+                "Begins a failover without asking other Sentinels; with COORDINATED the primary hands over to a replica.",
+            ),
             ("FLUSHCONFIG", "Writes the configuration file anew, with what was found out."),
             ("GET-PRIMARY-ADDR-BY-NAME <primary-name>", "Tells where the primary is."),
             ("INFO-CACHE <primary-name> [<primary-name> ...]", "Shows the last INFO of primaries and their replicas."),

@@ -14,7 +14,6 @@
 pub(super) mod errand;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::IpAddr;
 
 use slotmesh_engine::command::Resolved;
 use slotmesh_engine::command::keys::{Access, each_key};
@@ -27,7 +26,7 @@ use slotmesh_engine::time::{Instant, Now};
 
 use super::Node;
 use super::conns::{Conn, Kind};
-use crate::machine::{ConnId, Effect, Endpoint, Target};
+use crate::machine::{ConnId, Effect, Endpoint, Reset, Target};
 use errand::{Address, Errand, Failure};
 
 /// The errands under way and the connections they use.
@@ -209,17 +208,19 @@ impl Node {
     }
 
     /// The connection is gone, or did not come about.
-    pub(super) fn courier_closed(&mut self, now: Now, closed: &Conn) {
+    pub(super) fn courier_closed(&mut self, now: Now, closed: &Conn, reset: &Reset) {
         let Some(line) = self.courier.lines.remove(&closed.id) else { return };
         let Some(errand) = line.errand else { return };
         if line.is_used && !errand.has_heard() {
             // The target had closed it for its own reasons.
             return self.dial_target(now, errand);
         }
-        let failure = match line.is_open {
-            true if closed.out.is_empty() => Failure::Reading,
-            true => Failure::Writing,
-            false => undialled(&line.address),
+        let failure = match reset {
+            Reset::NoAddress(_) => Failure::Connecting,
+            // Redis learns of a refusal when it writes.
+            Reset::EndOfStream | Reset::Error(_) if !line.is_open => Failure::Writing,
+            Reset::EndOfStream | Reset::Error(_) if closed.out.is_empty() => Failure::Reading,
+            Reset::EndOfStream | Reset::Error(_) => Failure::Writing,
         };
         self.courier.done.push_back((errand, Some(failure)));
     }
@@ -303,12 +304,6 @@ impl Node {
             Some(_) | None => self.courier.forbids(command, args),
         }
     }
-}
-
-/// How a connection that could not be opened shows in Redis, which learns of a refusal when it writes. A name that
-/// cannot be looked up is no connection at all; a host does not say which it was, so a name is taken to be unknown.
-fn undialled(address: &Address) -> Failure {
-    if address.host.parse::<IpAddr>().is_ok() { Failure::Writing } else { Failure::Connecting }
 }
 
 /// Accesses that change a key.

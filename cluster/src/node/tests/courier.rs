@@ -199,6 +199,9 @@ fn errors_of_connections_are_those_of_redis() {
     story.fixture.peers = Peers::Refuse;
     story.begin("a 0 1000");
     assert_eq!(story.outcome(), WRITING);
+    story.fixture.send(story.client, "MIGRATE localhost 7000 a 0 1000");
+    assert_eq!(story.outcome(), WRITING);
+    story.fixture.peers = Peers::Unknown;
     story.fixture.send(story.client, "MIGRATE nowhere 7000 a 0 1000");
     assert_eq!(story.outcome(), "-IOERR error or timeout connecting to the client|");
 

@@ -43,7 +43,9 @@ impl TestDisk {
                 self.files.entry(path.clone()).or_default();
                 DiskResult::Done
             }
-            DiskOp::Close { .. } | DiskOp::Sync { .. } | DiskOp::SyncDir { .. } => DiskResult::Done,
+            DiskOp::CheckProgram { .. } | DiskOp::Close { .. } | DiskOp::Sync { .. } | DiskOp::SyncDir { .. } => {
+                DiskResult::Done
+            }
             DiskOp::Create { path } => {
                 self.files.insert(path.clone(), Vec::new());
                 DiskResult::Done

@@ -27,7 +27,7 @@ use slotmesh_engine::time::{Instant, Now, UnixMicros};
 use slotmesh_replication::disk::{DiskOp, Lane, Ticket};
 
 use super::{HostInfo, Node};
-use crate::machine::{ConnId, Effect, Endpoint, Input, Listen, Machine, Peer, Signal};
+use crate::machine::{ConnId, Effect, Endpoint, Input, Listen, Machine, Peer, Reset, Signal};
 use disk::TestDisk;
 
 /// A node and everything around it.
@@ -62,6 +62,8 @@ pub(super) enum Peers {
     Refuse,
     /// Nothing comes back.
     Silent,
+    /// Their names stand for no address.
+    Unknown,
 }
 
 impl Fixture {
@@ -194,7 +196,7 @@ impl Fixture {
 
     /// The other end of a connection closes it.
     pub(super) fn hang_up(&mut self, conn: ConnId) {
-        let reset = crate::machine::Reset::Error("Connection refused".to_owned());
+        let reset = Reset::Error("Connection refused".to_owned());
         self.node.handle(self.now, Input::Closed(conn, reset));
         self.settle();
     }
@@ -273,6 +275,10 @@ impl Fixture {
                         self.node.handle(self.now, Input::Connected(conn, peer));
                     }
                     Peers::Refuse => self.hang_up(conn),
+                    Peers::Unknown => {
+                        let reset = Reset::NoAddress("Name or service not known".to_owned());
+                        self.node.handle(self.now, Input::Closed(conn, reset));
+                    }
                     Peers::Silent => {}
                 }
             }

@@ -56,12 +56,15 @@ impl SentinelConfig {
                 .map_err(fault)?;
             }
         }
+        // Nobody can have switched to a configuration of an epoch that has not come.
+        let configured = config.primaries.iter().map(|primary| primary.config_epoch).max().unwrap_or(0);
+        config.globals.current_epoch = config.globals.current_epoch.max(configured);
         Ok(config)
     }
 
     fn monitor(&mut self, words: &[&str]) -> Result<(), &'static str> {
         let &[_, name, host, port, quorum] = words else { return Err(UNRECOGNIZED) };
-        let quorum = u32::try_from(number(quorum)).ok().filter(|&quorum| quorum > 0);
+        let quorum = number(quorum).and_then(|quorum| u32::try_from(quorum).ok()).filter(|&quorum| quorum > 0);
         let quorum = quorum.ok_or("Quorum must be 1 or greater.")?;
         let address = self.address(host, port)?;
         if self.primaries.iter().any(|primary| primary.name == name) {
@@ -72,9 +75,11 @@ impl SentinelConfig {
     }
 
     fn address(&self, host: &str, port: &str) -> Result<Address, &'static str> {
-        Address::parse(host, number(port), self.globals.resolve_hostnames).map_err(|fault| match fault {
+        let bad_port = "Invalid port number.";
+        let port = number(port).ok_or(bad_port)?;
+        Address::parse(host, port, self.globals.resolve_hostnames).map_err(|fault| match fault {
             AddressFault::Host => "Can't resolve instance hostname.",
-            AddressFault::Port => "Invalid port number.",
+            AddressFault::Port => bad_port,
         })
     }
 
@@ -133,7 +138,8 @@ impl Globals {
             }
             "announce-ip" => value.clone_into(&mut self.announce_ip),
             "announce-port" => {
-                self.announce_port = u16::try_from(number(value)).map_err(|_| "Invalid port number.")?;
+                let port = number(value).and_then(|port| u16::try_from(port).ok());
+                self.announce_port = port.ok_or("Invalid port number.")?;
             }
             "current-epoch" => self.current_epoch = epoch(value)?,
             "deny-scripts-reconfig" => {
@@ -178,7 +184,8 @@ impl PrimaryConfig {
             "notification-script" if is_program(value) => settings.notification_script = Some(value.to_owned()),
             "notification-script" => return Err("Notification script seems non existing or non executable."),
             "parallel-syncs" => {
-                settings.parallel_syncs = u32::try_from(number(value)).map_err(|_| "Invalid number of replicas.")?;
+                let count = number(value).and_then(|count| u32::try_from(count).ok());
+                settings.parallel_syncs = count.ok_or("Invalid number of replicas.")?;
             }
             "rename-command" => {
                 let usual = value.to_ascii_lowercase();
@@ -188,8 +195,8 @@ impl PrimaryConfig {
                 settings.renames.insert(usual, second.unwrap_or_default().to_owned());
             }
             _ => {
-                let period = u64::try_from(number(value)).map_err(|_| "negative time parameter.")?;
-                settings.reboot_down_after_ms = period;
+                let period = number(value).and_then(|period| u64::try_from(period).ok());
+                settings.reboot_down_after_ms = period.ok_or("negative time parameter.")?;
             }
         }
         Ok(())
@@ -245,13 +252,15 @@ pub(in crate::sentinel) fn is_id(text: &str) -> bool {
     text.len() == ID_BYTES && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// A whole number; what is none counts as 0, which the reference's own reading makes of most such words.
-fn number(text: &str) -> i64 {
-    text.parse().unwrap_or(0)
+/// A whole number of the reference's range, which is that of C's `int`: what is larger it would take for another number
+/// or refuse when it reads its own file.
+fn number(text: &str) -> Option<i64> {
+    text.parse::<i32>().ok().map(i64::from)
 }
 
 fn positive(text: &str) -> Result<u64, &'static str> {
-    u64::try_from(number(text)).ok().filter(|&number| number > 0).ok_or("negative or zero time parameter.")
+    let positive = number(text).and_then(|number| u64::try_from(number).ok()).filter(|&number| number > 0);
+    positive.ok_or("negative or zero time parameter.")
 }
 
 fn epoch(text: &str) -> Result<u64, &'static str> {

@@ -78,9 +78,15 @@ fn wrong_lines_fail_with_the_texts_of_a_real_sentinel() {
         ("monitor m2 foo 1 1", resolve),
         ("monitor m2 127.0.0.1 1", unrecognized),
         ("monitor m2 127.0.0.1 99999 1", "Invalid port number."),
+        ("monitor m2 127.0.0.1 6379x 1", "Invalid port number."),
+        ("monitor m2 127.0.0.1 1 2x", "Quorum must be 1 or greater."),
         ("down-after-milliseconds nope 5", "No such master with specified name."),
         ("down-after-milliseconds m 0", "negative or zero time parameter."),
+        ("down-after-milliseconds m 3000000000", "negative or zero time parameter."),
         ("failover-timeout m -1", "negative or zero time parameter."),
+        ("parallel-syncs m many", "Invalid number of replicas."),
+        ("master-reboot-down-after-period m soon", "negative time parameter."),
+        ("announce-port x", "Invalid port number."),
         ("notification-script m /nope", "Notification script seems non existing or non executable."),
         ("client-reconfig-script m /nope", "Client reconfiguration script seems non existing or non executable."),
         ("master-reboot-down-after-period m -1", "negative time parameter."),
@@ -149,6 +155,27 @@ fn lines_are_replaced_in_place_as_a_real_sentinel_does() {
          sentinel current-epoch 4\n"
     );
     assert!(text.starts_with(&expected), "{text}");
+}
+
+#[test]
+fn no_epoch_is_behind_that_of_a_configuration() {
+    let config = read("sentinel monitor m 127.0.0.1 6379 2\nsentinel config-epoch m 5\nsentinel current-epoch 3\n");
+
+    assert_eq!(config.unwrap().globals.current_epoch, 5);
+}
+
+#[test]
+fn what_is_said_with_yes_or_no_stays_in_a_file_that_has_it() {
+    let old = "sentinel monitor m 127.0.0.1 6379 2\nsentinel resolve-hostnames no\nsentinel deny-scripts-reconfig YES\n\
+               sentinel announce-ip foo\n";
+    let lines = read(old).unwrap().lines();
+    let running = Running { sentinel: &lines, ..Running::default() };
+
+    let text = String::from_utf8(rewrite(old.as_bytes(), &Config::default(), &running)).unwrap();
+
+    let expected = "sentinel monitor m 127.0.0.1 6379 2\nsentinel resolve-hostnames no\n\
+                    sentinel deny-scripts-reconfig yes\nsentinel announce-ip \"foo\"\n";
+    assert!(text.starts_with(expected) && !text.contains("announce-hostnames"), "{text}");
 }
 
 #[test]

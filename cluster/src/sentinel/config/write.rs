@@ -1,33 +1,34 @@
 //! From values to `sentinel` lines, for the file that is rewritten at each change of state.
 
+use slotmesh_engine::config::rewrite::SentinelValue;
 use slotmesh_engine::config::text::quote;
 
 use super::{Globals, PrimaryConfig, SentinelConfig, Settings};
 
 impl SentinelConfig {
-    /// Every directive there is, each with the words of its lines: none where the value is the default.
-    pub fn lines(&self) -> Vec<(&'static str, Vec<Vec<u8>>)> {
+    /// Every directive there is, each with its lines: none where the value is the default, but for what is said with yes
+    /// or no, which stays in a file that has it.
+    pub fn lines(&self) -> Vec<(&'static str, Vec<SentinelValue>)> {
         let default = Globals::default();
-        let Globals { myid, current_epoch, announce_ip, announce_port, user, pass, .. } = &self.globals;
-        let flag = |value: bool, default: bool| (value != default).then_some(if value { "yes" } else { "no" });
         let globals = &self.globals;
+        let Globals { myid, current_epoch, announce_ip, announce_port, user, pass, .. } = globals;
         let mut lines = vec![
             ("myid", one(myid.as_deref())),
-            ("deny-scripts-reconfig", one(flag(globals.deny_scripts_reconfig, default.deny_scripts_reconfig))),
-            ("resolve-hostnames", one(flag(globals.resolve_hostnames, default.resolve_hostnames))),
-            ("announce-hostnames", one(flag(globals.announce_hostnames, default.announce_hostnames))),
+            ("deny-scripts-reconfig", flag(globals.deny_scripts_reconfig, default.deny_scripts_reconfig)),
+            ("resolve-hostnames", flag(globals.resolve_hostnames, default.resolve_hostnames)),
+            ("announce-hostnames", flag(globals.announce_hostnames, default.announce_hostnames)),
         ];
         for (directive, words) in PRIMARY_DIRECTIVES {
-            lines.push((
-                directive,
-                self.primaries.iter().flat_map(|primary| of_primary(primary, words(primary))).collect(),
-            ));
+            let of_all = self.primaries.iter().flat_map(|primary| of_primary(primary, words(primary)));
+            lines.push((directive, of_all.map(needed).collect()));
         }
-        // A name of an older version: its lines become `known-replica`.
+        // Names of other versions: their lines become `known-replica` and `master-reboot-down-after-period`.
         lines.push(("known-slave", Vec::new()));
         lines.push(("primary-reboot-down-after-period", Vec::new()));
-        lines.push(("current-epoch", vec![current_epoch.to_string().into_bytes()]));
-        lines.push(("announce-ip", one(Some(announce_ip).filter(|ip| !ip.is_empty()))));
+        lines.push(("current-epoch", one(Some(current_epoch.to_string()))));
+        // The one word that the reference always puts between quotes.
+        let announced = Some(announce_ip).filter(|ip| !ip.is_empty()).map(|ip| needed(quote(ip.as_bytes())));
+        lines.push(("announce-ip", announced.into_iter().collect()));
         lines.push(("announce-port", one((*announce_port != 0).then(|| announce_port.to_string()))));
         lines.push(("sentinel-user", one(Some(user).filter(|user| !user.is_empty()))));
         lines.push(("sentinel-pass", one(Some(pass).filter(|pass| !pass.is_empty()))));
@@ -93,8 +94,17 @@ fn optional(value: Option<impl AsRef<[u8]>>) -> Lines {
     value.map(|value| vec![value.as_ref().to_vec()]).into_iter().collect()
 }
 
-fn one(value: Option<impl AsRef<[u8]>>) -> Vec<Vec<u8>> {
-    value.map(|value| written(value.as_ref())).into_iter().collect()
+fn one(value: Option<impl AsRef<[u8]>>) -> Vec<SentinelValue> {
+    value.map(|value| needed(written(value.as_ref()))).into_iter().collect()
+}
+
+fn needed(words: Vec<u8>) -> SentinelValue {
+    SentinelValue { words, is_default: false }
+}
+
+fn flag(value: bool, default: bool) -> Vec<SentinelValue> {
+    let word = if value { "yes" } else { "no" };
+    vec![SentinelValue { words: word.into(), is_default: value == default }]
 }
 
 /// A word as it stands in the file: between quotes only where it would not come back otherwise.

@@ -1,5 +1,5 @@
-use super::fixture::{Fixture, MY_ID, OTHER_ID, opinion, primary_info, replica_info};
-use crate::sentinel::Simulated;
+use super::fixture::{Fixture, MY_ID, OTHER_ID, THIRD_ID, opinion, primary_info, replica_info};
+use crate::sentinel::{FailoverKind, Setting, Simulated};
 
 /// A group whose primary is gone, and whose other sentinels agree and vote for us.
 fn agreed() -> Fixture {
@@ -143,8 +143,11 @@ fn an_operator_needs_no_votes() {
     let mut f = Fixture::group(2);
     f.infos.insert(6381, replica_info(6379, 1, 60));
     f.advance(11_000);
-    f.sentinel.fail_over(f.now, b"m").unwrap();
-    assert_eq!(f.sentinel.fail_over(f.now, b"m").unwrap_err().to_string(), "INPROG Failover already in progress");
+    f.sentinel.fail_over(f.now, b"m", FailoverKind::Forced).unwrap();
+    assert_eq!(
+        f.sentinel.fail_over(f.now, b"m", FailoverKind::Forced).unwrap_err().to_string(),
+        "INPROG Failover already in progress"
+    );
     f.infos.insert(6381, primary_info(&[]));
     f.infos.insert(6380, replica_info(6381, 100, 60));
 
@@ -152,6 +155,131 @@ fn an_operator_needs_no_votes() {
 
     assert!(f.logs.contains(&"Executing user requested FAILOVER of 'm'".to_owned()));
     assert!(f.has_event("+switch-master m 10.0.0.1 6379 10.0.0.1 6381"), "{:?}", f.events);
+}
+
+/// A group whose primary is up and knows FAILOVER, and whose other sentinels vote for us.
+fn willing() -> Fixture {
+    let mut f = Fixture::group(2);
+    f.infos.insert(6379, format!("{}master_failover_state:no-failover\r\n", primary_info(&[6380, 6381])));
+    f.infos.insert(6381, replica_info(6379, 1, 60));
+    for port in [26_380, 26_381] {
+        f.opinions.insert(port, opinion(0, MY_ID, 1));
+    }
+    f.advance(11_000);
+    f.sent.clear();
+    f
+}
+
+/// What was sent to a port but hellos.
+fn sent_to(f: &Fixture, port: u16) -> Vec<&str> {
+    let sent = f.sent.iter().filter(|(to, request)| *to == port && !request.starts_with("PUBLISH"));
+    sent.map(|(_, request)| request.as_str()).collect()
+}
+
+#[test]
+fn a_primary_that_is_up_is_asked_to_hand_over() {
+    let mut f = willing();
+    f.sentinel.fail_over(f.now, b"m", FailoverKind::Coordinated).unwrap();
+    assert_eq!(f.field("flags"), "master,failover_in_progress,coordinated_failover");
+    f.advance(500);
+    assert_eq!(f.field("failover-state"), "wait_promotion");
+    f.infos.insert(6379, replica_info(6381, 100, 60));
+    f.infos.insert(6381, primary_info(&[6379, 6380]));
+    f.infos.insert(6380, replica_info(6381, 100, 60));
+
+    f.advance(2_500);
+
+    let settled = ["CONFIG REWRITE", "CLIENT KILL TYPE normal", "CLIENT KILL TYPE pubsub", "CLIENT UNPAUSE", "EXEC"];
+    let old = sent_to(&f, 6379);
+    assert_eq!((old[0], old[3], old[4]), ("MULTI", "EXEC", "MULTI"));
+    let left = old[1].strip_prefix("CLIENT PAUSE ").and_then(|rest| rest.strip_suffix(" WRITE")).unwrap();
+    assert!((9_000..=10_000).contains(&left.parse::<u32>().unwrap()), "{left}");
+    assert_eq!(old[2], format!("FAILOVER TO 10.0.0.1 6381 TIMEOUT {left}"));
+    assert_eq!(old[5..10], settled);
+    let new = sent_to(&f, 6381);
+    assert_eq!((new[0], &new[1..6]), ("MULTI", &settled[..]));
+    assert!(sent_to(&f, 6380).contains(&"SLAVEOF 10.0.0.1 6381"), "{:?}", f.sent);
+    assert!(f.has_event("+switch-master m 10.0.0.1 6379 10.0.0.1 6381"), "{:?}", f.events);
+    assert!(!f.has_event("+sdown"), "{:?}", f.events);
+}
+
+#[test]
+fn a_primary_hands_over_only_when_others_vote_for_it() {
+    let mut f = willing();
+    for port in [26_380, 26_381] {
+        f.opinions.insert(port, opinion(0, THIRD_ID, 1));
+    }
+
+    f.sentinel.fail_over(f.now, b"m", FailoverKind::Coordinated).unwrap();
+    f.advance(12_000);
+
+    assert!(f.has_event("-failover-abort-not-elected master m 10.0.0.1 6379"), "{:?}", f.events);
+    assert!(!sent_to(&f, 6379).contains(&"MULTI"), "{:?}", f.sent);
+}
+
+#[test]
+fn a_primary_that_does_not_hand_over_is_told_to_go_on() {
+    let mut f = willing();
+    f.sentinel.fail_over(f.now, b"m", FailoverKind::Coordinated).unwrap();
+
+    f.advance(11_000);
+
+    assert!(f.has_event("-failover-abort-slave-timeout master m 10.0.0.1 6379"), "{:?}", f.events);
+    let sent = sent_to(&f, 6379);
+    assert_eq!(sent[sent.len() - 2..], ["FAILOVER ABORT", "CLIENT UNPAUSE"]);
+    assert_eq!(f.field("flags"), "master");
+}
+
+#[test]
+fn clients_of_a_primary_that_refuses_to_hand_over_wait_no_longer() {
+    for refusal in ["*2\r\n+OK\r\n-ERR FAILOVER target replica is not online.\r\n", "-EXECABORT x\r\n", "*-1\r\n"] {
+        let mut f = willing();
+        f.executed = refusal;
+
+        f.sentinel.fail_over(f.now, b"m", FailoverKind::Coordinated).unwrap();
+        f.advance(500);
+
+        assert!(f.has_event("-failover-abort-slave-timeout master m 10.0.0.1 6379"), "{:?}", f.events);
+        let sent = sent_to(&f, 6379);
+        assert_eq!(sent[sent.len() - 2..], ["FAILOVER ABORT", "CLIENT UNPAUSE"]);
+    }
+}
+
+#[test]
+fn a_primary_hands_over_only_to_one_that_follows_it() {
+    let mut f = willing();
+    let lost = replica_info(6379, 1, 60).replace("status:up", "status:down\r\nmaster_link_down_since_seconds:-1");
+    f.infos.insert(6380, lost.clone());
+    f.infos.insert(6381, lost);
+    f.advance(11_000);
+
+    let refusal = f.sentinel.fail_over(f.now, b"m", FailoverKind::Coordinated).unwrap_err();
+    assert_eq!(refusal.to_string(), "NOGOODSLAVE No suitable replica to promote");
+    f.infos.insert(6381, replica_info(6379, 1, 60));
+    f.advance(1_500);
+
+    f.sentinel.fail_over(f.now, b"m", FailoverKind::Coordinated).expect("it was asked again within a second");
+}
+
+#[test]
+fn a_primary_that_cannot_be_reached_does_not_hand_over() {
+    let mut f = willing();
+    f.sentinel.set(f.now, b"m", Setting::DownAfter, b"down-after-milliseconds", &[b"60000"], |_| true).unwrap();
+    f.kill(6379);
+
+    f.sentinel.fail_over(f.now, b"m", FailoverKind::Coordinated).unwrap();
+    f.advance(12_000);
+
+    assert!(f.has_event("-failover-abort-master-timeout master m 10.0.0.1 6379"), "{:?}", f.events);
+}
+
+#[test]
+fn a_primary_without_failover_cannot_hand_over() {
+    let mut f = Fixture::group(2);
+
+    let refusal = f.sentinel.fail_over(f.now, b"m", FailoverKind::Coordinated).unwrap_err();
+
+    assert_eq!(refusal.to_string(), "NOGOODPRIMARY Primary does not support FAILOVER command");
 }
 
 #[test]
@@ -226,9 +354,12 @@ fn scripts_hear_of_what_is_important() {
         f.now,
         crate::sentinel::config::Globals { deny_scripts_reconfig: false, ..f.sentinel.globals().clone() },
     );
-    use crate::sentinel::Setting;
-    f.sentinel.set(f.now, b"m", Setting::NotificationScript, b"notification-script", &[b"/bin/notify"]).unwrap();
-    f.sentinel.set(f.now, b"m", Setting::ClientReconfigScript, b"client-reconfig-script", &[b"/bin/reconf"]).unwrap();
+    f.sentinel
+        .set(f.now, b"m", Setting::NotificationScript, b"notification-script", &[b"/bin/notify"], |_| true)
+        .unwrap();
+    f.sentinel
+        .set(f.now, b"m", Setting::ClientReconfigScript, b"client-reconfig-script", &[b"/bin/reconf"], |_| true)
+        .unwrap();
     f.kill(6379);
     f.infos.insert(6381, primary_info(&[]));
     f.advance(2_500);
@@ -242,8 +373,7 @@ fn scripts_hear_of_what_is_important() {
 #[test]
 fn renamed_commands_are_used_at_servers() {
     let mut f = agreed();
-    use crate::sentinel::Setting;
-    f.sentinel.set(f.now, b"m", Setting::RenameCommand, b"rename-command", &[b"SLAVEOF", b"follow"]).unwrap();
+    f.sentinel.set(f.now, b"m", Setting::RenameCommand, b"rename-command", &[b"SLAVEOF", b"follow"], |_| true).unwrap();
     f.kill(6379);
 
     f.advance(2_500);

@@ -27,6 +27,8 @@ pub(super) struct Fixture {
     pub(super) closed: Vec<u16>,
     /// What PING is answered with.
     pub(super) pong: &'static str,
+    /// What EXEC is answered with.
+    pub(super) executed: &'static str,
     /// INFO of each port.
     pub(super) infos: BTreeMap<u16, String>,
     /// What IS-MASTER-DOWN-BY-ADDR is answered with, by port.
@@ -59,6 +61,7 @@ impl Fixture {
             silent: Vec::new(),
             closed: Vec::new(),
             pong: "+PONG\r\n",
+            executed: "*2\r\n+OK\r\n+OK\r\n",
             infos: BTreeMap::new(),
             opinions: BTreeMap::new(),
             sent: Vec::new(),
@@ -204,6 +207,10 @@ impl Fixture {
             "PUBLISH" => {
                 self.sent.push((port, words.join(" ")));
                 Some(":1\r\n".to_owned())
+            }
+            "EXEC" => {
+                self.sent.push((port, words.join(" ")));
+                Some(self.executed.to_owned())
             }
             _ => {
                 self.sent.push((port, words.join(" ")));

@@ -128,6 +128,20 @@ fn a_sentinel_that_moved_is_followed_and_one_in_its_place_replaces_it() {
     );
     let known: Vec<u16> = f.sentinel.config().primaries[0].sentinels.iter().map(|known| known.address.port).collect();
     assert_eq!(known, [26_390, 26_381]);
+    assert_eq!(f.field("num-other-sentinels"), "2", "the one that was there before has no vote any more");
+}
+
+#[test]
+fn a_sentinel_whose_place_is_taken_is_forgotten_by_all_primaries() {
+    let mut f = Fixture::new("sentinel monitor a 10.0.0.1 6379 1\nsentinel monitor m 10.0.0.1 6389 1\n");
+    for (name, port) in [("a", 6379), ("m", 6389)] {
+        f.hello(&format!("10.0.0.1,26380,{OTHER_ID},0,{name},10.0.0.1,{port},0"));
+    }
+
+    f.hello(&format!("10.0.0.1,26380,{THIRD_ID},0,a,10.0.0.1,6379,0"));
+
+    let known = |name: &[u8]| f.sentinel.sentinel_fields(f.now, name).unwrap().len();
+    assert_eq!((known(b"a"), known(b"m")), (1, 0));
 }
 
 #[test]
@@ -151,7 +165,14 @@ fn sentinels_that_watch_several_primaries_share_one_connection() {
 fn a_primary_that_was_restarted_may_have_its_own_patience() {
     let mut f = Fixture::group(2);
     f.sentinel
-        .set(f.now, b"m", crate::sentinel::Setting::RebootDownAfter, b"master-reboot-down-after-period", &[b"300"])
+        .set(
+            f.now,
+            b"m",
+            crate::sentinel::Setting::RebootDownAfter,
+            b"master-reboot-down-after-period",
+            &[b"300"],
+            |_| true,
+        )
         .unwrap();
     let other_run = primary_info(&[6380, 6381]).replace("aaaa", "bbbb");
     f.infos.insert(6379, other_run);
@@ -173,4 +194,41 @@ fn a_pubsub_connection_that_closes_does_not_make_an_instance_look_silent() {
     }
 
     assert!(!f.has_event("+sdown"), "{:?}", f.events);
+}
+
+#[test]
+fn names_are_shown_as_what_they_stand_for_unless_names_are_announced() {
+    for (announces, shown) in [("no", "10.0.0.1"), ("yes", "db.example")] {
+        let mut f = Fixture::new(&format!(
+            "sentinel resolve-hostnames yes\nsentinel announce-hostnames {announces}\n\
+             sentinel monitor m db.example 6379 1\nsentinel known-replica m db.example 6380\n"
+        ));
+        f.infos.insert(6379, primary_info(&[]));
+        f.advance(1_000);
+
+        assert_eq!(f.sentinel.address_of(b"m").unwrap(), (shown.to_owned(), 6379));
+        let replica = &f.sentinel.replica_fields(f.now, b"m").unwrap()[0];
+        assert_eq!(replica[..2], [("name", format!("{shown}:6380")), ("ip", shown.to_owned())]);
+        let config = &f.sentinel.config().primaries[0];
+        assert_eq!((config.address.host(), config.replicas[0].host()), (shown, shown));
+        f.kill(6380);
+        f.advance(31_000);
+        assert!(f.has_event(&format!("+sdown slave {shown}:6380 {shown} 6380 @ m {shown} 6379")), "{:?}", f.events);
+    }
+}
+
+#[test]
+fn a_subscription_that_is_refused_is_tried_again() {
+    let mut f = Fixture::new("sentinel monitor m 10.0.0.1 6379 1\nsentinel auth-pass m x\n");
+    f.advance(100);
+    let wire = f.wire(6379, Channel::PubSub);
+
+    f.sentinel.received(f.now, wire, b"-ERR no password is set\r\n+OK\r\n");
+    assert!(!f.field("flags").contains("disconnected"), "a login that was not needed is no reason");
+    f.sentinel.received(f.now, wire, b"-NOPERM this user has no permissions\r\n");
+    assert!(f.field("flags").contains("disconnected"));
+    f.sent.clear();
+    f.advance(1_500);
+
+    assert!(f.sent.contains(&(6379, "SUBSCRIBE __sentinel__:hello".to_owned())), "{:?}", f.sent);
 }

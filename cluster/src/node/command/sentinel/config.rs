@@ -6,6 +6,7 @@ use slotmesh_engine::glob;
 use slotmesh_engine::number::parse_i64;
 
 use super::super::{Call, Node};
+use super::refuse_control_characters;
 use crate::sentinel::config::Globals;
 
 /// A setting: its name, how it shows, and how it takes a value (nothing when that does not fit).
@@ -72,11 +73,12 @@ pub(super) fn config(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError>
 
 fn get(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     let globals = node.sentinel_mut()?.globals().clone();
-    let wanted = |name: &str| call.args.from(3).iter().any(|pattern| glob::matches(pattern, name.as_bytes(), true));
-    let own = OPTIONS.iter().map(|option| (option.name, (option.show)(&globals)));
-    let mut found: Vec<(&str, Vec<u8>)> = own.filter(|(name, _)| wanted(name)).collect();
-    if wanted(LOG_LEVEL) {
-        found.extend(node.engine.core().config.get(&[LOG_LEVEL.as_bytes()]).pop().map(|(_, value)| (LOG_LEVEL, value)));
+    let mut all: Vec<(&str, Vec<u8>)> = OPTIONS.iter().map(|option| (option.name, (option.show)(&globals))).collect();
+    all.extend(node.engine.core().config.get(&[LOG_LEVEL.as_bytes()]).pop().map(|(_, value)| (LOG_LEVEL, value)));
+    // Each once, in the order in which they were asked for.
+    let mut found: Vec<(&str, Vec<u8>)> = Vec::new();
+    for pattern in call.args.from(3).iter() {
+        found.extend(all.extract_if(.., |(name, _)| glob::matches(pattern, name.as_bytes(), true)));
     }
     let mut reply = node.engine.reply(call.session);
     reply.map(found.len());
@@ -89,6 +91,7 @@ fn get(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
 
 fn set(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     let args = call.args;
+    refuse_control_characters(args, 3, "SENTINEL CONFIG SET")?;
     let mut globals = node.sentinel_mut()?.globals().clone();
     let mut config = node.engine.core().config.clone();
     let mut seen: Vec<&str> = Vec::new();
@@ -116,7 +119,7 @@ fn set(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     }
     node.engine.core_mut().config.loglevel = config.loglevel;
     node.sentinel_mut()?.change_globals(call.now, globals);
-    node.engine.reply(call.session).ok();
+    node.answer_when_saved(call.conn);
     Ok(())
 }
 
