@@ -25,7 +25,7 @@ fn bump(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     let count = ctx.view(key, |entry, _| match entry.map(Entry::value) {
         Some(ValueRef::Int(count)) => Ok(count),
         Some(ValueRef::Str(_)) => Err(ReplyError::NotInteger),
-        Some(ValueRef::Object(_)) => Err(ReplyError::WrongType),
+        Some(ValueRef::Object(_) | ValueRef::Packed(_)) => Err(ReplyError::WrongType),
         None => Ok(0),
     })?;
     let next = if count >= limit { 1 } else { count + 1 };

@@ -29,7 +29,7 @@ pub use slotmesh_engine::command::spec::{
 pub use slotmesh_engine::command::typed::{Edited, typed};
 pub use slotmesh_engine::command::{Ctx, DataFn};
 pub use slotmesh_engine::error::ReplyError;
-pub use slotmesh_engine::keyspace::{Entry, Expiry, NewValue, ValueRef};
+pub use slotmesh_engine::keyspace::{Entry, Expiry, NewValue, Packed, ValueRef};
 pub use slotmesh_engine::resp::args::Args;
-pub use slotmesh_engine::value::set::Set;
-pub use slotmesh_engine::value::{Collection, Kind, Rules, Typed};
+pub use slotmesh_engine::value::set::{Set, SetView};
+pub use slotmesh_engine::value::{AnyView, Collection, Kind, Rules, Typed};

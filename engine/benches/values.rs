@@ -30,6 +30,7 @@ use rustix::time::{ClockId, clock_gettime};
 use slotmesh_engine::keyspace::Partitioning;
 use slotmesh_engine::rng::Rng;
 use slotmesh_engine::table::hash::KeyHasher;
+use slotmesh_engine::value::Typed;
 use slotmesh_engine::value::list::{End, List, ListRules};
 use slotmesh_engine::value::listpack::Listpack;
 use slotmesh_engine::value::sorted::{Score, SortedSet, SortedSetRules};
@@ -156,13 +157,13 @@ fn list() {
     );
     measure("list, each of a range of 100 from the front", 10_000_000, || {
         for _ in 0..100_000 {
-            list.range(0..100).for_each(|element| _ = black_box(element));
+            list.view().range(0..100).for_each(|element| _ = black_box(element));
         }
     });
     let mut rng = Rng::new(4);
     measure("list, element at a random index", 10_000, || {
         for _ in 0..10_000 {
-            black_box(list.get(rng.index(ELEMENTS as usize)));
+            black_box(list.view().get(rng.index(ELEMENTS as usize)));
         }
     });
     measure("list, pop from the front", ELEMENTS / 2, || {
@@ -210,7 +211,7 @@ fn sorted_small() {
     measure("sorted set of 10, rank", 1_000_000, || {
         for set in &sets {
             for name in &names {
-                black_box(set.rank(name));
+                black_box(set.view().rank(name));
             }
         }
     });
@@ -309,19 +310,19 @@ fn sorted_with(name: &str, mut score: impl FnMut(u64) -> f64) {
         names.swap(place, rng.index(place + 1));
     }
     measure(&format!("sorted set, score {name}"), MEMBERS, || {
-        names.iter().for_each(|name| _ = black_box(set.score(name)));
+        names.iter().for_each(|name| _ = black_box(set.view().score(name)));
     });
     measure(&format!("sorted set, rank {name}"), MEMBERS, || {
-        names.iter().for_each(|name| _ = black_box(set.rank(name)));
+        names.iter().for_each(|name| _ = black_box(set.view().rank(name)));
     });
     measure(&format!("sorted set, count of a range {name}"), MEMBERS, || {
         for &score in &scores {
-            black_box(set.ranks_by_score(Bound::Included(score.number()), Bound::Unbounded));
+            black_box(set.view().ranks_by_score(Bound::Included(score.number()), Bound::Unbounded));
         }
     });
     measure(&format!("sorted set, each of a range of 100 {name}"), MEMBERS, || {
         for start in 0..MEMBERS as usize / 100 {
-            set.range(start * 100..start * 100 + 100).for_each(|item| _ = black_box(item));
+            set.view().range(start * 100..start * 100 + 100).for_each(|item| _ = black_box(item));
         }
     });
     measure(&format!("sorted set, add 0.5 to a score {name}"), MEMBERS, || {

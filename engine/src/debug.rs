@@ -14,7 +14,7 @@ use crate::rdb::encoding::{Compress, StringWriter};
 use crate::rdb::object;
 use crate::session::Origin;
 use crate::time::Now;
-use crate::value::Collection;
+use crate::value::AnyView;
 use crate::value::digest::Digest;
 
 /// A number that is equal for values with equal contents, whatever their forms and order: for tests that compare
@@ -112,12 +112,12 @@ pub fn table_lines(core: &Core, db: DbIndex) -> String {
 /// When there is no such key, or its value is none.
 pub fn value_table_lines(core: &Core, db: DbIndex, key: &[u8]) -> Result<String, ReplyError> {
     let none = ReplyError::Fixed("ERR The value stored at the specified key is not represented using an hash table");
-    let collection = form_of(core, db, key, &["hashtable", "skiplist"])?.ok_or(none)?;
+    let (entry, collection) = form_of(core, db, key, &["hashtable", "skiplist"])?.ok_or(none)?;
     Ok(format!(
         "[Dictionary HT]\n table: {}\n number of elements: {}\n bytes: {}\n",
         collection.encoding(),
         collection.len(),
-        collection.memory_usage(),
+        entry.memory_usage(),
     ))
 }
 
@@ -127,29 +127,29 @@ pub fn value_table_lines(core: &Core, db: DbIndex, key: &[u8]) -> Result<String,
 /// When there is no such key, or its value has another form.
 pub fn listpack_line(core: &Core, db: DbIndex, key: &[u8]) -> Result<String, ReplyError> {
     let none = ReplyError::Fixed("ERR Not a listpack encoded object.");
-    let collection = form_of(core, db, key, &["listpack"])?.ok_or(none)?;
+    let (entry, collection) = form_of(core, db, key, &["listpack"])?.ok_or(none)?;
     let mut saved = Vec::new();
-    let entry = core.keyspace.db(db).find(core.keyspace.hash(key), key).ok_or(ReplyError::NoSuchKey)?;
     object::put(&mut saved, &mut StringWriter::new(Compress::No), entry.value().into());
     Ok(format!(
         "listpack of {} '{}': {} elements, {} bytes of memory: {}",
         collection.kind().name(),
         key[..key.len().min(SHOWN_BYTES_MAX)].escape_ascii(),
         collection.len(),
-        collection.memory_usage(),
+        entry.memory_usage(),
         saved[..saved.len().min(SHOWN_BYTES_MAX)].escape_ascii(),
     ))
 }
 
-/// The collection of a key, if it is stored in one of these forms.
+/// The collection of a key, if it is stored in one of these forms, and where it is.
 fn form_of<'c>(
     core: &'c Core,
     db: DbIndex,
     key: &[u8],
     encodings: &[&str],
-) -> Result<Option<&'c dyn Collection>, ReplyError> {
+) -> Result<Option<(&'c Entry, AnyView<'c>)>, ReplyError> {
     let entry = core.keyspace.db(db).find(core.keyspace.hash(key), key).ok_or(ReplyError::NoSuchKey)?;
-    Ok(entry.value().as_collection().filter(|collection| encodings.contains(&collection.encoding())))
+    let view = entry.value().view().filter(|view| encodings.contains(&view.encoding()));
+    Ok(view.map(|view| (entry, view)))
 }
 
 impl Engine {
@@ -183,7 +183,7 @@ fn mix_value(digest: &mut Digest, entry: &Entry) {
     if let Some(bytes) = value.string_bytes(&mut digits) {
         digest.mix(bytes);
     }
-    if let Some(collection) = value.as_collection() {
+    if let Some(collection) = value.view() {
         collection.digest(digest);
     }
     if entry.expiry().is_some() {

@@ -139,7 +139,7 @@ impl SnapshotEncoder for CommandEncoder {
                 write_request(tail, [&b"SELECT"[..], digits.format(db.0).as_bytes()].into_iter());
             }
             let mut rebuild = Rebuild::new(entry.key(), tail);
-            if let Some(collection) = entry.value().as_collection() {
+            if let Some(collection) = entry.value().view() {
                 collection.rebuild(&mut rebuild);
             } else if let Some(bytes) = entry.value().string_bytes(&mut digits) {
                 rebuild.command(&[b"SET", entry.key(), bytes]);

@@ -9,11 +9,9 @@ use super::Request;
 use crate::core::is_past;
 use crate::engine::Engine;
 use crate::error::ReplyError;
-use crate::keyspace::ValueRef;
 use crate::resp::args::Args;
 use crate::session::SessionId;
 use crate::time::{Instant, Now};
-use crate::value::Kind;
 
 impl Engine {
     /// Whether a session waits for a key. Its next requests are the host's to keep until it no longer does.
@@ -35,10 +33,7 @@ impl Engine {
         let (keyspace, blocked) = (&core.keyspace, &mut core.blocked);
         let kind_of = |db, key: &[u8]| {
             let entry = keyspace.db(db).find(keyspace.hash(key), key).filter(|entry| !is_past(entry, now))?;
-            Some(match entry.value() {
-                ValueRef::Object(object) => object.kind(),
-                ValueRef::Int(_) | ValueRef::Str(_) => Kind::String,
-            })
+            Some(entry.value().kind())
         };
         if core.watch.has_touched() {
             blocked.keys_touched(core.watch.take_touched(), kind_of);

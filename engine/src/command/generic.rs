@@ -212,5 +212,6 @@ fn owned(value: ValueRef<'_>) -> NewValue<'static> {
         ValueRef::Int(number) => NewValue::Int(number),
         ValueRef::Str(bytes) => NewValue::Shared(bytes::Bytes::copy_from_slice(bytes)),
         ValueRef::Object(object) => NewValue::Object(object.clone()),
+        ValueRef::Packed(packed) => NewValue::Object(packed.to_object()),
     }
 }

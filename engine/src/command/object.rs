@@ -8,7 +8,6 @@ use crate::config::choices::MaxmemoryPolicy;
 use crate::error::ReplyError;
 use crate::keyspace::{Entry, StringEncoding, ValueRef};
 use crate::resp::args::Args;
-use crate::value::Collection;
 
 const KEY: &[KeySpec] = &[KeySpec::one(2, Access::RO)];
 const CHANGING: &[&str] = &["nondeterministic_output"];
@@ -35,7 +34,7 @@ pub(crate) fn encoding_name(entry: &Entry) -> &'static str {
         Some(StringEncoding::Embedded) => "embstr",
         Some(StringEncoding::Int) => "int",
         Some(StringEncoding::Raw) => "raw",
-        None => entry.value().as_collection().map_or("raw", Collection::encoding),
+        None => entry.value().view().map_or("raw", |view| view.encoding()),
     }
 }
 

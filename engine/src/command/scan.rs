@@ -167,10 +167,10 @@ impl Page<'_> {
 pub(super) fn scan_within<T: Typed>(
     ctx: &mut Ctx<'_>,
     args: Args<'_>,
-    scan: impl FnOnce(&T, u64, &mut Page<'_>) -> u64,
+    scan: impl FnOnce(T::View<'_>, u64, &mut Page<'_>) -> u64,
 ) -> Result<(), ReplyError> {
     let cursor = cursor(&args[2]).ok_or(INVALID_CURSOR)?;
-    ctx.view_typed(&args[1], |value: Option<&T>, reply| {
+    ctx.view_typed::<T, _>(&args[1], |value, reply| {
         let (mut next, mut found, mut len) = (0, Vec::new(), 0);
         // Options of a key that is not there are not looked at.
         if let Some(value) = value {

@@ -8,7 +8,7 @@ use super::Ctx;
 use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::core::Core;
 use crate::error::ReplyError;
-use crate::keyspace::{DbIndex, Entry, Expiry, NewValue, ValueRef};
+use crate::keyspace::{DbIndex, Entry, Expiry, NewValue};
 use crate::resp::reply::Reply;
 use crate::value::{Rules, Typed};
 
@@ -32,9 +32,9 @@ impl Ctx<'_> {
     pub fn view_typed<T: Typed, R>(
         &mut self,
         key: &[u8],
-        view: impl FnOnce(Option<&T>, &mut Reply<'_>) -> R,
+        view: impl FnOnce(Option<T::View<'_>>, &mut Reply<'_>) -> R,
     ) -> Result<R, ReplyError> {
-        self.view(key, |entry, reply| Ok(view(entry.map(typed).transpose()?, reply)))
+        self.view(key, |entry, reply| Ok(view(entry.map(typed::<T>).transpose()?, reply)))
     }
 
     /// Looks a key up to change it and lends the collection to `edit`; nothing when there is no such key.
@@ -53,9 +53,11 @@ impl Ctx<'_> {
         let reply = &mut self.reply;
         let edited = self.core.edit_ruled(caller, at, |entry, rules| {
             let Some(mut entry) = entry else { return Ok(None) };
-            let value = entry.object_mut().and_then(T::of_mut).ok_or(ReplyError::WrongType)?;
-            let result = edit(value, reply, rules);
-            Ok(Some(Edited { emptied: value.is_garbage(), result }))
+            let edited = entry.edit_typed(|value: &mut T| {
+                let result = edit(value, reply, rules);
+                Edited { emptied: value.is_garbage(), result }
+            });
+            edited.map(Some).ok_or(ReplyError::WrongType)
         })?;
         if edited.as_ref().is_some_and(|edited| edited.emptied) {
             self.core.keyspace.db_mut(at.db).discard(at.hash, key);
@@ -82,9 +84,11 @@ impl Ctx<'_> {
                 Ok(Edited { result: edit(value, reply, rules), emptied: false })
             }
             Some(mut entry) => {
-                let value = entry.object_mut().and_then(T::of_mut).ok_or(ReplyError::WrongType)?;
-                let result = edit(value, reply, rules);
-                Ok(Edited { emptied: value.is_garbage(), result })
+                let edited = entry.edit_typed(|value: &mut T| {
+                    let result = edit(value, reply, rules);
+                    Edited { emptied: value.is_garbage(), result }
+                });
+                edited.ok_or(ReplyError::WrongType)
             }
         })?;
         if let Some(value) = created.filter(|value| !value.is_garbage()) {
@@ -124,9 +128,9 @@ impl Core {
     /// held at once. Nothing for a key of another type.
     ///
     /// A key whose time has come is still there on a replica: only the look-up knows that it is hidden.
-    pub fn held<T: Typed>(&self, db: DbIndex, key: &[u8]) -> Option<&T> {
+    pub fn held<T: Typed>(&self, db: DbIndex, key: &[u8]) -> Option<T::View<'_>> {
         let entry = self.keyspace.db(db).find(self.keyspace.hash(key), key)?;
-        typed(entry).ok()
+        typed::<T>(entry).ok()
     }
 }
 
@@ -135,9 +139,8 @@ impl Core {
 /// # Errors
 /// [`ReplyError::WrongType`].
 #[inline]
-pub fn typed<T: Typed>(entry: &Entry) -> Result<&T, ReplyError> {
-    let object = if let ValueRef::Object(object) = entry.value() { T::of(object) } else { None };
-    object.ok_or(ReplyError::WrongType)
+pub fn typed<T: Typed>(entry: &Entry) -> Result<T::View<'_>, ReplyError> {
+    T::of(entry.value()).ok_or(ReplyError::WrongType)
 }
 
 #[cfg(test)]
@@ -184,7 +187,7 @@ mod tests {
     }
 
     fn len(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
-        ctx.view_typed(&args[1], |set: Option<&Set>, reply| reply.len(set.map_or(0, Set::len)))
+        ctx.view_typed::<Set, _>(&args[1], |set, reply| reply.len(set.map_or(0, |set| set.len())))
     }
 
     fn run(engine: &mut Engine, line: &str) -> String {

@@ -10,14 +10,15 @@ use std::ops::{Deref, RangeInclusive};
 use super::DbIndex;
 use super::entry::{Birth, Entry, prefetch};
 use super::expire::{Due, Expiry, UnixMillis, Volatile};
-use super::object::{NewValue, Object, ValueRef};
+use super::object::{NewValue, Object};
+use super::packed::Desk;
 use super::slots::SlotCounts;
 use super::snapshot::Snapshot;
 use super::trash::Trash;
 use crate::table::hash::{KeyHash, KeyHasher};
 use crate::table::scan::Walk;
 use crate::table::{Place, Spot, Table, TableStats};
-use crate::value::PrefetchStage;
+use crate::value::{PrefetchStage, Typed};
 
 /// One database, for reading.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub struct Db {
     pub(super) origin: DbIndex,
     /// How far the running snapshot (or the clean-up after one) has come.
     pub(super) walk: Walk,
+    /// Where small collections are changed.
+    desk: Desk,
 }
 
 /// What all databases share.
@@ -74,6 +77,7 @@ impl Db {
             slots,
             origin,
             walk: Walk::default(),
+            desk: Desk::default(),
         }
     }
 
@@ -101,9 +105,7 @@ impl Db {
     /// of the key finds an element.
     #[inline]
     pub fn prefetch_element(&self, hash: KeyHash, element: &[u8], stage: PrefetchStage) {
-        if let Some(ValueRef::Object(object)) = self.items.first_candidate(hash).map(Entry::value)
-            && let Some(collection) = object.as_collection()
-        {
+        if let Some(collection) = self.items.first_candidate(hash).and_then(|entry| entry.value().view()) {
             collection.prefetch(element, stage);
         }
     }
@@ -171,6 +173,7 @@ impl Db {
             volatile: &mut self.volatile,
             volatile_hashes: &mut self.volatile_hashes,
             due: &mut self.due,
+            desk: &mut self.desk,
         })
     }
 }
@@ -348,6 +351,7 @@ pub struct EntryMut<'a> {
     volatile: &'a mut usize,
     volatile_hashes: &'a mut usize,
     due: &'a mut Due,
+    desk: &'a mut Desk,
     before: Before,
 }
 
@@ -401,9 +405,22 @@ impl EntryMut<'_> {
         self.entry.edit_bytes(len_min, edit)
     }
 
-    /// A value outside the entry.
-    pub fn object_mut(&mut self) -> Option<&mut Object> {
+    /// A value outside the entry, to change; for a collection see [`Self::edit_typed`].
+    pub(super) fn object_mut(&mut self) -> Option<&mut Object> {
         self.entry.object_mut()
+    }
+
+    /// Lends a collection to `edit`, wherever it lies; nothing for a value of another type.
+    ///
+    /// A small one comes out of the entry for that time, and back as long as it is small.
+    #[inline]
+    pub fn edit_typed<T: Typed, R>(&mut self, edit: impl FnOnce(&mut T) -> R) -> Option<R> {
+        if let Some(object) = self.entry.object_mut() {
+            let result = edit(T::of_mut(object)?);
+            self.entry.pack();
+            return Some(result);
+        }
+        self.entry.edit_packed(self.desk, edit)
     }
 
     /// Sets or removes the expiry.

@@ -8,6 +8,9 @@
 //! [expiry 8] [key length 8, for keys past 65,535 bytes] [integer 8 | object] key bytes [value bytes]
 //! ```
 //!
+//! The value bytes are those of a string, or the elements of a small collection: its listpack without header and end
+//! mark. The value length of a collection is three figures: see [`PackedShape`].
+//!
 //! The pointer is stored in 6 bytes, because the tables hold up to 2.3 places for each key. This is the only file
 //! of the core crates with unsafe code; all of it is private to [`Entry`], and Miri runs its tests
 //! (`MIRIFLAGS=-Zmiri-permissive-provenance cargo +nightly miri test -p slotmesh-engine entry`).
@@ -23,6 +26,7 @@ use super::expire::UnixMillis;
 use super::object::{
     EMBEDDED_BYTES_MAX, INLINE_BYTES_MAX, INLINE_EDIT_BYTES_MAX, LongString, NewValue, Object, StringEncoding, ValueRef,
 };
+use super::packed::{Packed, PackedShape};
 use crate::value::memory::allocated_bytes;
 
 /// A key, its value, its expiry and its access bits.
@@ -46,6 +50,7 @@ struct Header {
     /// Lowest 8 bits: flags. Upper 24: access.
     meta: u32,
     key_len: u16,
+    /// Length of a string in the entry, the [`PackedShape`] of a collection in it, or 0.
     value_len: u16,
 }
 
@@ -80,8 +85,16 @@ impl Entry {
             NewValue::Shared(bytes) if bytes.len() <= INLINE_BYTES_MAX => Self::new(key, NewValue::Str(&bytes), birth),
             NewValue::Shared(bytes) => Self::new(key, NewValue::Object(Object::String(bytes.into())), birth),
             NewValue::Object(object) => {
+                if let Some(packed) = object.packed() {
+                    return Self::new(key, NewValue::Packed(packed), birth);
+                }
                 let mut entry = Self::allocate(key, KIND_OBJECT, 0, birth);
                 *entry.object_mut().expect("just made an object") = object;
+                entry
+            }
+            NewValue::Packed(packed) => {
+                let mut entry = Self::allocate(key, KIND_PACKED, packed.bytes().len(), birth);
+                entry.write_packed(packed);
                 entry
             }
         }
@@ -122,6 +135,7 @@ impl Entry {
             // SAFETY: the kind says that `allocate` initialised an aligned i64 there.
             KIND_INT => ValueRef::Int(unsafe { self.pointer().add(self.fixed_at()).cast::<i64>().read() }),
             KIND_STR => ValueRef::Str(self.inline()),
+            KIND_PACKED => ValueRef::Packed(self.packed()),
             // SAFETY: the kind says that an aligned object lives there; `&self` keeps it borrowed.
             _ => ValueRef::Object(unsafe { &*self.pointer().add(self.fixed_at()).cast::<Object>() }),
         }
@@ -135,7 +149,7 @@ impl Entry {
                 Some(StringEncoding::Embedded)
             }
             ValueRef::Str(_) | ValueRef::Object(Object::String(_)) => Some(StringEncoding::Raw),
-            ValueRef::Object(_) => None,
+            ValueRef::Object(_) | ValueRef::Packed(_) => None,
         }
     }
 
@@ -146,6 +160,7 @@ impl Entry {
         let value = match self.value() {
             ValueRef::Int(number) => NewValue::Int(number),
             ValueRef::Object(object) => NewValue::Object(object.clone()),
+            ValueRef::Packed(packed) => NewValue::Packed(packed),
             ValueRef::Str(bytes) => NewValue::Str(bytes),
         };
         Self::new(key, value, self.birth())
@@ -265,7 +280,7 @@ impl Entry {
         let old_len = match self.value() {
             ValueRef::Str(bytes) => bytes.len(),
             ValueRef::Object(Object::String(string)) => return Some(string.bytes().len()),
-            ValueRef::Int(_) | ValueRef::Object(_) => return None,
+            ValueRef::Int(_) | ValueRef::Object(_) | ValueRef::Packed(_) => return None,
         };
         let new_len = match growth {
             EditGrowth::Append => old_len + len,
@@ -287,8 +302,14 @@ impl Entry {
             return;
         }
         debug_assert!(len <= INLINE_BYTES_MAX, "longer strings are objects");
+        self.resize_value(len, len as u16);
+    }
+
+    /// Gives the value bytes another length, which the header states as `stated`; new bytes are zero.
+    pub(super) fn resize_value(&mut self, len: usize, stated: u16) {
+        let old_len = self.value_len();
         let old = Self::layout(self.size());
-        let size = self.size() + len - old_len;
+        let size = self.size() - old_len + len;
         // SAFETY: the pointer came from `alloc` or `realloc` with the layout `old`; `size` is not zero and far
         // below `isize::MAX` (key length plus INLINE_BYTES_MAX plus header).
         let pointer = unsafe { realloc(self.pointer(), old, size) };
@@ -296,11 +317,12 @@ impl Entry {
             handle_alloc_error(Self::layout(size));
         }
         self.address = address_of(pointer);
-        // SAFETY: the value is last, so the `len - old_len` bytes behind its old end are the new ones; the header is
-        // initialised and moved along.
+        // SAFETY: the value is last, so what is behind its old end is new; the header is initialised and moved along.
         unsafe {
-            pointer.add(self.key_at() + self.key_len() + old_len).write_bytes(0, len - old_len);
-            (*pointer.cast::<Header>()).value_len = len as u16;
+            if len > old_len {
+                pointer.add(self.key_at() + self.key_len() + old_len).write_bytes(0, len - old_len);
+            }
+            (*pointer.cast::<Header>()).value_len = stated;
         }
     }
 
@@ -312,7 +334,7 @@ impl Entry {
                 *int = *number;
                 return true;
             }
-            NewValue::Object(_) => return false,
+            NewValue::Object(_) | NewValue::Packed(_) => return false,
             NewValue::Shared(bytes) => &bytes[..],
             NewValue::Str(bytes) => bytes,
         };
@@ -332,6 +354,7 @@ impl Entry {
             Some(object) => Self::new(&key, NewValue::Object(std::mem::take(object)), birth),
             None => match self.value() {
                 ValueRef::Int(number) => Self::new(&key, NewValue::Int(number), birth),
+                ValueRef::Packed(packed) => Self::new(&key, NewValue::Packed(packed), birth),
                 ValueRef::Str(bytes) => Self::new(&key, NewValue::Str(bytes), birth),
                 ValueRef::Object(_) => return,
             },
@@ -340,7 +363,7 @@ impl Entry {
         std::mem::swap(self, &mut entry);
     }
 
-    fn birth(&self) -> Birth {
+    pub(super) fn birth(&self) -> Birth {
         Birth { expiry: self.expiry(), access: self.access(), colour: self.colour() }
     }
 
@@ -352,20 +375,36 @@ impl Entry {
         }
     }
 
+    #[inline]
     fn inline(&self) -> &[u8] {
-        let len = usize::from(self.header().value_len);
-        // SAFETY: the value's bytes follow the key's, all initialised by `allocate` or `grow_inline`; for other
-        // kinds `value_len` is 0.
+        let len = self.value_len();
+        // SAFETY: the value's bytes follow the key's, all initialised by `allocate` or `resize_value`; for other
+        // kinds the length is 0.
         unsafe { std::slice::from_raw_parts(self.pointer().add(self.key_at() + self.key_len()), len) }
     }
 
     fn inline_mut(&mut self) -> Option<&mut [u8]> {
-        if self.flags() & KIND != KIND_STR {
-            return None;
-        }
-        let len = usize::from(self.header().value_len);
+        (self.flags() & KIND == KIND_STR).then(|| self.value_bytes_mut())
+    }
+
+    fn value_bytes_mut(&mut self) -> &mut [u8] {
+        let len = self.value_len();
         // SAFETY: as in `inline`; `&mut self` makes the borrow exclusive.
-        Some(unsafe { std::slice::from_raw_parts_mut(self.pointer().add(self.key_at() + self.key_len()), len) })
+        unsafe { std::slice::from_raw_parts_mut(self.pointer().add(self.key_at() + self.key_len()), len) }
+    }
+
+    /// The collection of an entry of that kind.
+    #[inline]
+    fn packed(&self) -> Packed<'_> {
+        Packed::lying(PackedShape(self.header().value_len), self.inline())
+    }
+
+    /// Writes a collection of as many bytes as the entry has for one.
+    pub(super) fn write_packed(&mut self, packed: Packed<'_>) {
+        let PackedShape(shape) = PackedShape::of(packed);
+        // SAFETY: the header is initialised, and no reference to it outlives a call of this file.
+        unsafe { (*self.pointer().cast::<Header>()).value_len = shape };
+        self.value_bytes_mut().copy_from_slice(packed.bytes());
     }
 
     /// An allocation with header, expiry and key in place, and a value of zeros or the default object.
@@ -410,8 +449,16 @@ impl Entry {
     }
 
     /// Size of the allocation in bytes.
-    fn size(&self) -> usize {
-        self.key_at() + self.key_len() + usize::from(self.header().value_len)
+    #[inline]
+    pub(super) fn size(&self) -> usize {
+        self.key_at() + self.key_len() + self.value_len()
+    }
+
+    /// Length of the value bytes behind the key.
+    #[inline]
+    pub(super) fn value_len(&self) -> usize {
+        let len = self.header().value_len;
+        if self.flags() & KIND == KIND_PACKED { PackedShape(len).len() } else { usize::from(len) }
     }
 
     #[inline]
@@ -565,6 +612,7 @@ const KIND: u8 = 0b11;
 const KIND_INT: u8 = 0;
 const KIND_STR: u8 = 1;
 const KIND_OBJECT: u8 = 2;
+const KIND_PACKED: u8 = 3;
 const EXPIRY: u8 = 0b100;
 const LONG_KEY: u8 = 0b1000;
 /// The flags that decide where the parts are.
@@ -577,129 +625,4 @@ const COLOUR_SHIFT: u32 = 5;
 pub(super) const COLOURS: u8 = 8;
 
 #[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-
-    use super::super::object::{INLINE_BYTES_MAX, NewValue, Object, StringEncoding, ValueRef};
-    use super::{Birth, Entry, UnixMillis};
-
-    fn entry(key: &[u8], value: NewValue<'_>) -> Entry {
-        Entry::new(key, value, Birth::default())
-    }
-
-    fn text(entry: &Entry) -> Vec<u8> {
-        entry.value().string_bytes(&mut itoa::Buffer::new()).unwrap().to_vec()
-    }
-
-    #[test]
-    fn every_shape_gives_back_its_parts() {
-        let long = vec![b'l'; 100_000];
-        for key in [&b""[..], b"k", b"sixteen bytes key", &long] {
-            for expiry in [None, Some(UnixMillis(-5)), Some(UnixMillis(i64::MAX))] {
-                for value in [&b""[..], b"v", &long[..INLINE_BYTES_MAX], &long] {
-                    let birth = Birth { expiry, access: 0xab_cdef, colour: 5 };
-                    let mut entry = Entry::new(key, NewValue::Str(value), birth);
-                    entry.set_access(0x12_3456);
-                    entry.paint(3);
-
-                    assert_eq!(entry.key(), key);
-                    assert_eq!(entry.expiry(), expiry);
-                    assert_eq!(text(&entry), value);
-                    assert_eq!((entry.access(), entry.colour()), (0x12_3456, 3));
-                    entry.set_expiry(None);
-                    entry.rename(b"other");
-                    assert_eq!((entry.key(), entry.expiry()), (&b"other"[..], None));
-                    assert_eq!((entry.access(), entry.colour()), (0x12_3456, 3));
-                    assert_eq!(text(&entry), value);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn an_integer_changes_in_place() {
-        let mut entry = entry(b"n", NewValue::Int(41));
-        let before = entry.address();
-
-        *entry.int_mut().unwrap() += 1;
-        entry.replace(NewValue::Int(-7), Birth::default());
-
-        assert_eq!(entry.address(), before);
-        assert!(matches!(entry.value(), ValueRef::Int(-7)));
-        assert_eq!(entry.string_encoding(), Some(StringEncoding::Int));
-    }
-
-    #[test]
-    fn a_value_of_the_same_length_is_overwritten_in_place() {
-        let mut entry = entry(b"k", NewValue::Str(b"abc"));
-        let before = entry.address();
-
-        entry.replace(NewValue::Str(b"xyz"), Birth::default());
-        assert_eq!((entry.address(), text(&entry)), (before, b"xyz".to_vec()));
-
-        entry.replace(NewValue::Str(b"longer value"), Birth { expiry: Some(UnixMillis(9)), ..Birth::default() });
-        assert_eq!((entry.key(), entry.expiry()), (&b"k"[..], Some(UnixMillis(9))));
-        assert_eq!(text(&entry), b"longer value");
-    }
-
-    #[test]
-    fn appends_cross_from_digits_to_bytes_to_a_buffer() {
-        let mut entry = entry(b"k", NewValue::Int(12));
-        let mut expected = b"12".to_vec();
-
-        for _ in 0..100 {
-            assert!(entry.append(b"abcdefg"));
-            expected.extend_from_slice(b"abcdefg");
-            assert_eq!(text(&entry), expected);
-        }
-
-        assert!(matches!(entry.value(), ValueRef::Object(Object::String(_))));
-        assert_eq!(entry.key(), b"k");
-    }
-
-    #[test]
-    fn edits_fill_up_with_zeros() {
-        for len in [0, 3, 10, 300, 40_000] {
-            let mut entry = entry(b"k", NewValue::Str(b"abc"));
-
-            let found = entry.edit_bytes(len, |bytes| {
-                bytes[0] = b'X';
-                bytes.len()
-            });
-
-            let mut expected = b"Xbc".to_vec();
-            expected.resize(len.max(3), 0);
-            assert_eq!(found, Some(expected.len()));
-            assert_eq!(text(&entry), expected);
-            assert_eq!(entry.string_encoding(), Some(StringEncoding::Raw));
-        }
-    }
-
-    #[test]
-    fn a_copy_lives_on_its_own() {
-        for value in [&b"short"[..], &vec![7; 20_000]] {
-            let original =
-                Entry::new(b"a", NewValue::Str(value), Birth { expiry: Some(UnixMillis(3)), ..Birth::default() });
-
-            let mut copy = original.copy_as(b"b");
-            assert!(copy.append(b"more"));
-
-            assert_eq!(text(&original), value);
-            assert_eq!((copy.key(), copy.expiry()), (&b"b"[..], Some(UnixMillis(3))));
-            assert_eq!(text(&copy), [value, b"more"].concat());
-        }
-    }
-
-    #[test]
-    fn readers_keep_the_bytes_they_took_before_an_edit() {
-        let mut entry = entry(b"k", NewValue::Shared(Bytes::from(vec![1; 20_000])));
-        let ValueRef::Object(Object::String(string)) = entry.value() else { panic!("outside the entry") };
-        let taken = string.bytes().clone();
-
-        entry.edit_bytes(0, |bytes| bytes.fill(2)).unwrap();
-        entry.append(&[3]);
-
-        assert!(taken.iter().all(|&byte| byte == 1));
-        assert_eq!(text(&entry), [vec![2; 20_000], vec![3]].concat());
-    }
-}
+mod tests;

@@ -11,7 +11,7 @@ use super::entry::{Entry, prefetch};
 use super::{DbIndex, Keyspace, Object, ValueRef};
 use crate::table::{Place, Spot, Summary, Table};
 use crate::time::UnixMicros;
-use crate::value::Collection;
+use crate::value::Typed;
 
 /// Calendar time in milliseconds since 1970-01-01 00:00 UTC: the unit keys expire in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -99,7 +99,7 @@ impl Entry {
         let expiry = self.expiry();
         let fields = match self.value() {
             ValueRef::Object(object) => object.next_field_expiry(),
-            ValueRef::Int(_) | ValueRef::Str(_) => None,
+            ValueRef::Int(_) | ValueRef::Packed(_) | ValueRef::Str(_) => None,
         };
         match (expiry, fields) {
             (Some(expiry), Some(fields)) => Some(expiry.min(fields)),
@@ -110,7 +110,7 @@ impl Entry {
     /// Whether the value is a hash with fields that expire.
     #[inline]
     pub(super) fn has_volatile_fields(&self) -> bool {
-        matches!(self.value(), ValueRef::Object(Object::Hash(hash)) if hash.volatile_len() > 0)
+        matches!(self.value(), ValueRef::Object(Object::Hash(hash)) if hash.view().volatile_len() > 0)
     }
 }
 
@@ -353,7 +353,7 @@ impl DbMut<'_> {
         let visits_left = visits_max.saturating_sub(slice.visited).max(1);
         slice.visited += object.expire_fields(now, visits_left, |field| fields.push(field.key().into()));
         slice.expired += fields.len();
-        let is_empty = object.as_collection().is_some_and(Collection::is_garbage);
+        let is_empty = object.view().is_some_and(|hash| hash.is_garbage());
         let key = edit.key().into();
         drop(edit);
         let emptied = if is_empty { self.take_spot(spot) } else { None };

@@ -10,6 +10,7 @@ mod entry;
 mod expire;
 mod memory;
 mod object;
+mod packed;
 mod sample;
 mod slots;
 mod snapshot;
@@ -24,6 +25,7 @@ pub use expire::{EXPIRE_SLICE_KEYS_MAX, ExpireSlice, Expiry, Gone, UnixMillis};
 pub(crate) use expire::{Earliest, Volatile};
 pub use memory::{KeyspaceMemory, MAINTAIN_ENTRIES_MAX};
 pub use object::{INLINE_BYTES_MAX, LongString, NewValue, Object, StringEncoding, ValueRef};
+pub use packed::{Packed, PackedKind};
 pub use sample::SampleFrom;
 pub use snapshot::{ChunkQueue, SnapshotEncoder, SnapshotRefusal};
 

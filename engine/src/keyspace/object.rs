@@ -1,28 +1,31 @@
 //! Values as the keyspace sees them.
 //!
 //! Lives here: what a caller stores ([`NewValue`]), what it sees ([`ValueRef`]) and values kept outside their
-//! entry ([`Object`]). What does not: the entry itself ([`super::entry`]), commands. Start at [`NewValue`].
+//! entry ([`Object`]). What does not: the entry itself ([`super::entry`]), collections inside it ([`super::packed`]),
+//! commands. Start at [`NewValue`].
 
 use bytes::{Bytes, BytesMut};
 
 use super::entry::Entry;
 use super::expire::UnixMillis;
-use crate::value::digest::Digest;
+use super::packed::Packed;
 use crate::value::hash::Hash;
 use crate::value::list::List;
 use crate::value::memory::allocated_bytes;
 use crate::value::set::Set;
 use crate::value::sorted::SortedSet;
 use crate::value::stream::Stream;
-use crate::value::{Collection, Kind};
+use crate::value::{AnyView, Holder, Kind, Typed};
 
 /// A value to store.
 #[derive(Debug, Clone)]
 pub enum NewValue<'a> {
     /// An integer: changes in place, no digits are stored.
     Int(i64),
-    /// A value that lives outside the entry.
+    /// A value that lives outside the entry; a small collection is copied into it all the same.
     Object(Object),
+    /// A small collection, to copy into the entry.
+    Packed(Packed<'a>),
     /// A string the keyspace may keep without a copy; short ones are copied into the entry all the same. A slice of
     /// a larger buffer keeps all of that buffer alive, which no figure shows.
     Shared(Bytes),
@@ -37,6 +40,8 @@ pub enum ValueRef<'a> {
     Int(i64),
     /// A value outside the entry.
     Object(&'a Object),
+    /// A small collection inside the entry.
+    Packed(Packed<'a>),
     /// A string inside the entry.
     Str(&'a [u8]),
 }
@@ -54,7 +59,7 @@ pub enum StringEncoding {
 
 /// A value kept outside its entry.
 ///
-/// Small: it lies in the entry, so that a small collection costs two allocations, entry and contents.
+/// Small: it lies in the entry, and its contents in an allocation of their own.
 #[derive(Debug, Clone)]
 pub enum Object {
     /// A hash.
@@ -72,19 +77,20 @@ pub enum Object {
 }
 
 impl Object {
-    /// The collection, whatever its type; nothing for a string.
-    pub fn as_collection(&self) -> Option<&dyn Collection> {
+    /// The collection, whatever its type, to read; nothing for a string.
+    #[inline]
+    pub fn view(&self) -> Option<AnyView<'_>> {
         match self {
-            Self::Hash(hash) => Some(hash),
-            Self::List(list) => Some(list),
-            Self::Set(set) => Some(set),
-            Self::SortedSet(set) => Some(set),
-            Self::Stream(stream) => Some(stream),
+            Self::Hash(hash) => Some(AnyView::Hash(hash.view())),
+            Self::List(list) => Some(AnyView::List(list.view())),
+            Self::Set(set) => Some(AnyView::Set(set.view())),
+            Self::SortedSet(set) => Some(AnyView::SortedSet(set.view())),
+            Self::Stream(stream) => Some(AnyView::Stream(stream)),
             Self::String(_) => None,
         }
     }
 
-    fn as_collection_mut(&mut self) -> Option<&mut dyn Collection> {
+    fn as_holder_mut(&mut self) -> Option<&mut dyn Holder> {
         match self {
             Self::Hash(hash) => Some(hash),
             Self::List(list) => Some(list),
@@ -97,7 +103,19 @@ impl Object {
 
     /// The type.
     pub fn kind(&self) -> Kind {
-        self.as_collection().map_or(Kind::String, Collection::kind)
+        self.view().map_or(Kind::String, |view| view.kind())
+    }
+
+    /// The collection as it may lie in an entry; nothing for what is too large for that or no listpack.
+    #[inline]
+    pub(super) fn packed(&self) -> Option<Packed<'_>> {
+        match self {
+            Self::Hash(hash) => Packed::of(hash),
+            Self::List(list) => Packed::of(list),
+            Self::Set(set) => Packed::of(set),
+            Self::SortedSet(set) => Packed::of(set),
+            Self::Stream(_) | Self::String(_) => None,
+        }
     }
 
     /// Bytes of memory the value holds on to, beside this enum. Never walks.
@@ -116,7 +134,7 @@ impl Object {
     /// A time before which no field of a hash expires; nothing when none ever does.
     #[inline]
     pub(super) fn next_field_expiry(&self) -> Option<UnixMillis> {
-        if let Self::Hash(hash) = self { hash.next_expiry() } else { None }
+        if let Self::Hash(hash) = self { hash.view().next_expiry() } else { None }
     }
 
     /// Removes fields of a hash that are past their expiry and hands them to `gone`, until about `visits_max` fields
@@ -127,12 +145,19 @@ impl Object {
 
     /// Allocations that freeing it takes, roughly.
     pub(super) fn free_cost(&self) -> usize {
-        self.as_collection().map_or(1, Collection::free_cost)
+        match self {
+            Self::Hash(hash) => hash.free_cost(),
+            Self::List(list) => list.free_cost(),
+            Self::Set(set) => set.free_cost(),
+            Self::SortedSet(set) => set.free_cost(),
+            Self::Stream(stream) => stream.free_cost(),
+            Self::String(_) => 1,
+        }
     }
 
     /// Frees about `elements_max` elements; returns how many. At 0 the rest costs little to drop.
     pub(super) fn free_some(&mut self, elements_max: usize) -> usize {
-        self.as_collection_mut().map_or(0, |collection| collection.free_some(elements_max))
+        self.as_holder_mut().map_or(0, |holder| holder.free_some(elements_max))
     }
 }
 
@@ -148,23 +173,12 @@ impl PartialEq for Object {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::String(one), Self::String(other)) => one.bytes() == other.bytes(),
-            _ => match (self.as_collection(), other.as_collection()) {
-                (Some(one), Some(other)) => {
-                    one.kind() == other.kind() && one.len() == other.len() && digest_of(one) == digest_of(other)
-                }
-                _ => false,
-            },
+            _ => self.view().is_some_and(|view| Some(view) == other.view()),
         }
     }
 }
 
 impl Eq for Object {}
-
-fn digest_of(collection: &dyn Collection) -> Digest {
-    let mut digest = Digest::default();
-    collection.digest(&mut digest);
-    digest
-}
 
 /// A string outside its entry: shared with replies without a copy, edited in place while nobody else holds it.
 ///
@@ -242,14 +256,17 @@ impl<'a> ValueRef<'a> {
         match self {
             Self::Int(_) | Self::Str(_) => Kind::String,
             Self::Object(object) => object.kind(),
+            Self::Packed(packed) => packed.view().kind(),
         }
     }
 
-    /// The collection, whatever its type; nothing for a string.
-    pub fn as_collection(self) -> Option<&'a dyn Collection> {
+    /// The collection, whatever its type and wherever it lies; nothing for a string.
+    #[inline]
+    pub fn view(self) -> Option<AnyView<'a>> {
         match self {
             Self::Int(_) | Self::Str(_) => None,
-            Self::Object(object) => object.as_collection(),
+            Self::Object(object) => object.view(),
+            Self::Packed(packed) => Some(packed.view()),
         }
     }
 
@@ -259,7 +276,7 @@ impl<'a> ValueRef<'a> {
             Self::Int(number) => Some(digits.format(number).as_bytes()),
             Self::Str(bytes) => Some(bytes),
             Self::Object(Object::String(string)) => Some(string.bytes()),
-            Self::Object(_) => None,
+            Self::Object(_) | Self::Packed(_) => None,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::encoding::{Cursor, Fault, StringWriter, put_length};
 use super::extent::Step;
 use super::{RdbError, ziplist, zipmap};
 use crate::keyspace::{Expiry, UnixMillis};
-use crate::value::hash::{Field, Hash};
+use crate::value::hash::{Field, Hash, HashView};
 use crate::value::listpack::{Element, Listpack};
 use crate::value::{Collection, Rules};
 
@@ -35,19 +35,19 @@ pub(super) const HASH_METADATA: &[Step] =
     &[Step::Bytes(8), Step::Elements(&[Step::Length, Step::String, Step::String])];
 pub(super) const HASH_LISTPACK_EX: &[Step] = &[Step::Bytes(8), Step::String];
 
-pub(super) fn type_byte(hash: &Hash) -> u8 {
+pub(super) fn type_byte(hash: HashView<'_>) -> u8 {
     if hash.volatile_len() > 0 {
         TYPE_HASH_EXPIRIES
-    } else if hash.as_listpack().is_some() {
+    } else if hash.as_elements().is_some() {
         TYPE_HASH_LISTPACK
     } else {
         TYPE_HASH
     }
 }
 
-pub(super) fn put(out: &mut Vec<u8>, strings: &mut StringWriter, hash: &Hash) {
-    if let Some(pairs) = hash.as_listpack() {
-        strings.put(out, pairs.as_bytes());
+pub(super) fn put(out: &mut Vec<u8>, strings: &mut StringWriter, hash: HashView<'_>) {
+    if let Some(pairs) = hash.as_elements() {
+        strings.put(out, pairs.to_listpack().as_bytes());
         return;
     }
     let expires = hash.volatile_len() > 0;
@@ -171,13 +171,13 @@ mod tests {
     use crate::keyspace::{Expiry, UnixMillis};
     use crate::rdb::dump::{RestoreError, STRICT, put_dump, put_footer, restore};
     use crate::rdb::encoding::{Compress, StringWriter};
-    use crate::rdb::object::{Loaded, RdbValue};
+    use crate::rdb::object::Loaded;
     use crate::value::hash::{Field, Hash, Sight};
     use crate::value::{OwnRules, Typed};
 
     fn dumped(hash: &Hash) -> Vec<u8> {
         let (mut payload, object) = (Vec::new(), hash.clone().into_object());
-        put_dump(&mut payload, &mut StringWriter::new(Compress::Yes), RdbValue::Object(&object));
+        put_dump(&mut payload, &mut StringWriter::new(Compress::Yes), (&object).into());
         payload
     }
 
@@ -189,7 +189,7 @@ mod tests {
 
     fn restored(payload: &[u8], own: &OwnRules) -> Result<Hash, RestoreError> {
         match restore(payload, STRICT, &mut Vec::new(), own.rules())? {
-            Loaded::Object(object) => Ok(Hash::of(&object).expect("a hash").clone()),
+            Loaded::Object(mut object) => Ok(std::mem::take(Hash::of_mut(&mut object).expect("a hash"))),
             Loaded::Int(_) | Loaded::Bytes(_) => panic!("a hash"),
         }
     }
@@ -200,7 +200,7 @@ mod tests {
         let row = |field: Field<'_>| {
             (text(field.name.to_vec()), text(field.value_to_vec()), field.expiry.map(|UnixMillis(at)| at))
         };
-        let mut rows: Vec<_> = hash.fields().map(row).collect();
+        let mut rows: Vec<_> = hash.view().fields().map(row).collect();
         rows.sort();
         rows
     }
@@ -236,8 +236,8 @@ mod tests {
         let back = restored(&dumped(&hash), &own).unwrap();
 
         assert_eq!(listed(&back), listed(&hash));
-        assert_eq!((back.volatile_len(), back.next_expiry()), (350, Some(UnixMillis(0))));
-        assert!(back.get(b"field:2", Sight::At(UnixMillis(3))).is_none());
+        assert_eq!((back.view().volatile_len(), back.view().next_expiry()), (350, Some(UnixMillis(0))));
+        assert!(back.view().get(b"field:2", Sight::At(UnixMillis(3))).is_none());
     }
 
     #[test]

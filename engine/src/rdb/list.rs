@@ -7,7 +7,7 @@ use super::encoding::{Cursor, Fault, StringWriter, put_length};
 use super::extent::Step;
 use super::{RdbError, ziplist};
 use crate::value::Rules;
-use crate::value::list::{End, List, ListNode, ListRules, NodeRef};
+use crate::value::list::{End, List, ListNode, ListRules, ListView, NodeRef};
 use crate::value::listpack::Listpack;
 
 /// Type byte of lists as a list of strings.
@@ -23,13 +23,13 @@ pub(super) const LIST: &[Step] = &[Step::Elements(&[Step::String])];
 pub(super) const LIST_PACKED: &[Step] = &[Step::String];
 pub(super) const LIST_NODES: &[Step] = &[Step::Elements(&[Step::Length, Step::String])];
 
-pub(super) fn put(out: &mut Vec<u8>, strings: &mut StringWriter, list: &List) {
+pub(super) fn put(out: &mut Vec<u8>, strings: &mut StringWriter, list: ListView<'_>) {
     put_length(out, list.node_count() as u64);
     for node in list.nodes() {
         match node {
             NodeRef::Packed(pack) => {
                 put_length(out, PACKED);
-                strings.put(out, pack.as_bytes());
+                strings.put(out, pack.to_listpack().as_bytes());
             }
             NodeRef::Plain(element) => {
                 put_length(out, PLAIN);
@@ -99,7 +99,7 @@ const PACKED: u64 = 2;
 mod tests {
     use crate::rdb::dump::{STRICT, put_dump, put_footer, restore};
     use crate::rdb::encoding::{Compress, StringWriter};
-    use crate::rdb::object::{Loaded, RdbValue};
+    use crate::rdb::object::Loaded;
     use crate::value::list::{End, List, ListRules};
     use crate::value::{OwnRules, Typed};
 
@@ -112,7 +112,7 @@ mod tests {
     fn dumped(list: &List) -> Vec<u8> {
         let mut payload = Vec::new();
         let object = list.clone().into_object();
-        put_dump(&mut payload, &mut StringWriter::new(Compress::Yes), RdbValue::Object(&object));
+        put_dump(&mut payload, &mut StringWriter::new(Compress::Yes), (&object).into());
         payload
     }
 
@@ -120,7 +120,7 @@ mod tests {
     fn restored(payload: &[u8]) -> Option<List> {
         let mut scratch = Vec::new();
         match restore(payload, STRICT, &mut scratch, OwnRules::default().rules()) {
-            Ok(Loaded::Object(object)) => List::of(&object).cloned(),
+            Ok(Loaded::Object(mut object)) => List::of_mut(&mut object).map(std::mem::take),
             _ => None,
         }
     }
@@ -146,9 +146,9 @@ mod tests {
 
         let back = restored(&dumped(&whole)).unwrap();
 
-        assert_eq!(back.encoding(), "quicklist");
-        assert_eq!(back.node_count(), whole.node_count());
-        assert!(back.iter().eq(whole.iter()));
+        assert_eq!(back.view().encoding(), "quicklist");
+        assert_eq!(back.view().node_count(), whole.view().node_count());
+        assert!(back.view().iter().eq(whole.view().iter()));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::encoding::{Cursor, Fault, StringWriter, Text, put_int};
 use super::extent::Step;
 use super::{RdbError, hash, list, set, sorted, stream};
 use crate::keyspace::{NewValue, Object, ValueRef};
-use crate::value::{Rules, Typed};
+use crate::value::{AnyView, Rules, Typed};
 
 /// A value on its way into a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,16 +15,30 @@ pub enum RdbValue<'a> {
     Int(i64),
     /// A string.
     Bytes(&'a [u8]),
-    /// A value of any type.
-    Object(&'a Object),
+    /// A collection.
+    Collection(AnyView<'a>),
 }
 
 impl<'a> From<ValueRef<'a>> for RdbValue<'a> {
     fn from(value: ValueRef<'a>) -> Self {
         match value {
             ValueRef::Int(number) => Self::Int(number),
-            ValueRef::Object(object) => Self::Object(object),
+            ValueRef::Object(object) => object.into(),
+            ValueRef::Packed(packed) => Self::Collection(packed.view()),
             ValueRef::Str(bytes) => Self::Bytes(bytes),
+        }
+    }
+}
+
+impl<'a> From<&'a Object> for RdbValue<'a> {
+    fn from(object: &'a Object) -> Self {
+        match object {
+            Object::Hash(hash) => Self::Collection(AnyView::Hash(hash.view())),
+            Object::List(list) => Self::Collection(AnyView::List(list.view())),
+            Object::Set(set) => Self::Collection(AnyView::Set(set.view())),
+            Object::SortedSet(set) => Self::Collection(AnyView::SortedSet(set.view())),
+            Object::Stream(stream) => Self::Collection(AnyView::Stream(stream)),
+            Object::String(string) => Self::Bytes(string.bytes()),
         }
     }
 }
@@ -46,7 +60,7 @@ impl Loaded<'_> {
     pub fn is_garbage(&self) -> bool {
         match self {
             Self::Int(_) | Self::Bytes(_) => false,
-            Self::Object(object) => object.as_collection().is_some_and(crate::value::Collection::is_garbage),
+            Self::Object(object) => object.view().is_some_and(|view| view.is_garbage()),
         }
     }
 }
@@ -65,14 +79,11 @@ impl<'a> From<Loaded<'a>> for NewValue<'a> {
 pub fn type_byte(value: RdbValue<'_>) -> u8 {
     match value {
         RdbValue::Int(_) | RdbValue::Bytes(_) => TYPE_STRING,
-        RdbValue::Object(object) => match object {
-            Object::Hash(hash) => hash::type_byte(hash),
-            Object::List(_) => list::TYPE_LIST_QUICKLIST_2,
-            Object::Set(set) => set::type_byte(set),
-            Object::SortedSet(set) => sorted::type_byte(set),
-            Object::Stream(_) => stream::TYPE_STREAM_2,
-            Object::String(_) => TYPE_STRING,
-        },
+        RdbValue::Collection(AnyView::Hash(hash)) => hash::type_byte(hash),
+        RdbValue::Collection(AnyView::List(_)) => list::TYPE_LIST_QUICKLIST_2,
+        RdbValue::Collection(AnyView::Set(set)) => set::type_byte(set),
+        RdbValue::Collection(AnyView::SortedSet(set)) => sorted::type_byte(set),
+        RdbValue::Collection(AnyView::Stream(_)) => stream::TYPE_STREAM_2,
     }
 }
 
@@ -81,14 +92,11 @@ pub fn put(out: &mut Vec<u8>, strings: &mut StringWriter, value: RdbValue<'_>) {
     match value {
         RdbValue::Int(number) => put_int(out, number),
         RdbValue::Bytes(bytes) => strings.put(out, bytes),
-        RdbValue::Object(object) => match object {
-            Object::Hash(hash) => hash::put(out, strings, hash),
-            Object::List(list) => list::put(out, strings, list),
-            Object::Set(set) => set::put(out, strings, set),
-            Object::SortedSet(set) => sorted::put(out, strings, set),
-            Object::Stream(stream) => stream::put(out, strings, stream),
-            Object::String(string) => strings.put(out, string.bytes()),
-        },
+        RdbValue::Collection(AnyView::Hash(hash)) => hash::put(out, strings, hash),
+        RdbValue::Collection(AnyView::List(list)) => list::put(out, strings, list),
+        RdbValue::Collection(AnyView::Set(set)) => set::put(out, strings, set),
+        RdbValue::Collection(AnyView::SortedSet(set)) => sorted::put(out, strings, set),
+        RdbValue::Collection(AnyView::Stream(stream)) => stream::put(out, strings, stream),
     }
 }
 

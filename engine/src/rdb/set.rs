@@ -8,7 +8,7 @@ use super::encoding::{Cursor, Fault, StringWriter, put_length};
 use super::extent::Step;
 use crate::value::intset::Intset;
 use crate::value::listpack::Listpack;
-use crate::value::set::Set;
+use crate::value::set::{Set, SetView};
 use crate::value::{Collection, Rules};
 
 /// Type byte of sets as a list of strings.
@@ -21,11 +21,11 @@ pub const TYPE_SET_LISTPACK: u8 = 20;
 pub(super) const SET: &[Step] = &[Step::Elements(&[Step::String])];
 pub(super) const SET_PACKED: &[Step] = &[Step::String];
 
-pub(super) fn type_byte(set: &Set) -> u8 {
+pub(super) fn type_byte(set: SetView<'_>) -> u8 {
     if set.as_intset().is_some() { TYPE_SET_INTSET } else { TYPE_SET }
 }
 
-pub(super) fn put(out: &mut Vec<u8>, strings: &mut StringWriter, set: &Set) {
+pub(super) fn put(out: &mut Vec<u8>, strings: &mut StringWriter, set: SetView<'_>) {
     if let Some(integers) = set.as_intset() {
         strings.put(out, integers.as_bytes());
         return;
@@ -62,9 +62,10 @@ const TWICE: RdbError = RdbError::Corrupt("a set has a member twice");
 
 #[cfg(test)]
 mod tests {
+    use crate::keyspace::ValueRef;
     use crate::rdb::dump::{STRICT, put_dump, restore};
     use crate::rdb::encoding::{Compress, StringWriter};
-    use crate::rdb::object::{Loaded, RdbValue};
+    use crate::rdb::object::Loaded;
     use crate::value::{Collection, OwnRules, Typed, set::Set};
 
     fn set(members: &[&str], own: &OwnRules) -> Set {
@@ -76,7 +77,7 @@ mod tests {
     fn dumped(set: &Set) -> Vec<u8> {
         let mut payload = Vec::new();
         let object = set.clone().into_object();
-        put_dump(&mut payload, &mut StringWriter::new(Compress::Yes), RdbValue::Object(&object));
+        put_dump(&mut payload, &mut StringWriter::new(Compress::Yes), (&object).into());
         payload
     }
 
@@ -101,7 +102,7 @@ mod tests {
             panic!("our own payload is sound")
         };
 
-        let back = Set::of(&object).unwrap();
+        let back = Set::of(ValueRef::Object(&object)).unwrap();
         assert_eq!((back.encoding(), back.len()), ("hashtable", 3));
         assert!(back.contains(b"3"));
     }
@@ -114,12 +115,12 @@ mod tests {
         crate::rdb::dump::put_footer(&mut payload, 0);
 
         let mut scratch = Vec::new();
-        let Ok(Loaded::Object(object)) = restore(&payload, STRICT, &mut scratch, own.rules()) else {
+        let Ok(Loaded::Object(mut object)) = restore(&payload, STRICT, &mut scratch, own.rules()) else {
             panic!("a sound payload")
         };
 
-        let back = Set::of(&object).unwrap();
-        assert_eq!((back.encoding(), back.len()), ("listpack", 3));
+        let back = Set::of_mut(&mut object).unwrap();
+        assert_eq!((back.view().encoding(), back.len()), ("listpack", 3));
         assert!(dumped(back).starts_with(b"\x02\x03\x01a\xc0\x01\xc0\x02"));
     }
 

@@ -7,8 +7,8 @@ use super::extent::{SHORT_NAMES_FROM, Step};
 use super::{RdbError, ziplist};
 use crate::number::parse_f64;
 use crate::value::listpack::Listpack;
-use crate::value::sorted::{Change, Score, SortedSet, SortedSetRules};
-use crate::value::{Rules, limit};
+use crate::value::sorted::{Change, Score, SortedSet, SortedSetRules, SortedSetView};
+use crate::value::{Rules, Typed, limit};
 
 /// Type byte of sorted sets with scores as text, which Redis wrote before 4.0.
 pub const TYPE_SORTED_SET_TEXT: u8 = 3;
@@ -23,13 +23,13 @@ pub(super) const TEXT: &[Step] = &[Step::Elements(&[Step::String, Step::Short])]
 pub(super) const PAIRS: &[Step] = &[Step::Elements(&[Step::String, Step::Bytes(8)])];
 pub(super) const PACKED: &[Step] = &[Step::String];
 
-pub(super) fn type_byte(set: &SortedSet) -> u8 {
-    if set.listpack().is_some() { TYPE_SORTED_SET_LISTPACK } else { TYPE_SORTED_SET }
+pub(super) fn type_byte(set: SortedSetView<'_>) -> u8 {
+    if set.elements().is_some() { TYPE_SORTED_SET_LISTPACK } else { TYPE_SORTED_SET }
 }
 
-pub(super) fn put(out: &mut Vec<u8>, strings: &mut StringWriter, set: &SortedSet) {
-    if let Some(pairs) = set.listpack() {
-        strings.put(out, pairs.as_bytes());
+pub(super) fn put(out: &mut Vec<u8>, strings: &mut StringWriter, set: SortedSetView<'_>) {
+    if let Some(pairs) = set.elements() {
+        strings.put(out, pairs.to_listpack().as_bytes());
         return;
     }
     put_length(out, set.len() as u64);
@@ -104,10 +104,10 @@ const NEGATIVE_INFINITY: u8 = 255;
 
 #[cfg(test)]
 mod tests {
-    use crate::keyspace::Object;
+    use crate::keyspace::{Object, ValueRef};
     use crate::rdb::dump::{RestoreError, STRICT, put_dump, put_footer, restore};
     use crate::rdb::encoding::{Compress, StringWriter};
-    use crate::rdb::object::{Loaded, RdbValue};
+    use crate::rdb::object::Loaded;
     use crate::value::sorted::{Score, SortedSet};
     use crate::value::{OwnRules, Typed};
 
@@ -122,7 +122,7 @@ mod tests {
     fn dumped(set: &SortedSet) -> Vec<u8> {
         let mut payload = Vec::new();
         let object = set.clone().into_object();
-        put_dump(&mut payload, &mut StringWriter::new(Compress::Yes), RdbValue::Object(&object));
+        put_dump(&mut payload, &mut StringWriter::new(Compress::Yes), (&object).into());
         payload
     }
 
@@ -166,7 +166,7 @@ mod tests {
             for body in bodies {
                 let object = restored(body, &own).unwrap();
 
-                let back = SortedSet::of(&object).unwrap();
+                let back = SortedSet::of(ValueRef::Object(&object)).unwrap();
                 assert_eq!(back.encoding(), encoding, "{}", body.escape_ascii());
                 assert_eq!((back.score(b"a"), back.score(b"b")), (Some(1.0), Some(2.5)));
             }
@@ -179,7 +179,7 @@ mod tests {
 
         let object = restored(b"\x03\x02\x01a\xfe\x01b\xff", &own).unwrap();
 
-        let set = SortedSet::of(&object).unwrap();
+        let set = SortedSet::of(ValueRef::Object(&object)).unwrap();
         assert_eq!((set.score(b"a"), set.score(b"b")), (Some(f64::INFINITY), Some(f64::NEG_INFINITY)));
     }
 

@@ -156,9 +156,10 @@ const UNKNOWN: u64 = u64::MAX;
 
 #[cfg(test)]
 mod tests {
+    use crate::keyspace::ValueRef;
     use crate::rdb::dump::{STRICT, put_dump, put_footer, restore};
     use crate::rdb::encoding::{Compress, StringWriter};
-    use crate::rdb::object::{Loaded, RdbValue};
+    use crate::rdb::object::Loaded;
     use crate::value::stream::{Group, Pending, Stream, StreamId, StreamRules};
     use crate::value::{OwnRules, Typed};
 
@@ -176,7 +177,7 @@ mod tests {
     fn dumped(stream: &Stream) -> Vec<u8> {
         let mut payload = Vec::new();
         let object = stream.clone().into_object();
-        put_dump(&mut payload, &mut StringWriter::new(Compress::Yes), RdbValue::Object(&object));
+        put_dump(&mut payload, &mut StringWriter::new(Compress::Yes), (&object).into());
         payload
     }
 
@@ -184,7 +185,7 @@ mod tests {
     fn restored(payload: &[u8]) -> Option<Stream> {
         let mut scratch = Vec::new();
         match restore(payload, STRICT, &mut scratch, OwnRules::default().rules()) {
-            Ok(Loaded::Object(object)) => Stream::of(&object).cloned(),
+            Ok(Loaded::Object(object)) => Stream::of(ValueRef::Object(&object)).cloned(),
             _ => None,
         }
     }

@@ -1,6 +1,6 @@
 //! The types of values beyond strings: pure data structures, without replies, sessions or files.
 //!
-//! Lives here: what every collection offers ([`Collection`], [`Typed`]), the structures they are made of, their
+//! Lives here: what every collection offers ([`Collection`], [`Holder`], [`Typed`]), the structures they are made of, their
 //! digests and the commands that rebuild them. What does not: commands (`command/<type>.rs`), the bytes of files
 //! (`rdb/<type>.rs`), expiry of keys. To add a type, follow the list in ARCHITECTURE.md ("Values"); [`set`] is the
 //! example to read.
@@ -21,12 +21,19 @@ pub mod sorted_algebra;
 pub mod stream;
 
 use std::fmt::Debug;
+use std::ops::Deref;
 
 use crate::config::Config;
-use crate::keyspace::{Object, prefetch_address};
+use crate::keyspace::{Object, PackedKind, ValueRef, prefetch_address};
 use crate::table::hash::{KeyHasher, Partitioning};
 use digest::Digest;
+use hash::HashView;
+use list::ListView;
+use listpack::Listpack;
 use rebuild::Rebuild;
+use set::SetView;
+use sorted::SortedSetView;
+use stream::Stream;
 
 /// The type of a value, as clients see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,10 +78,10 @@ impl Kind {
     }
 }
 
-/// What every collection can do, whatever its type.
+/// What can be read from every collection, whatever its type and wherever it lies.
 ///
-/// All but [`digest`](Self::digest), [`rebuild`](Self::rebuild) and cloning cost the same for any number of elements.
-pub trait Collection: Debug + Send {
+/// All but [`digest`](Self::digest) and [`rebuild`](Self::rebuild) cost the same for any number of elements.
+pub trait Collection: Debug {
     /// The type.
     fn kind(&self) -> Kind;
 
@@ -94,9 +101,6 @@ pub trait Collection: Debug + Send {
         self.is_empty()
     }
 
-    /// Bytes of memory it holds on to, as the allocator rounds them, beside the value itself. Never walks.
-    fn memory_usage(&self) -> usize;
-
     /// Adds the contents to a digest, as `DEBUG DIGEST` of Redis does: equal contents, equal digests, whatever the
     /// encoding.
     fn digest(&self, digest: &mut Digest);
@@ -106,6 +110,12 @@ pub trait Collection: Debug + Send {
 
     /// Asks the processor for the memory in which an element will be looked for. An element that is none does no harm.
     fn prefetch(&self, _element: &[u8], _stage: PrefetchStage) {}
+}
+
+/// What a collection that owns its memory does with it. Costs the same for any number of elements.
+pub trait Holder: Debug + Send {
+    /// Bytes of memory it holds on to, as the allocator rounds them, beside the value itself. Never walks.
+    fn memory_usage(&self) -> usize;
 
     /// Allocations that freeing it takes, roughly: 1 for compact forms.
     fn free_cost(&self) -> usize;
@@ -134,16 +144,136 @@ impl PrefetchStage {
 }
 
 /// A collection whose type is known where it is used.
-pub trait Typed: Collection + Clone + Default + Sized {
-    /// The collection in an object of this type.
-    fn of(object: &Object) -> Option<&Self>;
+///
+/// This is what a command edits. What it reads is the [`View`](Self::View): a small collection lies in the entry of
+/// its key, without the structure that owns it.
+pub trait Typed: Holder + Clone + Default + Sized {
+    /// The collection as it is read.
+    type View<'a>: Collection + Copy
+    where
+        Self: 'a;
+
+    /// What it is while it lies in an entry, for types that have a form that may.
+    const PACKED: Option<PackedKind> = None;
+
+    /// The collection, to read.
+    fn view(&self) -> Self::View<'_>;
+
+    /// The collection that a listpack is which was one before.
+    fn of_listpack(_listpack: Listpack) -> Option<Self> {
+        None
+    }
+
+    /// The listpack that the collection is; nothing for other forms.
+    fn as_listpack(&self) -> Option<&Listpack> {
+        None
+    }
+
+    /// As [`Self::as_listpack`], taken out of the collection.
+    fn into_listpack(self) -> Option<Listpack> {
+        None
+    }
+
+    /// What there is to read of a stored value of this type.
+    fn of(value: ValueRef<'_>) -> Option<Self::View<'_>>;
 
     /// The collection in an object of this type, to change.
     fn of_mut(object: &mut Object) -> Option<&mut Self>;
 
     /// The object that holds it.
     fn into_object(self) -> Object;
+
+    /// Number of elements.
+    #[inline]
+    fn len(&self) -> usize {
+        self.view().len()
+    }
+
+    /// Whether there is no element.
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.view().is_empty()
+    }
+
+    /// Whether a key with this value is to be deleted.
+    #[inline]
+    fn is_garbage(&self) -> bool {
+        self.view().is_garbage()
+    }
 }
+
+impl<C: Collection> Collection for &C {
+    fn kind(&self) -> Kind {
+        (**self).kind()
+    }
+
+    fn encoding(&self) -> &'static str {
+        (**self).encoding()
+    }
+
+    fn len(&self) -> usize {
+        (**self).len()
+    }
+
+    fn is_garbage(&self) -> bool {
+        (**self).is_garbage()
+    }
+
+    fn digest(&self, digest: &mut Digest) {
+        (**self).digest(digest);
+    }
+
+    fn rebuild(&self, rebuild: &mut Rebuild<'_>) {
+        (**self).rebuild(rebuild);
+    }
+
+    fn prefetch(&self, element: &[u8], stage: PrefetchStage) {
+        (**self).prefetch(element, stage);
+    }
+}
+
+/// A collection of any type, to read.
+#[derive(Debug, Clone, Copy)]
+pub enum AnyView<'a> {
+    /// A hash.
+    Hash(HashView<'a>),
+    /// A list.
+    List(ListView<'a>),
+    /// A set.
+    Set(SetView<'a>),
+    /// A sorted set.
+    SortedSet(SortedSetView<'a>),
+    /// A stream.
+    Stream(&'a Stream),
+}
+
+impl<'a> Deref for AnyView<'a> {
+    type Target = dyn Collection + 'a;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Hash(hash) => hash,
+            Self::List(list) => list,
+            Self::Set(set) => set,
+            Self::SortedSet(set) => set,
+            Self::Stream(stream) => *stream,
+        }
+    }
+}
+
+impl PartialEq for AnyView<'_> {
+    /// Equal types and contents, in whatever form. Reads all of both.
+    fn eq(&self, other: &Self) -> bool {
+        let digest_of = |view: &Self| {
+            let mut digest = Digest::default();
+            view.digest(&mut digest);
+            digest
+        };
+        self.kind() == other.kind() && self.len() == other.len() && digest_of(self) == digest_of(other)
+    }
+}
+
+impl Eq for AnyView<'_> {}
 
 /// What decides the form of values: the thresholds of the configuration, and the hash function of new tables.
 #[derive(Debug, Clone, Copy)]

@@ -4,8 +4,8 @@
 //! in Redis. Inputs are taken from the smallest to the largest, since the order of additions shows in their sum.
 
 use super::listpack::Element;
-use super::set::Set;
-use super::sorted::{Score, SortedSet};
+use super::set::SetView;
+use super::sorted::{Score, SortedSet, SortedSetView};
 use super::{Collection, Rules};
 
 /// How the scores of a member become one.
@@ -44,9 +44,9 @@ pub struct Input<'a> {
 #[derive(Debug, Clone, Copy)]
 pub enum Source<'a> {
     /// A set: each score is 1.
-    Plain(&'a Set),
+    Plain(SetView<'a>),
     /// A sorted set.
-    Sorted(&'a SortedSet),
+    Sorted(SortedSetView<'a>),
 }
 
 impl<'a> Source<'a> {
@@ -157,6 +157,7 @@ fn number_or_zero(number: f64) -> f64 {
 mod tests {
     use super::{Aggregate, Input, Source, common, difference, union};
     use crate::value::OwnRules;
+    use crate::value::Typed;
     use crate::value::set::Set;
     use crate::value::sorted::{Score, SortedSet};
 
@@ -169,7 +170,7 @@ mod tests {
     }
 
     fn shown(set: &SortedSet) -> Vec<(String, f64)> {
-        set.iter().map(|(member, score)| (String::from_utf8(member.to_vec()).unwrap(), score)).collect()
+        set.view().iter().map(|(member, score)| (String::from_utf8(member.to_vec()).unwrap(), score)).collect()
     }
 
     fn intersection(inputs: &[Input<'_>], aggregate: Aggregate, own: &OwnRules) -> SortedSet {
@@ -189,9 +190,9 @@ mod tests {
         let mut plain = Set::default();
         plain.insert(b"c", own.rules());
         let inputs = [
-            Input { source: Source::Sorted(&one), weight: 2.0 },
-            Input { source: Source::Sorted(&other), weight: 1.0 },
-            Input { source: Source::Plain(&plain), weight: -1.0 },
+            Input { source: Source::Sorted(one.view()), weight: 2.0 },
+            Input { source: Source::Sorted(other.view()), weight: 1.0 },
+            Input { source: Source::Plain(plain.view()), weight: -1.0 },
         ];
         let pair = |name: &str, score: f64| (name.to_owned(), score);
 
@@ -202,7 +203,7 @@ mod tests {
         assert_eq!(shown(&intersection(&inputs, Aggregate::Sum, &own)), [pair("c", 14.0)]);
         assert_eq!(shown(&intersection(&inputs[..2], Aggregate::Max, &own)), [pair("c", 9.0), pair("b", 10.0)]);
         assert_eq!(shown(&difference(&inputs, own.rules())), [pair("a", 1.0)]);
-        assert!(intersection(&[], Aggregate::Sum, &own).is_empty());
+        assert!(intersection(&[], Aggregate::Sum, &own).view().is_empty());
     }
 
     #[test]
@@ -211,9 +212,12 @@ mod tests {
         let (up, down) = (sorted(&[("m", f64::INFINITY)], &own), sorted(&[("m", f64::NEG_INFINITY)], &own));
         let weighted = |source, weight| Input { source: Source::Sorted(source), weight };
 
-        for inputs in [[weighted(&up, 1.0), weighted(&down, 1.0)], [weighted(&up, 0.0), weighted(&up, 0.0)]] {
-            assert_eq!(union(&inputs, Aggregate::Sum, own.rules()).score(b"m"), Some(0.0));
-            assert_eq!(intersection(&inputs, Aggregate::Sum, &own).score(b"m"), Some(0.0));
+        for inputs in [
+            [weighted(up.view(), 1.0), weighted(down.view(), 1.0)],
+            [weighted(up.view(), 0.0), weighted(up.view(), 0.0)],
+        ] {
+            assert_eq!(union(&inputs, Aggregate::Sum, own.rules()).view().score(b"m"), Some(0.0));
+            assert_eq!(intersection(&inputs, Aggregate::Sum, &own).view().score(b"m"), Some(0.0));
         }
     }
 }

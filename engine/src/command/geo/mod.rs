@@ -108,7 +108,7 @@ fn geoadd(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
 }
 
 fn geopos(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
-    ctx.view_typed(&args[1], |set: Option<&SortedSet>, reply| {
+    ctx.view_typed::<SortedSet, _>(&args[1], |set, reply| {
         reply.array(args.len() - 2);
         for member in args.from(2).iter() {
             match set.and_then(|set| set.score(member)) {
@@ -120,7 +120,7 @@ fn geopos(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
 }
 
 fn geohash(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
-    ctx.view_typed(&args[1], |set: Option<&SortedSet>, reply| {
+    ctx.view_typed::<SortedSet, _>(&args[1], |set, reply| {
         reply.array(args.len() - 2);
         for member in args.from(2).iter() {
             match set.and_then(|set| set.score(member)) {
@@ -137,7 +137,7 @@ fn geodist(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
         5 => parse_unit(&args[4])?,
         _ => return Err(ReplyError::Syntax),
     };
-    ctx.view_typed(&args[1], |set: Option<&SortedSet>, reply| {
+    ctx.view_typed::<SortedSet, _>(&args[1], |set, reply| {
         let position = |member: &[u8]| set.and_then(|set| set.score(member)).map(position_of);
         match (position(&args[2]), position(&args[3])) {
             (Some(from), Some(to)) => reply_distance(reply, meters(from, to) / unit.meters()),

@@ -12,7 +12,7 @@ use crate::geo::distance::Unit;
 use crate::geo::hash::position_of;
 use crate::number::parse_f64;
 use crate::resp::args::Args;
-use crate::value::sorted::SortedSet;
+use crate::value::sorted::SortedSetView;
 
 /// The command that searches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub(super) struct Query<'a> {
 
 impl<'a> Query<'a> {
     /// Reads the words of a request; `set` is what the source key holds.
-    pub(super) fn parse(args: Args<'a>, form: Form, set: Option<&SortedSet>) -> Result<Self, ReplyError> {
+    pub(super) fn parse(args: Args<'a>, form: Form, set: Option<SortedSetView<'_>>) -> Result<Self, ReplyError> {
         let mut words = Words { args, form, set, center: None, from: None, by: None, unit: Unit::Meters };
         words.take_fixed()?;
         let mut query = Self {
@@ -169,7 +169,7 @@ enum From {
 struct Words<'a, 's> {
     args: Args<'a>,
     form: Form,
-    set: Option<&'s SortedSet>,
+    set: Option<SortedSetView<'s>>,
     center: Option<Point>,
     from: Option<From>,
     by: Option<Shape>,

@@ -13,8 +13,9 @@ use crate::geo::area::Area;
 use crate::geo::hash::position_of;
 use crate::resp::args::Args;
 use crate::resp::reply::Reply;
+use crate::value::Typed;
 use crate::value::listpack::Element;
-use crate::value::sorted::{Score, SortedSet};
+use crate::value::sorted::{Score, SortedSet, SortedSetView};
 
 pub(super) fn georadius(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     search(ctx, args, Form::Radius { may_store: true })
@@ -52,7 +53,7 @@ struct Found<'a> {
 
 fn search(ctx: &mut Ctx<'_>, args: Args<'_>, form: Form) -> Result<(), ReplyError> {
     let source = args.at(form.source_at());
-    let is_there = ctx.view_typed(source, |set: Option<&SortedSet>, _| set.is_some())?;
+    let is_there = ctx.view_typed::<SortedSet, _>(source, |set, _| set.is_some())?;
     let set = if is_there { ctx.core.held::<SortedSet>(ctx.session.db, source) } else { None };
     let query = Query::parse(args, form, set)?;
     let found = match (set, &query.area) {
@@ -84,7 +85,7 @@ fn search(ctx: &mut Ctx<'_>, args: Args<'_>, form: Form) -> Result<(), ReplyErro
 }
 
 /// The members in an area, in the order and number that were asked for.
-fn results<'a>(set: &'a SortedSet, area: &Area, query: &Query<'_>) -> Vec<Found<'a>> {
+fn results<'a>(set: SortedSetView<'a>, area: &Area, query: &Query<'_>) -> Vec<Found<'a>> {
     let enough = if query.any { query.count } else { usize::MAX };
     let mut results = Vec::new();
     'cells: for cell in area.cells() {

@@ -9,8 +9,8 @@ use crate::extended::{Extended, Parsed};
 use crate::keyspace::{Expiry, UnixMillis, ValueRef};
 use crate::number::parse_i64;
 use crate::resp::args::Args;
-use crate::value::Rules;
-use crate::value::hash::{Hash, Sight};
+use crate::value::hash::{Hash, HashView, Sight};
+use crate::value::{Rules, Typed};
 
 /// What a field was before a number was added to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,9 +26,9 @@ pub(super) fn hincrby(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyErro
     let (key, field, change) = (&args[1], &args[2], integer(&args[3])?);
     let sight = sight_to_write(ctx);
     let edited = ctx.edit_or_create(key, |hash: &mut Hash, _, rules| {
-        let (old, before) = look_up(hash, field, sight, |value| match value {
+        let (old, before) = look_up(hash.view(), field, sight, |value| match value {
             ValueRef::Int(number) => Some(number),
-            other @ (ValueRef::Str(_) | ValueRef::Object(_)) => {
+            other @ (ValueRef::Str(_) | ValueRef::Object(_) | ValueRef::Packed(_)) => {
                 parse_i64(other.string_bytes(&mut itoa::Buffer::new())?)
             }
         });
@@ -60,7 +60,7 @@ pub(super) fn hincrbyfloat(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), Repl
     let sight = sight_to_write(ctx);
     let edited = ctx.edit_or_create(key, |hash: &mut Hash, _, rules| {
         let (old, before) =
-            look_up(hash, field, sight, |value| Extended::parse(value.string_bytes(&mut itoa::Buffer::new())?));
+            look_up(hash.view(), field, sight, |value| Extended::parse(value.string_bytes(&mut itoa::Buffer::new())?));
         let old = old.map_or(Some(Parsed::Finite(Extended::ZERO)), |old| old);
         let sum = match old.ok_or(ReplyError::Fixed("ERR hash value is not a float"))? {
             Parsed::Finite(old) => old.plus(change),
@@ -81,7 +81,12 @@ pub(super) fn hincrbyfloat(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), Repl
 }
 
 /// What a field that is seen has, as `read` understands it, and what the field was.
-fn look_up<T>(hash: &Hash, field: &[u8], sight: Sight, read: impl FnOnce(ValueRef<'_>) -> T) -> (Option<T>, Before) {
+fn look_up<T>(
+    hash: HashView<'_>,
+    field: &[u8],
+    sight: Sight,
+    read: impl FnOnce(ValueRef<'_>) -> T,
+) -> (Option<T>, Before) {
     match hash.find(field) {
         None => (None, Before::Absent),
         Some((_, expiry)) if !sight.sees(expiry) => (None, Before::Hidden),

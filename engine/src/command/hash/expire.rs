@@ -12,6 +12,7 @@ use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::error::ReplyError;
 use crate::keyspace::UnixMillis;
 use crate::resp::args::Args;
+use crate::value::Typed;
 use crate::value::hash::{Hash, Sight};
 
 pub(super) fn hexpire(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
@@ -42,7 +43,7 @@ fn set_expiry(ctx: &mut Ctx<'_>, args: Args<'_>, command: &str, unit: Unit, base
         let mut changed: Vec<&[u8]> = Vec::new();
         reply.array(fields.len());
         for field in fields.iter() {
-            let outcome = match hash.find(field) {
+            let outcome = match hash.view().find(field) {
                 Some((_, old)) if !sight.sees(old) => NO_FIELD,
                 Some((_, old)) if !conditions.allow(old, at) => REFUSED,
                 Some(_) => {
@@ -110,7 +111,7 @@ pub(super) fn hpersist(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyErr
         let mut changed: Vec<&[u8]> = Vec::new();
         reply.array(fields.len());
         for field in fields.iter() {
-            let outcome = match hash.find(field) {
+            let outcome = match hash.view().find(field) {
                 Some((_, Some(old))) if sight.sees(Some(old)) => {
                     hash.set_expiry(field, None, rules);
                     changed.push(field);
@@ -160,7 +161,7 @@ fn ask(ctx: &mut Ctx<'_>, args: Args<'_>, unit: Unit, base: i64) -> Result<(), R
         return Err(ReplyError::Syntax);
     }
     let sight = sight_to_read(ctx);
-    ctx.view_typed(&args[1], |hash: Option<&Hash>, reply| {
+    ctx.view_typed::<Hash, _>(&args[1], |hash, reply| {
         reply.array(fields.len());
         for field in fields.iter() {
             reply.int(match hash.and_then(|hash| hash.find(field)) {

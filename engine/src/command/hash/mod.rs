@@ -20,10 +20,10 @@ use crate::error::ReplyError;
 use crate::keyspace::{Expiry, Object, UnixMillis, ValueRef};
 use crate::resp::args::Args;
 use crate::resp::reply::Reply;
-use crate::value::Collection;
 use crate::value::entries::Met;
 use crate::value::hash::{Field, Hash, Presence, Sight, text_len};
 use crate::value::listpack::Element;
+use crate::value::{Collection, Typed};
 use count::{hincrby, hincrbyfloat};
 use expire::{hexpire, hexpireat, hexpiretime, hpersist, hpexpire, hpexpireat, hpexpiretime, hpttl, httl};
 use random::hrandfield;
@@ -142,7 +142,7 @@ fn hsetnx(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     let (key, field, value) = (&args[1], &args[2], &args[3]);
     let sight = sight_to_write(ctx);
     let edited = ctx.edit_or_create(key, |hash: &mut Hash, _, rules| {
-        let presence = hash.presence(field, sight);
+        let presence = hash.view().presence(field, sight);
         if presence != Presence::Seen {
             hash.set(field, value, Expiry::Never, rules);
         }
@@ -163,14 +163,14 @@ fn hsetnx(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
 
 fn hget(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     let sight = sight_to_read(ctx);
-    ctx.view_typed(&args[1], |hash: Option<&Hash>, reply| {
+    ctx.view_typed::<Hash, _>(&args[1], |hash, reply| {
         reply_value(reply, hash.and_then(|hash| hash.get(&args[2], sight)));
     })
 }
 
 fn hmget(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     let (fields, sight) = (args.from(2), sight_to_read(ctx));
-    ctx.view_typed(&args[1], |hash: Option<&Hash>, reply| {
+    ctx.view_typed::<Hash, _>(&args[1], |hash, reply| {
         reply.array(fields.len());
         for field in fields.iter() {
             reply_value(reply, hash.and_then(|hash| hash.get(field, sight)));
@@ -184,7 +184,7 @@ pub(super) fn reply_value(reply: &mut Reply<'_>, value: Option<ValueRef<'_>>) {
         Some(ValueRef::Int(number)) => reply.bulk_int(number),
         Some(ValueRef::Str(bytes)) => reply.bulk(bytes),
         Some(ValueRef::Object(Object::String(string))) => reply.bulk_shared(string.bytes().clone()),
-        Some(ValueRef::Object(_)) | None => reply.null(),
+        Some(ValueRef::Object(_) | ValueRef::Packed(_)) | None => reply.null(),
     }
 }
 
@@ -198,7 +198,7 @@ pub(super) fn reply_name(reply: &mut Reply<'_>, field: &Field<'_>) {
 
 fn hgetall(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     let sight = sight_to_read(ctx);
-    ctx.view_typed(&args[1], |hash: Option<&Hash>, reply| {
+    ctx.view_typed::<Hash, _>(&args[1], |hash, reply| {
         reply.map(hash.map_or(0, |hash| hash.seen_len(sight)));
         for field in hash.into_iter().flat_map(|hash| hash.seen(sight)) {
             reply_name(reply, &field);
@@ -217,7 +217,7 @@ fn hvals(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
 
 fn reply_each(ctx: &mut Ctx<'_>, key: &[u8], write: impl Fn(&mut Reply<'_>, &Field<'_>)) -> Result<(), ReplyError> {
     let sight = sight_to_read(ctx);
-    ctx.view_typed(key, |hash: Option<&Hash>, reply| {
+    ctx.view_typed::<Hash, _>(key, |hash, reply| {
         reply.array(hash.map_or(0, |hash| hash.seen_len(sight)));
         hash.into_iter().flat_map(|hash| hash.seen(sight)).for_each(|field| write(reply, &field));
     })
@@ -225,19 +225,19 @@ fn reply_each(ctx: &mut Ctx<'_>, key: &[u8], write: impl Fn(&mut Reply<'_>, &Fie
 
 /// Counts fields past their expiry, too, until they are removed, as Valkey 9 does.
 fn hlen(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
-    ctx.view_typed(&args[1], |hash: Option<&Hash>, reply| reply.len(hash.map_or(0, Hash::len)))
+    ctx.view_typed::<Hash, _>(&args[1], |hash, reply| reply.len(hash.map_or(0, |hash| hash.len())))
 }
 
 fn hstrlen(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     let sight = sight_to_read(ctx);
-    ctx.view_typed(&args[1], |hash: Option<&Hash>, reply| {
+    ctx.view_typed::<Hash, _>(&args[1], |hash, reply| {
         reply.len(hash.and_then(|hash| hash.get(&args[2], sight)).map_or(0, text_len));
     })
 }
 
 fn hexists(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     let sight = sight_to_read(ctx);
-    ctx.view_typed(&args[1], |hash: Option<&Hash>, reply| {
+    ctx.view_typed::<Hash, _>(&args[1], |hash, reply| {
         reply.int(i64::from(hash.is_some_and(|hash| hash.get(&args[2], sight).is_some())));
     })
 }
@@ -246,7 +246,7 @@ fn hdel(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     let (key, fields) = (&args[1], args.from(2));
     let sight = sight_to_write(ctx);
     let edited = ctx.edit_typed(key, |hash: &mut Hash, _, _| {
-        let has_hidden = sight != Sight::All && hash.volatile_len() > 0;
+        let has_hidden = sight != Sight::All && hash.view().volatile_len() > 0;
         let (mut removed, mut names) = (0, Vec::new());
         for field in fields.iter() {
             if hash.remove(field, sight) == Presence::Seen {
@@ -277,7 +277,7 @@ pub(super) fn repeat_deletion(ctx: &mut Ctx<'_>, key: &[u8], fields: &[&[u8]]) {
 
 fn hscan(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     let sight = sight_to_read(ctx);
-    scan_within(ctx, args, |hash: &Hash, cursor, page| {
+    scan_within::<Hash>(ctx, args, |hash, cursor, page| {
         let count = page.count();
         let mut show = |field: Field<'_>| {
             if sight.sees(field.expiry) {

@@ -11,7 +11,7 @@ use crate::value::hash::{Field, Hash};
 pub(super) fn hrandfield(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     let (mut rng, sight) = (ctx.core.rng.fork(), sight_to_read(ctx));
     if args.len() == 2 {
-        return ctx.view_typed(&args[1], |hash: Option<&Hash>, reply| {
+        return ctx.view_typed::<Hash, _>(&args[1], |hash, reply| {
             match hash.and_then(|hash| hash.random(&mut rng, sight)) {
                 None => reply.null(),
                 Some(field) => reply_name(reply, &field),
@@ -19,7 +19,7 @@ pub(super) fn hrandfield(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyE
         });
     }
     let pick = Pick::parse(args)?;
-    ctx.view_typed(&args[1], |hash: Option<&Hash>, reply| {
+    ctx.view_typed::<Hash, _>(&args[1], |hash, reply| {
         let (Some(hash), len) = (hash, hash.map_or(0, |hash| hash.seen_len(sight))) else {
             reply.array(0);
             return;

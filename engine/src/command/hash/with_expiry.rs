@@ -8,8 +8,8 @@ use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::error::ReplyError;
 use crate::keyspace::{Expiry, UnixMillis};
 use crate::resp::args::Args;
-use crate::value::Collection;
-use crate::value::hash::{Hash, Presence, Sight};
+use crate::value::hash::{Hash, HashView, Presence, Sight};
+use crate::value::{Collection, Typed};
 
 /// What HGETEX and HSETEX take ahead of their fields.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -113,7 +113,7 @@ impl Options {
     }
 
     /// Whether the conditions hold for a hash, which is empty where there is no key.
-    fn allow(self, hash: &Hash, pairs: Args<'_>, sight: Sight) -> bool {
+    fn allow(self, hash: HashView<'_>, pairs: Args<'_>, sight: Sight) -> bool {
         let is_seen = |index: usize| hash.presence(&pairs[index], sight) == Presence::Seen;
         let all_hold = || (0..pairs.len()).step_by(2).all(|index| holds(self.fields, is_seen(index)));
         holds(self.key, !hash.is_empty()) && (self.fields.is_none() || all_hold())
@@ -153,7 +153,7 @@ pub(super) fn hgetex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError
         let mut changed: Vec<&[u8]> = Vec::new();
         reply.array(fields.len());
         for field in fields.iter() {
-            let found = hash.find(field).filter(|(_, expiry)| sight.sees(*expiry));
+            let found = hash.view().find(field).filter(|(_, expiry)| sight.sees(*expiry));
             reply_value(reply, found.map(|(value, _)| value));
             let (Some((_, old)), Some(action)) = (found, action) else { continue };
             match action {
@@ -189,7 +189,7 @@ pub(super) fn hgetdel(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyErro
         let mut removed: Vec<&[u8]> = Vec::new();
         reply.array(fields.len());
         for field in fields.iter() {
-            reply_value(reply, hash.get(field, sight));
+            reply_value(reply, hash.view().get(field, sight));
             if hash.remove(field, sight) == Presence::Seen {
                 removed.push(field);
             }
@@ -232,14 +232,14 @@ pub(super) fn hsetex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError
     };
     let sight = sight_to_write(ctx);
     let edited = ctx.edit_or_create(key, |hash: &mut Hash, _, rules| {
-        if !options.allow(hash, pairs, sight) {
+        if !options.allow(hash.view(), pairs, sight) {
             return None;
         }
         let mut written = Written::default();
         hash.expect(pairs.len() / 2, pairs.bytes(), rules);
         for index in (0..pairs.len()).step_by(2) {
             let field = &pairs[index];
-            let is_hidden = expiry == Expiry::Keep && hash.presence(field, sight) == Presence::Hidden;
+            let is_hidden = expiry == Expiry::Keep && hash.view().presence(field, sight) == Presence::Hidden;
             if is_hidden {
                 // What is past is not kept.
                 hash.remove(field, Sight::All);
@@ -247,7 +247,7 @@ pub(super) fn hsetex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError
             }
             written.stored.note(hash.set(field, &pairs[index + 1], expiry, rules), sight);
         }
-        written.has_volatile = hash.volatile_len() > 0;
+        written.has_volatile = hash.view().volatile_len() > 0;
         Some(written)
     })?;
     ctx.reply.int(i64::from(edited.result.is_some()));
@@ -291,7 +291,7 @@ fn repeat_pairs(ctx: &mut Ctx<'_>, key: &[u8], pairs: Args<'_>, expiry: Expiry, 
 fn store_past(ctx: &mut Ctx<'_>, key: &[u8], options: Options, pairs: Args<'_>) -> Result<(), ReplyError> {
     let sight = sight_to_write(ctx);
     let edited = ctx.edit_or_create(key, |hash: &mut Hash, _, _| {
-        if !options.allow(hash, pairs, sight) {
+        if !options.allow(hash.view(), pairs, sight) {
             return None;
         }
         let is_new = hash.is_empty();

@@ -16,7 +16,8 @@ use super::{Ctx, DataFn};
 use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::error::ReplyError;
 use crate::resp::args::Args;
-use crate::value::list::{End, List, Side};
+use crate::value::Typed;
+use crate::value::list::{End, List, ListView, Side};
 use block::{blmove, blmpop, blpop, brpop, brpoplpush};
 use moves::{lmove, rpoplpush};
 use pop::{lmpop, lpop, rpop};
@@ -127,11 +128,11 @@ fn linsert(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
 }
 
 fn llen(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
-    ctx.view_typed(&args[1], |list: Option<&List>, reply| reply.len(list.map_or(0, List::len)))
+    ctx.view_typed::<List, _>(&args[1], |list, reply| reply.len(list.map_or(0, ListView::len)))
 }
 
 fn lindex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
-    ctx.view_typed(&args[1], |list: Option<&List>, reply| {
+    ctx.view_typed::<List, _>(&args[1], |list, reply| {
         let Some(list) = list else {
             reply.null();
             return Ok(());
@@ -162,7 +163,7 @@ fn lset(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
 
 fn lrange(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     let (start, end) = (integer(&args[2])?, integer(&args[3])?);
-    ctx.view_typed(&args[1], |list: Option<&List>, reply| {
+    ctx.view_typed::<List, _>(&args[1], |list, reply| {
         let indices = list.map_or(0..0, |list| range(start, end, list.len()));
         reply.array(indices.len());
         if let Some(list) = list {
@@ -215,7 +216,7 @@ struct Search {
 
 fn lpos(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     let search = Search::read(args)?;
-    ctx.view_typed(&args[1], |list: Option<&List>, reply| {
+    ctx.view_typed::<List, _>(&args[1], |list, reply| {
         let begin = reply.begin();
         let mut found = 0;
         if let Some(list) = list {
@@ -255,7 +256,7 @@ impl Search {
     }
 
     /// Tells the indices of the matches to `tell`. Returns how many there were.
-    fn run(self, list: &List, needle: &[u8], mut tell: impl FnMut(usize)) -> usize {
+    fn run(self, list: ListView<'_>, needle: &[u8], mut tell: impl FnMut(usize)) -> usize {
         let len_max = if self.len_max == 0 { list.len() } else { self.len_max.min(list.len()) };
         let skip = usize::try_from(self.rank.unsigned_abs() - 1).unwrap_or(usize::MAX);
         let count = match self.count {

@@ -7,6 +7,7 @@ use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::error::ReplyError;
 use crate::resp::args::Args;
 use crate::resp::reply::Reply;
+use crate::value::Typed;
 use crate::value::list::{End, List, ListRules};
 
 pub(super) fn lpop(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
@@ -129,11 +130,11 @@ fn take_and_reply(list: &mut List, reply: &mut Reply<'_>, rules: ListRules, end:
     reply.array(count);
     match end {
         End::Front => {
-            reply_members(reply, list.range(0..count));
+            reply_members(reply, list.view().range(0..count));
             list.trim(count..len, rules);
         }
         End::Back => {
-            reply_members(reply, list.range(len - count..len).rev());
+            reply_members(reply, list.view().range(len - count..len).rev());
             list.trim(0..len - count, rules);
         }
     }

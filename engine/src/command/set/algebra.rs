@@ -10,9 +10,9 @@ use crate::core::Core;
 use crate::error::ReplyError;
 use crate::keyspace::DbIndex;
 use crate::resp::args::Args;
-use crate::value::Collection;
-use crate::value::set::Set;
+use crate::value::Typed;
 use crate::value::set::algebra::{intersect, subtract, unite};
+use crate::value::set::{Set, SetView};
 
 pub(super) fn sinter(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     let keys = args.from(1);
@@ -72,7 +72,7 @@ pub(super) fn sunion(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError
         [set] => reply_set(&mut ctx.reply, Some(set)),
         _ => {
             let all = unite(Set::default(), &sets, ctx.core.rules());
-            reply_set(&mut ctx.reply, Some(&all));
+            reply_set(&mut ctx.reply, Some(all.view()));
         }
     }
     Ok(())
@@ -81,7 +81,7 @@ pub(super) fn sunion(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError
 pub(super) fn sdiff(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     let found = look_up(ctx, args.from(1))?;
     let rest = difference(ctx, args.from(1), &found);
-    reply_set(&mut ctx.reply, Some(&rest));
+    reply_set(&mut ctx.reply, Some(rest.view()));
     Ok(())
 }
 
@@ -117,7 +117,7 @@ pub(super) fn sdiffstore(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyE
 fn difference(ctx: &Ctx<'_>, keys: Args<'_>, found: &[bool]) -> Set {
     let sets = held(ctx.core, ctx.session.db, keys, found);
     match sets.split_first() {
-        Some((first, others)) if found[0] => subtract(first, others, ctx.core.rules()),
+        Some((first, others)) if found[0] => subtract(*first, others, ctx.core.rules()),
         _ => Set::default(),
     }
 }
@@ -136,11 +136,11 @@ fn store(ctx: &mut Ctx<'_>, target: &[u8], set: Set, event: &str) {
 /// Looks each key up as a command does: expiry, statistics, access time; the wrong type is an error. Tells of each
 /// whether it is there for this client.
 fn look_up(ctx: &mut Ctx<'_>, keys: Args<'_>) -> Result<Vec<bool>, ReplyError> {
-    keys.iter().map(|key| ctx.view_typed(key, |set: Option<&Set>, _| set.is_some())).collect()
+    keys.iter().map(|key| ctx.view_typed::<Set, _>(key, |set, _| set.is_some())).collect()
 }
 
 /// The sets of the keys that were found.
-fn held<'a>(core: &'a Core, db: DbIndex, keys: Args<'_>, found: &[bool]) -> Vec<&'a Set> {
+fn held<'a>(core: &'a Core, db: DbIndex, keys: Args<'_>, found: &[bool]) -> Vec<SetView<'a>> {
     let there = keys.iter().zip(found).filter(|(_, found)| **found);
-    there.filter_map(|(key, _)| core.held(db, key)).collect()
+    there.filter_map(|(key, _)| core.held::<Set>(db, key)).collect()
 }

@@ -13,9 +13,9 @@ use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::error::ReplyError;
 use crate::resp::args::Args;
 use crate::resp::reply::Reply;
-use crate::value::Collection;
 use crate::value::listpack::Element;
-use crate::value::set::Set;
+use crate::value::set::{Set, SetView};
+use crate::value::{Collection, Typed};
 use algebra::{sdiff, sdiffstore, sinter, sintercard, sinterstore, sunion, sunionstore};
 use random::{spop, srandmember};
 
@@ -77,18 +77,18 @@ fn srem(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
 }
 
 fn scard(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
-    ctx.view_typed(&args[1], |set: Option<&Set>, reply| reply.len(set.map_or(0, Set::len)))
+    ctx.view_typed::<Set, _>(&args[1], |set, reply| reply.len(set.map_or(0, |set| set.len())))
 }
 
 fn sismember(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
-    ctx.view_typed(&args[1], |set: Option<&Set>, reply| {
+    ctx.view_typed::<Set, _>(&args[1], |set, reply| {
         reply.int(i64::from(set.is_some_and(|set| set.contains(&args[2]))));
     })
 }
 
 fn smismember(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     let members = args.from(2);
-    ctx.view_typed(&args[1], |set: Option<&Set>, reply| {
+    ctx.view_typed::<Set, _>(&args[1], |set, reply| {
         reply.array(members.len());
         for member in members.iter() {
             reply.int(i64::from(set.is_some_and(|set| set.contains(member))));
@@ -97,13 +97,13 @@ fn smismember(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
 }
 
 fn smembers(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
-    ctx.view_typed(&args[1], |set: Option<&Set>, reply| reply_set(reply, set))
+    ctx.view_typed::<Set, _>(&args[1], |set, reply| reply_set(reply, set))
 }
 
 /// Replies with all members.
-pub(super) fn reply_set(reply: &mut Reply<'_>, set: Option<&Set>) {
-    reply.set(set.map_or(0, Set::len));
-    reply_members(reply, set.into_iter().flat_map(Set::iter));
+pub(super) fn reply_set(reply: &mut Reply<'_>, set: Option<SetView<'_>>) {
+    reply.set(set.map_or(0, |set| set.len()));
+    reply_members(reply, set.into_iter().flat_map(SetView::iter));
 }
 
 /// Replies with a member.
@@ -128,7 +128,7 @@ fn smove(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     let (source, target, member) = (&args[1], &args[2], &args[3]);
     // Who writes is told of no key that is not there.
     let mut is_member = |key| -> Result<Option<bool>, ReplyError> {
-        let edited = ctx.edit_typed(key, |set: &mut Set, _, _| set.contains(member))?;
+        let edited = ctx.edit_typed(key, |set: &mut Set, _, _| set.view().contains(member))?;
         Ok(edited.map(|edited| edited.result))
     };
     // A missing source is no reason to look at the target's type.
@@ -152,7 +152,7 @@ fn smove(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
 }
 
 fn sscan(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
-    scan_within(ctx, args, |set: &Set, cursor, page| match set.as_table() {
+    scan_within::<Set>(ctx, args, |set, cursor, page| match set.as_table() {
         Some(members) => members.scan(cursor, page.count(), |entry| page.push(Element::Bytes(entry.key()))),
         None => {
             set.iter().for_each(|member| page.push(member));

@@ -6,8 +6,8 @@ use crate::command::words::integer;
 use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::error::ReplyError;
 use crate::resp::args::Args;
-use crate::value::Collection;
 use crate::value::set::Set;
+use crate::value::{Collection, Typed};
 
 pub(super) fn spop(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     match args.len() {
@@ -20,7 +20,7 @@ pub(super) fn spop(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> 
 fn spop_one(ctx: &mut Ctx<'_>, key: &[u8]) -> Result<(), ReplyError> {
     let mut rng = ctx.core.rng.fork();
     let edited = ctx.edit_typed(key, |set: &mut Set, reply, _| {
-        let member = set.random(&mut rng).map(|member| member.to_vec()).unwrap_or_default();
+        let member = set.view().random(&mut rng).map(|member| member.to_vec()).unwrap_or_default();
         set.remove(&member);
         reply.bulk(&member);
         member
@@ -63,9 +63,9 @@ fn spop_many(ctx: &mut Ctx<'_>, key: &[u8], count: &[u8]) -> Result<(), ReplyErr
 
 /// The whole set goes: its key is deleted, and nothing is picked.
 fn spop_all(ctx: &mut Ctx<'_>, key: &[u8]) -> Result<(), ReplyError> {
-    let len = ctx.view_typed(key, |set: Option<&Set>, reply| {
+    let len = ctx.view_typed::<Set, _>(key, |set, reply| {
         reply_set(reply, set);
-        set.map_or(0, Set::len)
+        set.map_or(0, |set| set.len())
     })?;
     ctx.discard(key);
     let verb: &[u8] = if ctx.core.config.lazyfree_lazy_server_del { b"UNLINK" } else { b"DEL" };
@@ -84,7 +84,7 @@ pub(super) fn srandmember(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), Reply
 
 fn srandmember_one(ctx: &mut Ctx<'_>, key: &[u8]) -> Result<(), ReplyError> {
     let mut rng = ctx.core.rng.fork();
-    ctx.view_typed(key, |set: Option<&Set>, reply| match set.and_then(|set| set.random(&mut rng)) {
+    ctx.view_typed::<Set, _>(key, |set, reply| match set.and_then(|set| set.random(&mut rng)) {
         None => reply.null(),
         Some(member) => reply_member(reply, member),
     })
@@ -95,7 +95,7 @@ fn srandmember_many(ctx: &mut Ctx<'_>, key: &[u8], count: i64) -> Result<(), Rep
         return Err(OUT_OF_RANGE);
     }
     let mut rng = ctx.core.rng.fork();
-    ctx.view_typed(key, |set: Option<&Set>, reply| {
+    ctx.view_typed::<Set, _>(key, |set, reply| {
         let Some(set) = set else {
             reply.array(0);
             return;

@@ -187,7 +187,9 @@ fn limited(request: &Request<'_>, len: usize) -> Range<usize> {
 fn number(value: ValueRef<'_>, all_are_numbers: &mut bool) -> Weight {
     let number = match value {
         ValueRef::Int(number) => Some(number as f64),
-        ValueRef::Object(_) | ValueRef::Str(_) => value.string_bytes(&mut itoa::Buffer::new()).and_then(parse_f64),
+        ValueRef::Object(_) | ValueRef::Packed(_) | ValueRef::Str(_) => {
+            value.string_bytes(&mut itoa::Buffer::new()).and_then(parse_f64)
+        }
     };
     *all_are_numbers &= number.is_some();
     Weight::Number(number.unwrap_or_default())

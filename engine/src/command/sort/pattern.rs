@@ -5,6 +5,8 @@ use crate::command::hash::sight_to_read;
 use crate::keyspace::{Object, ValueRef};
 use crate::resp::reply::Reply;
 use crate::slot::{Slot, hash_tag};
+use crate::value::Typed;
+use crate::value::hash::Hash;
 
 /// Where an element leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +56,7 @@ impl<'a> Pattern<'a> {
         ctx.view(&[before, element, after].concat(), |entry, reply| {
             let value = entry.map(|entry| entry.value());
             let found = match (value, field) {
-                (Some(ValueRef::Object(Object::Hash(hash))), Some(field)) => hash.get(field, sight),
+                (Some(value), Some(field)) => Hash::of(value).and_then(|hash| hash.get(field, sight)),
                 (Some(ValueRef::Object(Object::String(_)) | ValueRef::Int(_) | ValueRef::Str(_)), None) => value,
                 _ => None,
             };

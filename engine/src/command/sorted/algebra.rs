@@ -6,10 +6,10 @@ use crate::command::words::integer;
 use crate::error::ReplyError;
 use crate::number::parse_f64;
 use crate::resp::args::Args;
-use crate::value::Rules;
 use crate::value::set::Set;
 use crate::value::sorted::SortedSet;
 use crate::value::sorted_algebra::{Aggregate, Input, Source, common, difference, result, union};
+use crate::value::{Rules, Typed};
 
 /// What is made of the inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +76,7 @@ fn show(ctx: &mut Ctx<'_>, args: Args<'_>, operation: Operation) -> Result<(), R
     let result = request.run(ctx);
     let shape = Shape::of(ctx.reply.protocol(), request.with_scores);
     ctx.reply.array(shape.words(result.len()));
-    result.iter().for_each(|(member, score)| shape.reply(&mut ctx.reply, member, score));
+    result.view().iter().for_each(|(member, score)| shape.reply(&mut ctx.reply, member, score));
     Ok(())
 }
 

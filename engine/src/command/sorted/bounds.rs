@@ -3,7 +3,7 @@
 use std::ops::{Bound, Range};
 
 use crate::error::ReplyError;
-use crate::value::sorted::SortedSet;
+use crate::value::sorted::SortedSetView;
 
 /// A range of ranks as clients write it: negative numbers count from the end.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +41,7 @@ impl ScoreRange {
         }
     }
 
-    pub(super) fn of(self, set: &SortedSet) -> Range<usize> {
+    pub(super) fn of(self, set: SortedSetView<'_>) -> Range<usize> {
         set.ranks_by_score(self.min, self.max)
     }
 }
@@ -88,7 +88,7 @@ impl<'a> NameRange<'a> {
         }
     }
 
-    pub(super) fn of(self, set: &SortedSet) -> Range<usize> {
+    pub(super) fn of(self, set: SortedSetView<'_>) -> Range<usize> {
         let bound = |bound| match bound {
             NameBound::Excluded(name) => Some(Bound::Excluded(name)),
             NameBound::Included(name) => Some(Bound::Included(name)),

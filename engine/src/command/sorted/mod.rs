@@ -20,8 +20,9 @@ use crate::error::ReplyError;
 use crate::number::{DOUBLE_BYTES_MAX, format_double, format_precise, parse_f64};
 use crate::resp::args::Args;
 use crate::resp::reply::{Protocol, Reply};
+use crate::value::Typed;
 use crate::value::listpack::Element;
-use crate::value::sorted::{Change, Score, SortedSet};
+use crate::value::sorted::{Change, Score, SortedSet, SortedSetView};
 
 pub(super) const ROWS: &[Spec<DataFn>] = &[
     data("BZMPOP", -5, WRITE.and(BLOCKING).and(MOVABLE_KEYS), TAKE_COUNTED_LATER, block::bzmpop as DataFn),
@@ -232,18 +233,18 @@ fn zrem(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
 }
 
 fn zcard(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
-    ctx.view_typed(&args[1], |set: Option<&SortedSet>, reply| reply.len(set.map_or(0, SortedSet::len)))
+    ctx.view_typed::<SortedSet, _>(&args[1], |set, reply| reply.len(set.map_or(0, SortedSetView::len)))
 }
 
 fn zscore(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
-    ctx.view_typed(&args[1], |set: Option<&SortedSet>, reply| {
+    ctx.view_typed::<SortedSet, _>(&args[1], |set, reply| {
         reply_score(reply, set.and_then(|set| set.score(&args[2])));
     })
 }
 
 fn zmscore(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     let members = args.from(2);
-    ctx.view_typed(&args[1], |set: Option<&SortedSet>, reply| {
+    ctx.view_typed::<SortedSet, _>(&args[1], |set, reply| {
         reply.array(members.len());
         members.iter().for_each(|member| reply_score(reply, set.and_then(|set| set.score(member))));
     })
@@ -276,7 +277,7 @@ fn rank(
         4 => return Err(ReplyError::Syntax),
         _ => return Err(ReplyError::arity(command)),
     };
-    ctx.view_typed(&args[1], |set: Option<&SortedSet>, reply| {
+    ctx.view_typed::<SortedSet, _>(&args[1], |set, reply| {
         let found = set.and_then(|set| set.rank(&args[2]).map(|(rank, score)| (shown(rank, set.len()), score)));
         match found {
             None if with_score => reply.null_array(),
@@ -295,9 +296,9 @@ fn rank(
 }
 
 fn zscan(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
-    scan_within(ctx, args, |set: &SortedSet, cursor, page| {
+    scan_within::<SortedSet>(ctx, args, |set, cursor, page| {
         // A listpack has scores as text, which is shown; other scores are shown with 17 digits.
-        let is_text = set.listpack().is_some();
+        let is_text = set.elements().is_some();
         set.scan(cursor, page.count(), |member, score| {
             let mut buffer = [0; DOUBLE_BYTES_MAX];
             let score = if is_text { format_double(score, &mut buffer) } else { format_precise(score, &mut buffer) };

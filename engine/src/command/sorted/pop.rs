@@ -7,6 +7,7 @@ use crate::command::words::integer;
 use crate::error::ReplyError;
 use crate::resp::args::Args;
 use crate::resp::reply::{Protocol, Reply};
+use crate::value::Typed;
 use crate::value::sorted::SortedSet;
 
 /// The end of a sorted set that members are taken from.
@@ -141,7 +142,7 @@ pub(super) fn take(
             End::Min => 0..len,
         };
         head(reply, len);
-        let members = set.range(ranks.clone());
+        let members = set.view().range(ranks.clone());
         match end {
             End::Max => members.rev().for_each(|(member, score)| shape.reply(reply, member, score)),
             End::Min => members.for_each(|(member, score)| shape.reply(reply, member, score)),

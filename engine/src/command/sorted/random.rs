@@ -30,7 +30,7 @@ pub(super) fn zrandmember(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), Reply
 
 fn one(ctx: &mut Ctx<'_>, key: &[u8]) -> Result<(), ReplyError> {
     let mut rng = ctx.core.rng.fork();
-    ctx.view_typed(key, |set: Option<&SortedSet>, reply| match set {
+    ctx.view_typed::<SortedSet, _>(key, |set, reply| match set {
         None => reply.null(),
         Some(set) => {
             let rank = rng.index(set.len());
@@ -41,7 +41,7 @@ fn one(ctx: &mut Ctx<'_>, key: &[u8]) -> Result<(), ReplyError> {
 
 fn many(ctx: &mut Ctx<'_>, key: &[u8], count: i64, with_scores: bool) -> Result<(), ReplyError> {
     let mut rng = ctx.core.rng.fork();
-    ctx.view_typed(key, |set: Option<&SortedSet>, reply| {
+    ctx.view_typed::<SortedSet, _>(key, |set, reply| {
         let Some(set) = set else { return reply.array(0) };
         let shape = Shape::of(reply.protocol(), with_scores);
         let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);

@@ -11,8 +11,9 @@ use crate::command::words::integer;
 use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::error::ReplyError;
 use crate::resp::args::Args;
+use crate::value::Typed;
 use crate::value::listpack::Element;
-use crate::value::sorted::{Score, SortedSet, SortedSetRules};
+use crate::value::sorted::{Score, SortedSet, SortedSetRules, SortedSetView};
 
 /// What a range is measured in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +98,7 @@ impl<'a> Query<'a> {
     }
 
     /// The ranks from the lowest score on, whatever the direction.
-    fn ranks(&self, set: &SortedSet) -> Range<usize> {
+    fn ranks(&self, set: SortedSetView<'_>) -> Range<usize> {
         let Range { start, end } = match self.bounds {
             Bounds::Names(names) => names.of(set),
             Bounds::Scores(scores) => scores.of(set),
@@ -120,7 +121,7 @@ impl<'a> Query<'a> {
     }
 
     /// Visits the members in the order that was asked for.
-    fn visit<'s>(&self, set: &'s SortedSet, ranks: Range<usize>, mut visit: impl FnMut(Element<'s>, f64)) {
+    fn visit<'s>(&self, set: SortedSetView<'s>, ranks: Range<usize>, mut visit: impl FnMut(Element<'s>, f64)) {
         let members = set.range(ranks);
         match self.direction {
             Direction::Down => members.rev().for_each(|(member, score)| visit(member, score)),
@@ -140,7 +141,7 @@ impl<'a> Bounds<'a> {
         })
     }
 
-    fn ranks(&self, set: &SortedSet) -> Range<usize> {
+    fn ranks(&self, set: SortedSetView<'_>) -> Range<usize> {
         match self {
             Self::Names(names) => names.of(set),
             Self::Ranks(ranks) => ranks.of(set.len()),
@@ -175,7 +176,7 @@ pub(super) fn zrevrangebylex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), Re
 
 fn show(ctx: &mut Ctx<'_>, args: Args<'_>, form: Form) -> Result<(), ReplyError> {
     let query = Query::parse(args, form)?;
-    ctx.view_typed(&args[form.key_at], |set: Option<&SortedSet>, reply| {
+    ctx.view_typed::<SortedSet, _>(&args[form.key_at], |set, reply| {
         let Some(set) = set else { return reply.array(0) };
         let ranks = query.ranks(set);
         let shape = Shape::of(reply.protocol(), query.with_scores);
@@ -186,7 +187,7 @@ fn show(ctx: &mut Ctx<'_>, args: Args<'_>, form: Form) -> Result<(), ReplyError>
 
 pub(super) fn zrangestore(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     let query = Query::parse(args, Form { by: None, direction: None, key_at: 2, takes_scores: false })?;
-    let found = ctx.view_typed(&args[2], |set: Option<&SortedSet>, _| set.is_some())?;
+    let found = ctx.view_typed::<SortedSet, _>(&args[2], |set, _| set.is_some())?;
     let mut copy = SortedSet::new();
     if found && let Some(set) = ctx.core.held::<SortedSet>(ctx.session.db, &args[2]) {
         let rules = SortedSetRules::from(ctx.core.rules());
@@ -208,7 +209,7 @@ pub(super) fn zlexcount(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyEr
 }
 
 fn count(ctx: &mut Ctx<'_>, key: &[u8], bounds: Bounds<'_>) -> Result<(), ReplyError> {
-    ctx.view_typed(key, |set: Option<&SortedSet>, reply| reply.len(set.map_or(0, |set| bounds.ranks(set).len())))
+    ctx.view_typed::<SortedSet, _>(key, |set, reply| reply.len(set.map_or(0, |set| bounds.ranks(set).len())))
 }
 
 pub(super) fn zremrangebyrank(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
@@ -226,7 +227,7 @@ pub(super) fn zremrangebylex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), Re
 fn remove(ctx: &mut Ctx<'_>, args: Args<'_>, by: By, event: &str) -> Result<(), ReplyError> {
     let bounds = Bounds::parse(by, Direction::Up, (&args[2], &args[3]))?;
     let edited = ctx.edit_typed(&args[1], |set: &mut SortedSet, _, _| {
-        let ranks = bounds.ranks(set);
+        let ranks = bounds.ranks(set.view());
         take_out(set, ranks)
     })?;
     let removed = edited.map(|edited| edited.result).unwrap_or_default();

@@ -27,7 +27,7 @@ fn view<R>(
     key: &[u8],
     view: impl FnOnce(&Stream, &mut Reply<'_>) -> Result<R, ReplyError>,
 ) -> Result<R, ReplyError> {
-    ctx.view_typed(key, |stream: Option<&Stream>, reply| view(stream.ok_or(ReplyError::NoSuchKey)?, reply))?
+    ctx.view_typed::<Stream, _>(key, |stream, reply| view(stream.ok_or(ReplyError::NoSuchKey)?, reply))?
 }
 
 fn consumers(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {

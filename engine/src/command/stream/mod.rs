@@ -166,7 +166,7 @@ fn xdel(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
 }
 
 fn xlen(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
-    ctx.view_typed(&args[1], |stream: Option<&Stream>, reply| reply.len(stream.map_or(0, Stream::len)))
+    ctx.view_typed::<Stream, _>(&args[1], |stream, reply| reply.len(stream.map_or(0, Stream::len)))
 }
 
 fn xrange(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
@@ -184,7 +184,7 @@ fn range(ctx: &mut Ctx<'_>, args: Args<'_>, first: &[u8], last: &[u8], order: Or
         let value = args.get(at + 1).filter(|_| args.is(at, "COUNT")).ok_or(ReplyError::Syntax)?;
         count_max = Some(count(value)?);
     }
-    ctx.view_typed(&args[1], |stream: Option<&Stream>, reply| match (stream, count_max) {
+    ctx.view_typed::<Stream, _>(&args[1], |stream, reply| match (stream, count_max) {
         (None, _) => reply.array(0),
         (Some(_), Some(0)) => reply.null_array(),
         (Some(stream), _) => {

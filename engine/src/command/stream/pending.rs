@@ -85,7 +85,7 @@ impl<'a> Listing<'a> {
 pub(super) fn xpending(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     let listing = if args.len() == 3 { None } else { Some(Listing::read(args)?) };
     let (key, name, now) = (&args[1], &args[2], unix_ms(ctx.now));
-    ctx.view_typed(key, |stream: Option<&Stream>, reply| {
+    ctx.view_typed::<Stream, _>(key, |stream, reply| {
         let group = stream.and_then(|stream| stream.group(name)).ok_or_else(|| no_group(key, name, ""))?;
         match &listing {
             None => reply_summary(reply, group),

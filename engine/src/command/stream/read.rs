@@ -22,7 +22,7 @@ pub(super) fn xread(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError>
     for (key, from) in request.keys.iter().zip(&from) {
         let From::After(after) = *from else { continue };
         let count = request.count;
-        let has_entries = ctx.view_typed(key, |stream: Option<&Stream>, reply| {
+        let has_entries = ctx.view_typed::<Stream, _>(key, |stream, reply| {
             let Some(stream) = stream.filter(|stream| stream.last().is_some_and(|last| last.id > after)) else {
                 return false;
             };
@@ -154,7 +154,7 @@ impl<'a> Request<'a> {
     /// Where to read in each stream. All keys and ids are looked at before anything is read.
     fn places(&self, ctx: &mut Ctx<'_>) -> Result<Vec<From>, ReplyError> {
         let pairs = self.keys.iter().zip(self.ids.iter());
-        pairs.map(|(key, word)| ctx.view_typed(key, |stream, _| self.place(key, word, stream))?).collect()
+        pairs.map(|(key, word)| ctx.view_typed::<Stream, _>(key, |stream, _| self.place(key, word, stream))?).collect()
     }
 
     fn place(&self, key: &[u8], word: &[u8], stream: Option<&Stream>) -> Result<From, ReplyError> {

@@ -31,7 +31,7 @@ fn add(ctx: &mut Ctx<'_>, key: &[u8], change: i64) -> Result<(), ReplyError> {
         let Some(mut entry) = entry else { return Ok(None) };
         let number = match entry.value() {
             ValueRef::Int(number) => number,
-            other @ (ValueRef::Str(_) | ValueRef::Object(_)) => {
+            other @ (ValueRef::Str(_) | ValueRef::Object(_) | ValueRef::Packed(_)) => {
                 let mut digits = itoa::Buffer::new();
                 let text = other.string_bytes(&mut digits).ok_or(ReplyError::WrongType)?;
                 parse_i64(text).ok_or(ReplyError::NotInteger)?

@@ -94,7 +94,7 @@ pub(super) fn reply_value(value: ValueRef<'_>, reply: &mut Reply<'_>) -> Result<
         ValueRef::Int(number) => reply.bulk_int(number),
         ValueRef::Str(bytes) => reply.bulk(bytes),
         ValueRef::Object(Object::String(string)) => reply.bulk_shared(string.bytes().clone()),
-        ValueRef::Object(_) => return Err(ReplyError::WrongType),
+        ValueRef::Object(_) | ValueRef::Packed(_) => return Err(ReplyError::WrongType),
     }
     Ok(())
 }

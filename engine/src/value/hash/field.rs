@@ -47,7 +47,7 @@ pub fn text_len(value: ValueRef<'_>) -> usize {
         ValueRef::Int(number) => Element::Int(number).text_len(),
         ValueRef::Str(bytes) => bytes.len(),
         ValueRef::Object(Object::String(string)) => string.bytes().len(),
-        ValueRef::Object(_) => 0,
+        ValueRef::Object(_) | ValueRef::Packed(_) => 0,
     }
 }
 

@@ -7,16 +7,17 @@
 
 mod field;
 mod random;
+mod view;
 
 pub use field::{Field, Presence, Sight, text_len};
+pub use view::HashView;
+use view::value_position;
 
-use super::digest::Digest;
 use super::entries::{Entries, Met};
-use super::listpack::{Listpack, Position};
+use super::listpack::Listpack;
 use super::memory::allocated_bytes;
-use super::rebuild::Rebuild;
-use super::{Collection, Kind, PrefetchStage, Rules, Typed, limit, prefetch_bytes};
-use crate::keyspace::{Entry, Expiry, NewValue, Object, UnixMillis, ValueRef};
+use super::{Holder, Rules, Typed, limit};
+use crate::keyspace::{Entry, Expiry, NewValue, Object, PackedKind, UnixMillis, ValueRef};
 use crate::number::parse_i64;
 
 /// Fields with values.
@@ -87,7 +88,7 @@ impl Hash {
         let Form::Compact(pairs) = &mut self.form else {
             return self.become_table(rules).set(field, stored(value), expiry);
         };
-        if let Some(position) = value_position(pairs, field) {
+        if let Some(position) = value_position(pairs.elements(), field) {
             pairs.replace(position, value);
             return Some(Met { expiry: None });
         }
@@ -98,26 +99,6 @@ impl Hash {
         }
         pairs.push_pair(field, value);
         None
-    }
-
-    /// The value of a field and its expiry, whether or not that is past.
-    #[inline]
-    pub fn find(&self, field: &[u8]) -> Option<(ValueRef<'_>, Option<UnixMillis>)> {
-        match &self.form {
-            Form::Compact(pairs) => Some((field::value_of(pairs.get(value_position(pairs, field)?)), None)),
-            Form::Table(entries) => entries.find(field).map(|entry| (entry.value(), entry.expiry())),
-        }
-    }
-
-    /// The value of a field that the caller sees.
-    #[inline]
-    pub fn get(&self, field: &[u8], sight: Sight) -> Option<ValueRef<'_>> {
-        self.find(field).filter(|(_, expiry)| sight.sees(*expiry)).map(|(value, _)| value)
-    }
-
-    /// Whether a field is there, and seen.
-    pub fn presence(&self, field: &[u8], sight: Sight) -> Presence {
-        self.find(field).map_or(Presence::Absent, |(_, expiry)| Presence::of(sight.sees(expiry)))
     }
 
     /// Removes a field that the caller sees. Returns what it was before; a hidden one stays.
@@ -146,43 +127,11 @@ impl Hash {
         if let Form::Table(entries) = &mut self.form {
             return entries.set_expiry(field, expiry);
         }
-        self.find(field)?;
+        self.view().find(field)?;
         if expiry.is_none() {
             return Some(Met { expiry: None });
         }
         self.become_table(rules).set_expiry(field, expiry)
-    }
-
-    /// All fields, those past their expiry too. A listpack has the order in which they came, that of a table depends
-    /// only on the seed and on the writes so far.
-    pub fn fields(&self) -> impl Iterator<Item = Field<'_>> {
-        let (pairs, entries) = match &self.form {
-            Form::Compact(pairs) => (Some(pairs), None),
-            Form::Table(entries) => (None, Some(entries)),
-        };
-        let pairs = pairs.into_iter().flat_map(|pairs| pairs.iter().pairs()).map(Field::of_pair);
-        pairs.chain(entries.into_iter().flat_map(|entries| entries.iter()).map(Field::of_entry))
-    }
-
-    /// The fields that the caller sees.
-    pub fn seen(&self, sight: Sight) -> impl Iterator<Item = Field<'_>> {
-        self.fields().filter(move |field| sight.sees(field.expiry))
-    }
-
-    /// Number of fields that the caller sees; walks if some expire.
-    pub fn seen_len(&self, sight: Sight) -> usize {
-        if self.volatile_len() == 0 { self.len() } else { self.seen(sight).count() }
-    }
-
-    /// Number of fields with an expiry.
-    pub fn volatile_len(&self) -> usize {
-        self.as_table().map_or(0, Entries::volatile_len)
-    }
-
-    /// A time before which no field expires; nothing when none ever does. It may be too early, never too late.
-    #[inline]
-    pub fn next_expiry(&self) -> Option<UnixMillis> {
-        if let Form::Table(entries) = &self.form { entries.next_expiry() } else { None }
     }
 
     /// Takes fields out that are past their expiry and hands them to `gone`, until about `visits_max` fields were
@@ -191,21 +140,11 @@ impl Hash {
         if let Form::Table(entries) = &mut self.form { entries.expire(now, visits_max, gone) } else { 0 }
     }
 
-    /// The fields and values, while they are a listpack.
-    pub const fn as_listpack(&self) -> Option<&Listpack> {
-        if let Form::Compact(pairs) = &self.form { Some(pairs) } else { None }
-    }
-
-    /// The table, once that is the form.
-    pub fn as_table(&self) -> Option<&Entries> {
-        if let Form::Table(entries) = &self.form { Some(entries) } else { None }
-    }
-
     fn become_table(&mut self, rules: Rules<'_>) -> &mut Entries {
         if !matches!(self.form, Form::Table(_)) {
             let mut entries = Entries::new(rules.hasher);
             let (mut name_digits, mut value_digits) = (itoa::Buffer::new(), itoa::Buffer::new());
-            for field in self.fields() {
+            for field in self.view().fields() {
                 let value = field.value.string_bytes(&mut value_digits).unwrap_or_default();
                 entries.set(field.name.text(&mut name_digits), stored(value), Expiry::Never);
             }
@@ -218,12 +157,6 @@ impl Hash {
     }
 }
 
-/// Where the value of a field is.
-#[inline]
-fn value_position(pairs: &Listpack, field: &[u8]) -> Option<Position> {
-    pairs.next(pairs.find(field, 1)?)
-}
-
 /// A value as a table keeps it: a number where that is shorter than its digits.
 fn stored(value: &[u8]) -> NewValue<'_> {
     match parse_i64(value).filter(|_| value.len() > size_of::<i64>()) {
@@ -232,25 +165,7 @@ fn stored(value: &[u8]) -> NewValue<'_> {
     }
 }
 
-impl Collection for Hash {
-    fn kind(&self) -> Kind {
-        Kind::Hash
-    }
-
-    fn encoding(&self) -> &'static str {
-        match &self.form {
-            Form::Compact(_) => "listpack",
-            Form::Table(_) => "hashtable",
-        }
-    }
-
-    fn len(&self) -> usize {
-        match &self.form {
-            Form::Compact(pairs) => pairs.len() / 2,
-            Form::Table(entries) => entries.len(),
-        }
-    }
-
+impl Holder for Hash {
     #[inline]
     fn memory_usage(&self) -> usize {
         match &self.form {
@@ -259,37 +174,8 @@ impl Collection for Hash {
         }
     }
 
-    fn digest(&self, digest: &mut Digest) {
-        let (mut name_digits, mut value_digits) = (itoa::Buffer::new(), itoa::Buffer::new());
-        for field in self.fields() {
-            let mut pair = Digest::default();
-            pair.mix(field.name.text(&mut name_digits));
-            pair.mix(field.value.string_bytes(&mut value_digits).unwrap_or_default());
-            digest.combine_with(&pair);
-        }
-    }
-
-    fn rebuild(&self, rebuild: &mut Rebuild<'_>) {
-        let lasting = self.fields().filter(|field| field.expiry.is_none());
-        rebuild.items("HSET", lasting.map(|field| [field.name.to_vec(), field.value_to_vec()]));
-        for field in self.fields() {
-            let Some(UnixMillis(at)) = field.expiry else { continue };
-            let mut digits = itoa::Buffer::new();
-            let (at, name, value) = (digits.format(at).as_bytes(), field.name.to_vec(), field.value_to_vec());
-            rebuild.command(&[b"HSETEX", rebuild.key(), b"PXAT", at, b"FIELDS", b"1", &name, &value]);
-        }
-    }
-
-    fn prefetch(&self, field: &[u8], stage: PrefetchStage) {
-        match &self.form {
-            Form::Table(fields) => fields.prefetch(field, stage),
-            Form::Compact(pairs) if stage == PrefetchStage::Begin => prefetch_bytes(pairs.as_bytes()),
-            Form::Compact(_) => {}
-        }
-    }
-
     fn free_cost(&self) -> usize {
-        self.as_table().map_or(1, Entries::len)
+        if let Form::Table(entries) = &self.form { entries.len() } else { 1 }
     }
 
     fn free_some(&mut self, elements_max: usize) -> usize {
@@ -298,10 +184,44 @@ impl Collection for Hash {
 }
 
 impl Typed for Hash {
-    fn of(object: &Object) -> Option<&Self> {
-        if let Object::Hash(hash) = object { Some(hash) } else { None }
+    type View<'a> = HashView<'a>;
+
+    const PACKED: Option<PackedKind> = Some(PackedKind::Hash);
+
+    #[inline]
+    fn of_listpack(listpack: Listpack) -> Option<Self> {
+        Some(Self { form: Form::Compact(listpack) })
     }
 
+    #[inline]
+    fn as_listpack(&self) -> Option<&Listpack> {
+        if let Form::Compact(pairs) = &self.form { Some(pairs) } else { None }
+    }
+
+    #[inline]
+    fn into_listpack(self) -> Option<Listpack> {
+        if let Form::Compact(pairs) = self.form { Some(pairs) } else { None }
+    }
+
+    #[inline]
+    fn view(&self) -> HashView<'_> {
+        let form = match &self.form {
+            Form::Compact(pairs) => view::Form::Compact(pairs.elements()),
+            Form::Table(entries) => view::Form::Table(entries),
+        };
+        HashView { form }
+    }
+
+    #[inline]
+    fn of(value: ValueRef<'_>) -> Option<HashView<'_>> {
+        match value {
+            ValueRef::Object(Object::Hash(hash)) => Some(hash.view()),
+            ValueRef::Packed(packed) => packed.of_kind(PackedKind::Hash).map(HashView::of_elements),
+            ValueRef::Int(_) | ValueRef::Object(_) | ValueRef::Str(_) => None,
+        }
+    }
+
+    #[inline]
     fn of_mut(object: &mut Object) -> Option<&mut Self> {
         if let Object::Hash(hash) = object { Some(hash) } else { None }
     }

@@ -2,26 +2,27 @@
 
 use std::collections::BTreeSet;
 
-use super::{Field, Form, Hash, Sight};
+use super::view::{Form, HashView};
+use super::{Field, Sight};
 use crate::rng::Rng;
 use crate::value::Collection;
 
-impl Hash {
+impl<'a> HashView<'a> {
     /// A random field that the caller sees, each as likely as any other; nothing when there is none.
-    pub fn random(&self, rng: &mut Rng, sight: Sight) -> Option<Field<'_>> {
+    pub fn random(self, rng: &mut Rng, sight: Sight) -> Option<Field<'a>> {
         for _ in 0..PICKS_MAX {
             let field = self.pick(rng)?;
             if sight.sees(field.expiry) {
                 return Some(field);
             }
         }
-        let seen: Vec<Field<'_>> = self.seen(sight).collect();
+        let seen: Vec<Field<'a>> = self.seen(sight).collect();
         if seen.is_empty() { None } else { Some(seen[rng.index(seen.len())]) }
     }
 
     /// Visits `count` random fields, the same one any number of times; nothing when the caller sees no field.
-    pub fn repeat<'a>(&'a self, rng: &mut Rng, count: u64, sight: Sight, mut visit: impl FnMut(Field<'a>)) {
-        if let Form::Table(entries) = &self.form
+    pub fn repeat(self, rng: &mut Rng, count: u64, sight: Sight, mut visit: impl FnMut(Field<'a>)) {
+        if let Form::Table(entries) = self.form
             && entries.volatile_len() == 0
         {
             (0..count).filter_map(|_| entries.random(rng)).map(Field::of_entry).for_each(visit);
@@ -35,9 +36,9 @@ impl Hash {
 
     /// Visits `count` different random fields, all that the caller sees when there are no more. Each selection is as
     /// likely as any other; the order is not random.
-    pub fn sample<'a>(&'a self, rng: &mut Rng, count: usize, sight: Sight, mut visit: impl FnMut(Field<'a>)) {
+    pub fn sample(self, rng: &mut Rng, count: usize, sight: Sight, mut visit: impl FnMut(Field<'a>)) {
         let len = self.seen_len(sight);
-        match &self.form {
+        match self.form {
             _ if count >= len => self.seen(sight).for_each(visit),
             // Few of many: a pick that came before is picked again.
             Form::Table(entries) if count <= len / SPARSE && entries.volatile_len() == 0 => {
@@ -59,8 +60,8 @@ impl Hash {
         }
     }
 
-    fn pick(&self, rng: &mut Rng) -> Option<Field<'_>> {
-        match &self.form {
+    fn pick(self, rng: &mut Rng) -> Option<Field<'a>> {
+        match self.form {
             Form::Compact(pairs) => {
                 let len = self.len();
                 let field = if len == 0 { None } else { pairs.at(2 * rng.index(len)) }?;

@@ -4,7 +4,7 @@ use super::{Field, Hash, Presence, Sight};
 use crate::keyspace::{Expiry, UnixMillis};
 use crate::rng::Rng;
 use crate::value::listpack::Listpack;
-use crate::value::{Collection, OwnRules};
+use crate::value::{Collection, OwnRules, Typed};
 
 const NOW: UnixMillis = UnixMillis(1000);
 
@@ -17,7 +17,7 @@ fn hash(fields: usize, own: &OwnRules) -> Hash {
 }
 
 fn text(hash: &Hash, field: &str, sight: Sight) -> Option<Vec<u8>> {
-    let value = hash.get(field.as_bytes(), sight)?;
+    let value = hash.view().get(field.as_bytes(), sight)?;
     value.string_bytes(&mut itoa::Buffer::new()).map(<[u8]>::to_vec)
 }
 
@@ -27,15 +27,15 @@ fn a_hash_becomes_a_table_when_it_is_large_or_something_is_long() {
     let with = |field: &[u8], value: &[u8]| {
         let mut hash = hash(3, &own);
         hash.set(field, value, Expiry::Never, own.rules());
-        hash.encoding()
+        hash.view().encoding()
     };
 
-    assert_eq!((hash(512, &own).encoding(), hash(513, &own).encoding()), ("listpack", "hashtable"));
+    assert_eq!((hash(512, &own).view().encoding(), hash(513, &own).view().encoding()), ("listpack", "hashtable"));
     assert_eq!((with(&[b'x'; 64], &[b'y'; 64]), with(b"f", &[b'y'; 65])), ("listpack", "hashtable"));
     assert_eq!(with(&[b'x'; 65], b"v"), "hashtable");
     let mut many = Hash::default();
     many.expect(513, 0, own.rules());
-    assert_eq!(many.encoding(), "hashtable");
+    assert_eq!(many.view().encoding(), "hashtable");
 }
 
 #[test]
@@ -58,10 +58,10 @@ fn it_is_a_hash_in_every_form() {
                 }
             }
             assert_eq!(text(&hash, &name, Sight::All), model.get(&name).map(|value| value.clone().into_bytes()));
-            assert_eq!(hash.len(), model.len());
+            assert_eq!(hash.view().len(), model.len());
         }
 
-        let fields: BTreeMap<String, String> = hash.fields().map(owned).collect();
+        let fields: BTreeMap<String, String> = hash.view().fields().map(owned).collect();
         assert_eq!(fields, model);
     }
 }
@@ -78,13 +78,16 @@ fn fields_past_their_expiry_are_hidden_until_they_are_taken() {
     let at = |millis| Some(UnixMillis(millis));
 
     assert!(hash.set_expiry(b"nosuch", at(5), own.rules()).is_none());
-    assert_eq!((hash.encoding(), hash.next_expiry()), ("listpack", None));
+    assert_eq!((hash.view().encoding(), hash.view().next_expiry()), ("listpack", None));
     for (field, expiry) in [("f1", 999), ("f2", 1000), ("f3", 5)] {
         assert_eq!(hash.set_expiry(field.as_bytes(), at(expiry), own.rules()).unwrap().expiry, None);
     }
 
-    assert_eq!((hash.encoding(), hash.next_expiry()), ("hashtable", at(5)));
-    assert_eq!((hash.len(), hash.seen_len(Sight::At(NOW)), hash.seen_len(Sight::All)), (10, 8, 10));
+    assert_eq!((hash.view().encoding(), hash.view().next_expiry()), ("hashtable", at(5)));
+    assert_eq!(
+        (hash.view().len(), hash.view().seen_len(Sight::At(NOW)), hash.view().seen_len(Sight::All)),
+        (10, 8, 10)
+    );
     assert_eq!(text(&hash, "f1", Sight::At(NOW)), None);
     assert_eq!(text(&hash, "f2", Sight::At(NOW)), Some(b"value".to_vec()));
     assert_eq!(hash.remove(b"f1", Sight::At(NOW)), Presence::Hidden);
@@ -92,9 +95,9 @@ fn fields_past_their_expiry_are_hidden_until_they_are_taken() {
     hash.expire(NOW, 100, |entry| gone.push(entry.key().to_vec()));
     gone.sort();
     assert_eq!(gone, [b"f1", b"f3"]);
-    assert_eq!((hash.len(), hash.volatile_len(), hash.next_expiry()), (8, 1, at(1000)));
+    assert_eq!((hash.view().len(), hash.view().volatile_len(), hash.view().next_expiry()), (8, 1, at(1000)));
     assert_eq!(hash.set(b"f2", b"new", Expiry::Never, own.rules()).unwrap().expiry, at(1000));
-    assert_eq!(hash.volatile_len(), 0);
+    assert_eq!(hash.view().volatile_len(), 0);
 }
 
 #[test]
@@ -116,7 +119,7 @@ fn random_fields_are_fair_in_every_form() {
                 let rounds = 60_000 / count;
                 for _ in 0..rounds {
                     let mut visited = 0;
-                    hash.sample(&mut rng, count, Sight::At(NOW), |field| {
+                    hash.view().sample(&mut rng, count, Sight::At(NOW), |field| {
                         *counts.entry(field.name.to_vec()).or_insert(0) += 1;
                         visited += 1;
                     });
@@ -125,9 +128,10 @@ fn random_fields_are_fair_in_every_form() {
                 check_fair(&counts, seen, rounds * count);
             }
             let (mut counts, mut rng) = (BTreeMap::new(), Rng::new(6));
-            hash.repeat(&mut rng, 60_000, Sight::At(NOW), |field| *counts.entry(field.name.to_vec()).or_insert(0) += 1);
+            hash.view()
+                .repeat(&mut rng, 60_000, Sight::At(NOW), |field| *counts.entry(field.name.to_vec()).or_insert(0) += 1);
             (0..60_000).for_each(|_| {
-                let field = hash.random(&mut rng, Sight::At(NOW)).unwrap();
+                let field = hash.view().random(&mut rng, Sight::At(NOW)).unwrap();
                 *counts.entry(field.name.to_vec()).or_insert(0) += 1;
             });
             check_fair(&counts, seen, 120_000);
@@ -151,10 +155,10 @@ fn a_hash_without_visible_fields_gives_no_random_one() {
         hash.set_expiry(format!("f{number}").as_bytes(), Some(UnixMillis(1)), own.rules());
     }
 
-    assert!(hash.random(&mut Rng::new(1), Sight::At(NOW)).is_none());
-    hash.repeat(&mut Rng::new(1), 5, Sight::At(NOW), |_| panic!("no field is seen"));
-    hash.sample(&mut Rng::new(1), 5, Sight::At(NOW), |_| panic!("no field is seen"));
-    assert!(Hash::default().random(&mut Rng::new(1), Sight::All).is_none());
+    assert!(hash.view().random(&mut Rng::new(1), Sight::At(NOW)).is_none());
+    hash.view().repeat(&mut Rng::new(1), 5, Sight::At(NOW), |_| panic!("no field is seen"));
+    hash.view().sample(&mut Rng::new(1), 5, Sight::At(NOW), |_| panic!("no field is seen"));
+    assert!(Hash::default().view().random(&mut Rng::new(1), Sight::All).is_none());
 }
 
 #[test]
@@ -162,7 +166,7 @@ fn listpacks_from_outside_are_pairs_without_repetition() {
     let mut own = OwnRules::default();
     let from = |elements: &[&str], own: &OwnRules| {
         let listpack: Listpack = elements.iter().map(|element| element.as_bytes()).collect();
-        Hash::from_listpack(listpack, own.rules()).map(|hash| (hash.len(), hash.encoding()))
+        Hash::from_listpack(listpack, own.rules()).map(|hash| (hash.view().len(), hash.view().encoding()))
     };
 
     assert_eq!(from(&["a", "1", "b", "1"], &own), Some((2, "listpack")));

@@ -40,8 +40,7 @@ impl Chain {
     /// The listpack of a chain that is nothing else, taken out of it.
     pub(super) fn take_only_pack(&mut self, fits: impl FnOnce(&Listpack) -> bool) -> Option<Listpack> {
         let [Some(only), None] = [self.nodes.front(), self.nodes.get(1)] else { return None };
-        let super::NodeRef::Packed(pack) = only.get() else { return None };
-        if !fits(pack) {
+        if !only.as_listpack().is_some_and(fits) {
             return None;
         }
         self.len = 0;

@@ -1,10 +1,9 @@
 //! Lists among the other collections: what anything does with any value.
 
-use super::{List, ListRules};
-use crate::keyspace::Object;
-use crate::value::digest::Digest;
-use crate::value::rebuild::Rebuild;
-use crate::value::{Collection, Kind, Rules, Typed};
+use super::{Form, List, ListRules, ListView, view};
+use crate::keyspace::{Object, PackedKind, ValueRef};
+use crate::value::listpack::Listpack;
+use crate::value::{Holder, Rules, Typed};
 
 impl From<Rules<'_>> for ListRules {
     fn from(rules: Rules<'_>) -> Self {
@@ -12,31 +11,10 @@ impl From<Rules<'_>> for ListRules {
     }
 }
 
-impl Collection for List {
-    fn kind(&self) -> Kind {
-        Kind::List
-    }
-
-    fn encoding(&self) -> &'static str {
-        Self::encoding(self)
-    }
-
-    fn len(&self) -> usize {
-        Self::len(self)
-    }
-
+impl Holder for List {
+    #[inline]
     fn memory_usage(&self) -> usize {
         Self::memory_usage(self)
-    }
-
-    fn digest(&self, digest: &mut Digest) {
-        for element in self.iter() {
-            digest.mix(element.text(&mut itoa::Buffer::new()));
-        }
-    }
-
-    fn rebuild(&self, rebuild: &mut Rebuild<'_>) {
-        rebuild.items("RPUSH", self.iter().map(|element| [element.to_vec()]));
     }
 
     fn free_cost(&self) -> usize {
@@ -49,10 +27,44 @@ impl Collection for List {
 }
 
 impl Typed for List {
-    fn of(object: &Object) -> Option<&Self> {
-        if let Object::List(list) = object { Some(list) } else { None }
+    type View<'a> = ListView<'a>;
+
+    const PACKED: Option<PackedKind> = Some(PackedKind::List);
+
+    #[inline]
+    fn of_listpack(listpack: Listpack) -> Option<Self> {
+        Some(Self { form: Form::Small(listpack) })
     }
 
+    #[inline]
+    fn as_listpack(&self) -> Option<&Listpack> {
+        if let Form::Small(pack) = &self.form { Some(pack) } else { None }
+    }
+
+    #[inline]
+    fn into_listpack(self) -> Option<Listpack> {
+        if let Form::Small(pack) = self.form { Some(pack) } else { None }
+    }
+
+    #[inline]
+    fn view(&self) -> ListView<'_> {
+        let form = match &self.form {
+            Form::Large(chain) => view::Form::Large(chain),
+            Form::Small(pack) => view::Form::Small(pack.elements()),
+        };
+        ListView { form }
+    }
+
+    #[inline]
+    fn of(value: ValueRef<'_>) -> Option<ListView<'_>> {
+        match value {
+            ValueRef::Object(Object::List(list)) => Some(list.view()),
+            ValueRef::Packed(packed) => packed.of_kind(PackedKind::List).map(ListView::of_elements),
+            ValueRef::Int(_) | ValueRef::Object(_) | ValueRef::Str(_) => None,
+        }
+    }
+
+    #[inline]
     fn of_mut(object: &mut Object) -> Option<&mut Self> {
         if let Object::List(list) = object { Some(list) } else { None }
     }

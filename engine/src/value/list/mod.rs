@@ -8,6 +8,7 @@ mod chain;
 mod collection;
 mod node;
 mod rules;
+mod view;
 
 use std::ops::Range;
 
@@ -15,7 +16,9 @@ use chain::{Chain, ChainIter};
 use node::Node;
 pub use node::NodeRef;
 pub use rules::ListRules;
+pub use view::ListView;
 
+use super::Typed;
 use super::listpack::{self, Element, Listpack};
 
 /// A sequence of strings.
@@ -70,44 +73,6 @@ impl List {
         Self { form: pack.map_or_else(|| Form::Large(Box::new(chain)), Form::Small) }
     }
 
-    /// The nodes as files have them; the compact form is one.
-    pub fn nodes(&self) -> impl Iterator<Item = NodeRef<'_>> {
-        let (chain, pack) = match &self.form {
-            Form::Large(chain) => (Some(chain), None),
-            Form::Small(pack) => (None, Some(NodeRef::Packed(pack))),
-        };
-        chain.into_iter().flat_map(|chain| chain.nodes().map(Node::get)).chain(pack)
-    }
-
-    /// Number of nodes, at least 1.
-    pub fn node_count(&self) -> usize {
-        match &self.form {
-            Form::Large(chain) => chain.node_count().max(1),
-            Form::Small(_) => 1,
-        }
-    }
-
-    /// The form in the words of `OBJECT ENCODING`.
-    pub const fn encoding(&self) -> &'static str {
-        match &self.form {
-            Form::Large(_) => "quicklist",
-            Form::Small(_) => "listpack",
-        }
-    }
-
-    /// Number of elements.
-    pub fn len(&self) -> usize {
-        match &self.form {
-            Form::Large(chain) => chain.len(),
-            Form::Small(pack) => pack.len(),
-        }
-    }
-
-    /// Whether there is no element.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Adds elements at one end, one after the other: the last of them ends up outermost.
     #[inline]
     pub fn push<'a>(&mut self, end: End, elements: impl Iterator<Item = &'a [u8]> + Clone, rules: ListRules) {
@@ -150,14 +115,6 @@ impl List {
         }
     }
 
-    /// The element at an index from the front.
-    pub fn get(&self, index: usize) -> Option<Element<'_>> {
-        match &self.form {
-            Form::Large(chain) => chain.get(index),
-            Form::Small(pack) => Some(pack.get(pack.at(index)?)),
-        }
-    }
-
     /// Adds an element beside the first whose text is `pivot`. Returns whether there is one.
     pub fn insert(&mut self, side: Side, pivot: &[u8], element: &[u8], rules: ListRules) -> bool {
         // As in Redis, the list may change its form even if it does not change otherwise.
@@ -194,7 +151,7 @@ impl List {
 
     /// Removes everything outside a range of indices, which is cut to what there is.
     pub fn trim(&mut self, kept: Range<usize>, rules: ListRules) {
-        let kept = self.cut(kept);
+        let kept = self.view().cut(kept);
         match &mut self.form {
             Form::Large(chain) => chain.trim(kept),
             Form::Small(pack) => {
@@ -217,22 +174,6 @@ impl List {
         removed
     }
 
-    /// The elements of a range of indices, cut to what there is, from either end.
-    pub fn range(&self, indices: Range<usize>) -> Iter<'_> {
-        let indices = self.cut(indices);
-        let left = indices.len();
-        let form = match &self.form {
-            Form::Large(chain) => IterForm::Large(chain.range(indices)),
-            Form::Small(pack) => IterForm::Small(pack.range(indices)),
-        };
-        Iter { form, left }
-    }
-
-    /// All elements, from either end.
-    pub fn iter(&self) -> Iter<'_> {
-        self.range(0..self.len())
-    }
-
     /// Bytes of memory the list holds on to beside itself, as the allocator rounds them. Never walks.
     pub fn memory_usage(&self) -> usize {
         match &self.form {
@@ -243,7 +184,7 @@ impl List {
 
     /// How many allocations freeing the list takes.
     pub fn free_cost(&self) -> usize {
-        self.node_count()
+        self.view().node_count()
     }
 
     /// Frees about `elements_max` elements of a list that nobody reads any more, and one node's more. Returns how
@@ -276,11 +217,6 @@ impl List {
             self.form = Form::Small(pack);
         }
     }
-
-    fn cut(&self, indices: Range<usize>) -> Range<usize> {
-        let end = indices.end.min(self.len());
-        indices.start.min(end)..end
-    }
 }
 
 impl Default for List {
@@ -291,7 +227,7 @@ impl Default for List {
 
 impl std::fmt::Debug for List {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
+        f.debug_list().entries(self.view().iter()).finish()
     }
 }
 

@@ -1,7 +1,7 @@
 //! One node of a chain: a listpack, or a single long element.
 
 use super::rules::ListRules;
-use crate::value::listpack::{self, Element, Listpack};
+use crate::value::listpack::{self, Element, Elements, Listpack};
 use crate::value::memory::allocated_bytes;
 
 /// A node; never empty while it is in a chain.
@@ -21,7 +21,7 @@ enum Body {
 #[derive(Debug, Clone, Copy)]
 pub enum NodeRef<'a> {
     /// Several elements.
-    Packed(&'a Listpack),
+    Packed(Elements<'a>),
     /// One long element.
     Plain(&'a [u8]),
 }
@@ -53,9 +53,14 @@ impl Node {
 
     pub(super) fn get(&self) -> NodeRef<'_> {
         match &self.body {
-            Body::Packed(pack) => NodeRef::Packed(pack),
+            Body::Packed(pack) => NodeRef::Packed(pack.elements()),
             Body::Plain(element) => NodeRef::Plain(element),
         }
+    }
+
+    /// The listpack, unless the node is a single long element.
+    pub(super) const fn as_listpack(&self) -> Option<&Listpack> {
+        if let Body::Packed(pack) = &self.body { Some(pack) } else { None }
     }
 
     /// The listpack, unless the node is a single long element.
@@ -109,7 +114,7 @@ impl Node {
     /// Adds the elements of the next node to these.
     pub(super) fn join(&mut self, next: &Self) {
         if let (Body::Packed(pack), Body::Packed(other)) = (&mut self.body, &next.body) {
-            pack.append(other);
+            pack.append(other.elements());
             self.count += next.count;
         }
     }

@@ -47,6 +47,12 @@ impl Buffer {
         self.memory = memory.into_boxed_slice();
     }
 
+    /// The field behind the length: the number of elements.
+    #[inline]
+    pub(super) fn second_field(&self) -> u16 {
+        self.memory.get(4..6).map_or(0, |field| u16::from_le_bytes([field[0], field[1]]))
+    }
+
     #[inline]
     fn in_use(&self) -> usize {
         self.memory.first_chunk().map_or(0, |&len| u32::from_le_bytes(len) as usize)

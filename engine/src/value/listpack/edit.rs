@@ -1,7 +1,7 @@
 //! Changing a listpack: all of it is one splice of bytes.
 
 use super::encoding::{END, Encoded, OVERHEAD_BYTES_MAX, next_of};
-use super::{COUNT_UNKNOWN, Element, HEADER_BYTES, Listpack, Position};
+use super::{COUNT_UNKNOWN, Element, Elements, HEADER_BYTES, Listpack, Position};
 use crate::value::memory::allocated_bytes;
 
 impl Listpack {
@@ -41,7 +41,7 @@ impl Listpack {
 
     /// Adds an element before a position. The position stands for the new element then.
     pub fn insert_before<'a>(&mut self, position: Position, element: impl Into<Element<'a>>) {
-        self.splice(position.0, Cut::NOTHING, [element.into()]);
+        self.splice(offset_of(position), Cut::NOTHING, [element.into()]);
     }
 
     /// Adds two elements before a position. The position stands for the first of them then.
@@ -51,20 +51,20 @@ impl Listpack {
         first: impl Into<Element<'a>>,
         second: impl Into<Element<'a>>,
     ) {
-        self.splice(position.0, Cut::NOTHING, [first.into(), second.into()]);
+        self.splice(offset_of(position), Cut::NOTHING, [first.into(), second.into()]);
     }
 
     /// Adds an element after a position and returns where it is.
     pub fn insert_after<'a>(&mut self, position: Position, element: impl Into<Element<'a>>) -> Position {
-        let next = next_of(&self.bytes, position.0);
+        let next = next_of(&self.bytes, offset_of(position));
         self.splice(next, Cut::NOTHING, [element.into()]);
-        Position(next)
+        Position(next - HEADER_BYTES)
     }
 
     /// Puts another element in the place of the one at a position.
     pub fn replace<'a>(&mut self, position: Position, element: impl Into<Element<'a>>) {
         let cut = self.cut(position, 1);
-        self.splice(position.0, cut, [element.into()]);
+        self.splice(offset_of(position), cut, [element.into()]);
     }
 
     /// Removes the element at a position. Returns the one that follows.
@@ -75,40 +75,49 @@ impl Listpack {
     /// Removes up to `count` elements from a position on. Returns the one that follows.
     pub fn delete_many(&mut self, position: Position, count: usize) -> Option<Position> {
         let cut = self.cut(position, count);
-        self.splice(position.0, cut, []);
-        (position.0 < self.end()).then_some(position)
+        self.splice(offset_of(position), cut, []);
+        (offset_of(position) < self.end()).then_some(position)
     }
 
     /// Removes up to `count` elements from an index on. Returns how many there were.
     pub fn delete_range(&mut self, index: usize, count: usize) -> usize {
         let Some(position) = self.at(index) else { return 0 };
         let cut = self.cut(position, count);
-        self.splice(position.0, cut, []);
+        self.splice(offset_of(position), cut, []);
         cut.elements
     }
 
-    /// Adds all elements of another listpack at the end.
-    pub fn append(&mut self, other: &Self) {
-        self.splice_raw(self.end(), other);
+    /// Adds elements at the end.
+    pub fn append(&mut self, elements: Elements<'_>) {
+        self.splice_raw(self.end(), elements);
     }
 
-    /// Adds all elements of another listpack at the front.
-    pub fn prepend(&mut self, other: &Self) {
-        self.splice_raw(HEADER_BYTES, other);
+    /// Adds elements at the front.
+    pub fn prepend(&mut self, elements: Elements<'_>) {
+        self.splice_raw(HEADER_BYTES, elements);
     }
 
     /// Takes the elements from an index on into a listpack of their own.
     pub fn split_off(&mut self, index: usize) -> Self {
         let Some(position) = self.at(index) else { return Self::new() };
-        let moved = &self.bytes[position.0..self.end()];
-        let mut tail = Self::with_capacity(moved.len());
-        tail.open(HEADER_BYTES, 0, moved.len());
-        tail.bytes[HEADER_BYTES..HEADER_BYTES + moved.len()].copy_from_slice(moved);
-        let elements = self.len() - index;
-        tail.finish(0, elements);
-        let bytes = moved.len();
-        self.splice(position.0, Cut { bytes, elements }, []);
+        let at = offset_of(position);
+        let (bytes, elements) = (self.end() - at, self.len() - index);
+        let count = u16::try_from(elements).unwrap_or(COUNT_UNKNOWN);
+        let tail = Elements::new(&self.bytes[at..at + bytes], count).to_listpack();
+        self.splice(at, Cut { bytes, elements }, []);
         tail
+    }
+
+    /// Puts other elements in the place of all, in the memory that is there.
+    #[inline]
+    pub(crate) fn assign(&mut self, elements: Elements<'_>) {
+        let moved = elements.bytes();
+        let len = HEADER_BYTES + moved.len() + 1;
+        self.reserve(len);
+        self.bytes.set_len(len);
+        self.bytes[HEADER_BYTES..len - 1].copy_from_slice(moved);
+        self.bytes[len - 1] = END;
+        self.bytes[4..HEADER_BYTES].copy_from_slice(&elements.stated_count().to_le_bytes());
     }
 
     /// Removes all elements and gives their memory back.
@@ -126,12 +135,13 @@ impl Listpack {
 
     /// What removing `count` elements from a position on takes away.
     fn cut(&self, position: Position, count: usize) -> Cut {
-        let (mut at, mut elements) = (position.0, 0);
+        let (start, mut elements) = (offset_of(position), 0);
+        let mut at = start;
         while elements < count && at < self.end() {
             at = next_of(&self.bytes, at);
             elements += 1;
         }
-        Cut { bytes: at - position.0, elements }
+        Cut { bytes: at - start, elements }
     }
 
     /// Puts elements in the place of what `cut` takes away at offset `at`.
@@ -149,12 +159,11 @@ impl Listpack {
         self.finish(cut.elements, N);
     }
 
-    fn splice_raw(&mut self, at: usize, other: &Self) {
-        let elements = other.len();
-        let moved = &other.bytes[HEADER_BYTES..other.end()];
+    fn splice_raw(&mut self, at: usize, elements: Elements<'_>) {
+        let moved = elements.bytes();
         self.open(at, 0, moved.len());
         self.bytes[at..at + moved.len()].copy_from_slice(moved);
-        self.finish(0, elements);
+        self.finish(0, elements.len());
     }
 
     /// Makes a gap of `added` bytes where `removed` bytes were at offset `at`.
@@ -171,7 +180,7 @@ impl Listpack {
         }
         self.bytes.copy_within(at + removed..old_len, at + added);
         self.bytes.set_len(new_len);
-        if new_len < self.bytes.capacity() / 2 {
+        if new_len < self.bytes.capacity() / 2 && self.bytes.capacity() > SLACK_BYTES_MAX {
             self.shrink_to_fit();
         }
     }
@@ -195,6 +204,12 @@ impl Listpack {
     }
 }
 
+/// Where a position is in the whole listpack.
+#[inline]
+const fn offset_of(position: Position) -> usize {
+    HEADER_BYTES + position.0
+}
+
 /// A stretch of elements to remove.
 #[derive(Debug, Clone, Copy)]
 struct Cut {
@@ -205,6 +220,11 @@ struct Cut {
 impl Cut {
     const NOTHING: Self = Self { bytes: 0, elements: 0 };
 }
+
+/// Largest buffer, in bytes, that is kept when its listpack shrinks.
+///
+/// What is as small and at rest lies in an entry anyway, without a buffer.
+pub(crate) const SLACK_BYTES_MAX: usize = 512;
 
 /// Longest listpack, in bytes, that anything may be added to (`LISTPACK_MAX_SAFETY_LIMIT`, `listpack.c` of 7.0).
 pub const LISTPACK_BYTES_MAX: usize = 1 << 30;

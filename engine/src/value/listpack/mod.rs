@@ -1,22 +1,25 @@
 //! The listpack: elements one after the other in one buffer, byte for byte as in Redis's files and DUMP payloads.
 //!
-//! Lives here: [`Listpack`], the compact form of lists, hashes, sets, sorted sets and stream nodes. What does not:
-//! what the elements mean (fields and values, members and scores). Elements are addressed by [`Position`], good until
-//! the next change; `encoding.rs` has the layout, `edit.rs` what changes a listpack, `validate.rs` the way in for
-//! bytes from outside.
+//! Lives here: [`Listpack`], the compact form of lists, hashes, sets, sorted sets and stream nodes, and [`Elements`],
+//! what is in one, wherever it lies: small values have no listpack but its elements in the entry of their key. What
+//! does not: what the elements mean (fields and values, members and scores). Elements are addressed by [`Position`],
+//! good until the next change; `encoding.rs` has the layout, `elements.rs` what reads, `edit.rs` what changes a
+//! listpack, `validate.rs` the way in for bytes from outside.
 
 mod buffer;
 mod edit;
 mod element;
+mod elements;
 mod encoding;
 mod iter;
 mod validate;
 
 use buffer::Buffer;
 pub use edit::LISTPACK_BYTES_MAX;
+pub(crate) use edit::SLACK_BYTES_MAX;
 pub use element::Element;
-use element::integer_of;
-use encoding::{END, decode, is_long_string, is_short_string, next_of, previous_of};
+pub use elements::Elements;
+use encoding::END;
 pub use iter::Iter;
 pub use validate::ListpackError;
 
@@ -29,7 +32,7 @@ pub struct Listpack {
     bytes: Buffer,
 }
 
-/// Where an element begins; valid until the listpack changes.
+/// Where an element begins, from the first one on; valid until the listpack changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position(usize);
 
@@ -56,13 +59,17 @@ impl Listpack {
         self.bytes.len()
     }
 
+    /// The elements, to read.
+    #[inline]
+    pub fn elements(&self) -> Elements<'_> {
+        let bytes = &*self.bytes;
+        Elements::new(&bytes[HEADER_BYTES..bytes.len() - 1], self.stated_count())
+    }
+
     /// Number of elements. Counted by walking when the header cannot say, which takes 65,535 elements once.
     #[inline]
     pub fn len(&self) -> usize {
-        match self.known_len() {
-            Some(len) => len,
-            None => self.iter().count(),
-        }
+        self.known_len().unwrap_or_else(|| self.elements().len())
     }
 
     /// Whether there is no element.
@@ -83,111 +90,84 @@ impl Listpack {
         self.bytes.capacity()
     }
 
-    /// The first element.
+    /// As [`Elements::first`].
     #[inline]
     pub fn first(&self) -> Option<Position> {
-        (!self.is_empty()).then_some(Position(HEADER_BYTES))
+        self.elements().first()
     }
 
-    /// The last element.
+    /// As [`Elements::last`].
     #[inline]
     pub fn last(&self) -> Option<Position> {
-        (!self.is_empty()).then(|| Position(previous_of(&self.bytes, self.end())))
+        self.elements().last()
     }
 
-    /// The element after a position.
+    /// As [`Elements::next`].
     #[inline]
     pub fn next(&self, position: Position) -> Option<Position> {
-        let next = next_of(&self.bytes, position.0);
-        (next < self.end()).then_some(Position(next))
+        self.elements().next(position)
     }
 
-    /// The element before a position.
+    /// As [`Elements::previous`].
     #[inline]
     pub fn previous(&self, position: Position) -> Option<Position> {
-        (position.0 > HEADER_BYTES).then(|| Position(previous_of(&self.bytes, position.0)))
+        self.elements().previous(position)
     }
 
-    /// The element at an index, walked to from the nearer end.
+    /// As [`Elements::at`].
     pub fn at(&self, index: usize) -> Option<Position> {
-        let Some(len) = self.known_len() else {
-            return self.iter().positions().nth(index);
-        };
-        if index >= len {
-            return None;
-        }
-        if index <= len / 2 {
-            let start = HEADER_BYTES;
-            Some(Position((0..index).fold(start, |at, _| next_of(&self.bytes, at))))
-        } else {
-            let end = self.end();
-            Some(Position((index..len).fold(end, |at, _| previous_of(&self.bytes, at))))
-        }
+        self.elements().at(index)
     }
 
-    /// The element at a position.
+    /// As [`Elements::get`].
     #[inline]
     pub fn get(&self, position: Position) -> Element<'_> {
-        decode(&self.bytes, position.0)
+        self.elements().get(position)
     }
 
-    /// All elements, from either end.
+    /// As [`Elements::iter`].
     #[inline]
     pub fn iter(&self) -> Iter<'_> {
-        Iter::new(&self.bytes, HEADER_BYTES, self.end())
+        self.elements().iter()
     }
 
-    /// The elements from a position on.
+    /// As [`Elements::iter_from`].
     #[inline]
     pub fn iter_from(&self, position: Position) -> Iter<'_> {
-        Iter::new(&self.bytes, position.0, self.end())
+        self.elements().iter_from(position)
     }
 
-    /// The elements of a range of indices, cut to what there is.
+    /// As [`Elements::range`].
     pub fn range(&self, indices: std::ops::Range<usize>) -> Iter<'_> {
-        let offset = |index| self.at(index).map_or(self.end(), |position| position.0);
-        let front = offset(indices.start);
-        let back = if indices.end > indices.start { offset(indices.end) } else { front };
-        Iter::new(&self.bytes, front, back)
+        self.elements().range(indices)
     }
 
-    /// The first element whose text is `needle`, of every `skip + 1`-th from the first on.
-    ///
-    /// With `skip` 1 it looks at the first of each pair.
+    /// As [`Elements::find`].
     #[inline]
     pub fn find(&self, needle: &[u8], skip: usize) -> Option<Position> {
-        self.find_from(self.first()?, needle, skip)
+        self.elements().find(needle, skip)
     }
 
-    /// As [`Listpack::find`], from `position` on.
+    /// As [`Elements::find_from`].
     pub fn find_from(&self, position: Position, needle: &[u8], skip: usize) -> Option<Position> {
-        let bytes = &self.bytes[..self.end()];
-        if integer_of(needle).is_none() && matches!(needle.len(), 1..64) {
-            return walk(bytes, position.0, skip, |at| {
-                is_short_string(bytes, at, needle) || is_long_string(bytes, at) && decode(bytes, at).is(needle)
-            });
-        }
-        let number = integer_of(needle);
-        walk(bytes, position.0, skip, |at| match decode(bytes, at) {
-            Element::Bytes(text) => text == needle,
-            Element::Int(value) => number == Some(value),
-        })
+        self.elements().find_from(position, needle, skip)
     }
 
-    /// How many elements are before the first whose text is `needle`.
+    /// As [`Elements::index_of`].
     pub fn index_of(&self, needle: &[u8]) -> Option<usize> {
-        let number = integer_of(needle);
-        self.iter().position(|element| match element {
-            Element::Bytes(text) => text == needle,
-            Element::Int(value) => number == Some(value),
-        })
+        self.elements().index_of(needle)
     }
 
     /// Number of elements as far as the header says.
     #[inline]
     fn known_len(&self) -> Option<usize> {
-        let count = u16::from_le_bytes([self.bytes[4], self.bytes[5]]);
+        let count = self.stated_count();
         (count != COUNT_UNKNOWN).then_some(usize::from(count))
+    }
+
+    #[inline]
+    fn stated_count(&self) -> u16 {
+        self.bytes.second_field()
     }
 
     /// Where the end mark is.
@@ -195,24 +175,6 @@ impl Listpack {
     fn end(&self) -> usize {
         self.bytes.len() - 1
     }
-}
-
-/// The first element from `at` on, of every `skip + 1`-th, for which `found`.
-#[inline]
-fn walk(bytes: &[u8], mut at: usize, skip: usize, found: impl Fn(usize) -> bool) -> Option<Position> {
-    while at < bytes.len() {
-        if found(at) {
-            return Some(Position(at));
-        }
-        at = next_of(bytes, at);
-        for _ in 0..skip {
-            if at >= bytes.len() {
-                return None;
-            }
-            at = next_of(bytes, at);
-        }
-    }
-    None
 }
 
 impl Default for Listpack {

@@ -291,12 +291,12 @@ fn change(rng: &mut Rng, listpack: &mut Listpack, model: &mut Vec<Vec<u8>>) {
             assert_eq!(texts(&tail), model.split_off(index));
             if rng.chance(50) {
                 model.splice(0..0, texts(&tail));
-                listpack.prepend(&tail);
+                listpack.prepend(tail.elements());
             }
         }
         _ => {
             let more: Listpack = [&b"m"[..], b"1", &new].into_iter().collect();
-            listpack.append(&more);
+            listpack.append(more.elements());
             model.extend(texts(&more));
         }
     }

@@ -4,12 +4,12 @@
 
 use std::ops::ControlFlow;
 
-use super::Set;
+use super::{Set, SetView};
 use crate::value::listpack::Element;
-use crate::value::{Collection, Rules};
+use crate::value::{Collection, Rules, Typed};
 
 /// Visits the members that all sets have, until `visit` breaks. No sets have no members in common.
-pub fn intersect<'a>(sets: &[&'a Set], mut visit: impl FnMut(Element<'a>) -> ControlFlow<()>) {
+pub fn intersect<'a>(sets: &[SetView<'a>], mut visit: impl FnMut(Element<'a>) -> ControlFlow<()>) {
     let mut sets = sets.to_vec();
     sets.sort_by_key(|set| set.len());
     let Some((smallest, others)) = sets.split_first() else { return };
@@ -21,7 +21,7 @@ pub fn intersect<'a>(sets: &[&'a Set], mut visit: impl FnMut(Element<'a>) -> Con
 }
 
 /// All members of the sets; each comes once. `first` is where they are collected: usually empty.
-pub fn unite(first: Set, sets: &[&Set], rules: Rules<'_>) -> Set {
+pub fn unite(first: Set, sets: &[SetView<'_>], rules: Rules<'_>) -> Set {
     let mut all = first;
     for member in sets.iter().flat_map(|set| set.iter()) {
         all.insert(member.text(&mut itoa::Buffer::new()), rules);
@@ -33,7 +33,7 @@ pub fn unite(first: Set, sets: &[&Set], rules: Rules<'_>) -> Set {
 ///
 /// Looks each one up in all others, or takes the others' members out of a copy: whichever costs less, by the rule
 /// of Redis (`sunionDiffGenericCommand`, `t_set.c`).
-pub fn subtract(first: &Set, others: &[&Set], rules: Rules<'_>) -> Set {
+pub fn subtract(first: SetView<'_>, others: &[SetView<'_>], rules: Rules<'_>) -> Set {
     let mut rest = Set::default();
     let lookups = first.len().saturating_mul(others.len() + 1) / 2;
     let removals = others.iter().map(|other| other.len()).sum::<usize>() + first.len();
@@ -49,7 +49,7 @@ pub fn subtract(first: &Set, others: &[&Set], rules: Rules<'_>) -> Set {
     rest = unite(rest, &[first], rules);
     for member in others.iter().flat_map(|other| other.iter()) {
         rest.remove(member.text(&mut itoa::Buffer::new()));
-        if rest.is_empty() {
+        if rest.view().is_empty() {
             break;
         }
     }
@@ -64,13 +64,13 @@ mod tests {
 
     use super::{intersect, subtract, unite};
     use crate::rng::Rng;
-    use crate::value::OwnRules;
-    use crate::value::set::Set;
+    use crate::value::set::{Set, SetView};
+    use crate::value::{OwnRules, Typed};
 
     type Model = BTreeSet<Vec<u8>>;
 
     fn model(set: &Set) -> Model {
-        set.iter().map(|member| member.to_vec()).collect()
+        set.view().iter().map(|member| member.to_vec()).collect()
     }
 
     fn random_set(rng: &mut Rng, own: &OwnRules) -> Set {
@@ -88,7 +88,7 @@ mod tests {
         let (own, mut rng) = (OwnRules::default(), Rng::new(11));
         for _ in 0..300 {
             let sets: Vec<Set> = (0..=rng.index(4)).map(|_| random_set(&mut rng, &own)).collect();
-            let refs: Vec<&Set> = sets.iter().collect();
+            let refs: Vec<SetView<'_>> = sets.iter().map(Typed::view).collect();
             let models: Vec<Model> = sets.iter().map(model).collect();
 
             let mut common = Model::new();
@@ -115,7 +115,7 @@ mod tests {
         (0..100).for_each(|number: u8| assert!(set.insert(&[b'a', number], own.rules())));
         let mut seen = 0;
 
-        intersect(&[&set, &set], |_| {
+        intersect(&[set.view(), set.view()], |_| {
             seen += 1;
             if seen == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });

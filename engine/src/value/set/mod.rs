@@ -5,17 +5,17 @@
 
 pub mod algebra;
 pub mod random;
+mod view;
 
-use super::digest::Digest;
+pub use view::SetView;
+
 use super::entries::Entries;
 use super::intset::Intset;
 use super::listpack::{Element, Listpack};
 use super::memory::allocated_bytes;
-use super::rebuild::Rebuild;
-use super::{Collection, Kind, PrefetchStage, Rules, Typed, limit, prefetch_bytes};
-use crate::keyspace::Object;
+use super::{Holder, Rules, Typed, limit};
+use crate::keyspace::{Object, PackedKind, ValueRef};
 use crate::number::parse_i64;
-use crate::rng::Rng;
 
 /// A set of strings.
 #[derive(Debug, Clone)]
@@ -115,42 +115,6 @@ impl Set {
         }
     }
 
-    /// Whether a member is there.
-    pub fn contains(&self, member: &[u8]) -> bool {
-        match &self.form {
-            Form::Table(members) => members.find(member).is_some(),
-            Form::Integers(integers) => parse_i64(member).is_some_and(|number| integers.contains(number)),
-            Form::Compact(listpack) => listpack.find(member, 0).is_some(),
-        }
-    }
-
-    /// Whether a member of another set is there.
-    pub fn contains_element(&self, member: Element<'_>) -> bool {
-        match (&self.form, member) {
-            (Form::Integers(integers), Element::Int(number)) => integers.contains(number),
-            _ => self.contains(member.text(&mut itoa::Buffer::new())),
-        }
-    }
-
-    /// All members. Integers ascend, a listpack has its own order, that of a table depends only on the seed and on
-    /// the writes so far.
-    pub fn iter(&self) -> Box<dyn Iterator<Item = Element<'_>> + '_> {
-        match &self.form {
-            Form::Integers(integers) => Box::new(integers.iter().map(Element::Int)),
-            Form::Compact(listpack) => Box::new(listpack.iter()),
-            Form::Table(members) => Box::new(members.iter().map(|entry| Element::Bytes(entry.key()))),
-        }
-    }
-
-    /// A random member, each as likely as any other; nothing when there is none.
-    pub fn random(&self, rng: &mut Rng) -> Option<Element<'_>> {
-        match &self.form {
-            Form::Integers(integers) => integers.at(rng.index(integers.len())).map(Element::Int),
-            Form::Compact(listpack) => listpack.at(rng.index(listpack.len())).map(|position| listpack.get(position)),
-            Form::Table(members) => members.random(rng).map(|entry| Element::Bytes(entry.key())),
-        }
-    }
-
     /// Makes a table that has lost most of its members compact again, if the options allow it.
     pub fn compact(&mut self, rules: Rules<'_>) {
         let Form::Table(members) = &self.form else { return };
@@ -159,16 +123,6 @@ impl Set {
             compact.insert(entry.key(), rules);
         }
         *self = compact;
-    }
-
-    /// The integers, while that is the form.
-    pub const fn as_intset(&self) -> Option<&Intset> {
-        if let Form::Integers(integers) = &self.form { Some(integers) } else { None }
-    }
-
-    /// The table, once that is the form.
-    pub fn as_table(&self) -> Option<&Entries> {
-        if let Form::Table(members) = &self.form { Some(members) } else { None }
     }
 
     /// Makes integers a listpack that can take a string of that length, or a table.
@@ -187,7 +141,7 @@ impl Set {
 
     fn become_table(&mut self, rules: Rules<'_>) {
         let mut table = Entries::new(rules.hasher);
-        for member in self.iter() {
+        for member in self.view().iter() {
             table.add(member.text(&mut itoa::Buffer::new()));
         }
         self.form = Form::Table(Box::new(table));
@@ -214,27 +168,7 @@ impl Default for Set {
     }
 }
 
-impl Collection for Set {
-    fn kind(&self) -> Kind {
-        Kind::Set
-    }
-
-    fn encoding(&self) -> &'static str {
-        match &self.form {
-            Form::Integers(_) => "intset",
-            Form::Compact(_) => "listpack",
-            Form::Table(_) => "hashtable",
-        }
-    }
-
-    fn len(&self) -> usize {
-        match &self.form {
-            Form::Integers(integers) => integers.len(),
-            Form::Compact(listpack) => listpack.len(),
-            Form::Table(members) => members.len(),
-        }
-    }
-
+impl Holder for Set {
     fn memory_usage(&self) -> usize {
         match &self.form {
             Form::Integers(integers) => integers.memory_usage(),
@@ -243,27 +177,8 @@ impl Collection for Set {
         }
     }
 
-    fn digest(&self, digest: &mut Digest) {
-        for member in self.iter() {
-            digest.combine(member.text(&mut itoa::Buffer::new()));
-        }
-    }
-
-    fn rebuild(&self, rebuild: &mut Rebuild<'_>) {
-        rebuild.items("SADD", self.iter().map(|member| [member.to_vec()]));
-    }
-
-    fn prefetch(&self, element: &[u8], stage: PrefetchStage) {
-        match &self.form {
-            Form::Table(members) => members.prefetch(element, stage),
-            Form::Integers(integers) if stage == PrefetchStage::Begin => prefetch_bytes(integers.as_bytes()),
-            Form::Compact(listpack) if stage == PrefetchStage::Begin => prefetch_bytes(listpack.as_bytes()),
-            Form::Integers(_) | Form::Compact(_) => {}
-        }
-    }
-
     fn free_cost(&self) -> usize {
-        self.as_table().map_or(1, Entries::len)
+        if let Form::Table(members) = &self.form { members.len() } else { 1 }
     }
 
     fn free_some(&mut self, elements_max: usize) -> usize {
@@ -272,10 +187,45 @@ impl Collection for Set {
 }
 
 impl Typed for Set {
-    fn of(object: &Object) -> Option<&Self> {
-        if let Object::Set(set) = object { Some(set) } else { None }
+    type View<'a> = SetView<'a>;
+
+    const PACKED: Option<PackedKind> = Some(PackedKind::Set);
+
+    #[inline]
+    fn of_listpack(listpack: Listpack) -> Option<Self> {
+        Some(Self { form: Form::Compact(listpack) })
     }
 
+    #[inline]
+    fn as_listpack(&self) -> Option<&Listpack> {
+        if let Form::Compact(members) = &self.form { Some(members) } else { None }
+    }
+
+    #[inline]
+    fn into_listpack(self) -> Option<Listpack> {
+        if let Form::Compact(members) = self.form { Some(members) } else { None }
+    }
+
+    #[inline]
+    fn view(&self) -> SetView<'_> {
+        let form = match &self.form {
+            Form::Integers(integers) => view::Form::Integers(integers),
+            Form::Compact(listpack) => view::Form::Compact(listpack.elements()),
+            Form::Table(members) => view::Form::Table(members),
+        };
+        SetView { form }
+    }
+
+    #[inline]
+    fn of(value: ValueRef<'_>) -> Option<SetView<'_>> {
+        match value {
+            ValueRef::Object(Object::Set(set)) => Some(set.view()),
+            ValueRef::Packed(packed) => packed.of_kind(PackedKind::Set).map(SetView::of_elements),
+            ValueRef::Int(_) | ValueRef::Object(_) | ValueRef::Str(_) => None,
+        }
+    }
+
+    #[inline]
     fn of_mut(object: &mut Object) -> Option<&mut Self> {
         if let Object::Set(set) = object { Some(set) } else { None }
     }
@@ -287,6 +237,7 @@ impl Typed for Set {
 
 #[cfg(test)]
 mod tests {
+    use crate::value::Typed;
     use std::collections::BTreeSet;
 
     use super::Set;
@@ -306,14 +257,14 @@ mod tests {
         own.config.set_max_listpack_entries = 4;
         own.config.set_max_listpack_value = 5;
 
-        assert_eq!(set(&["1", "2", "3"], &own).encoding(), "intset");
-        assert_eq!(set(&["1", "2", "3", "4"], &own).encoding(), "hashtable");
-        assert_eq!(set(&["1", "2", "3", "a"], &own).encoding(), "listpack");
-        assert_eq!(set(&["a", "1", "2", "3"], &own).encoding(), "listpack");
-        assert_eq!(set(&["a", "b", "c", "d", "e"], &own).encoding(), "hashtable");
-        assert_eq!(set(&["1", "abcdef"], &own).encoding(), "hashtable");
-        assert_eq!(set(&["123456", "a"], &own).encoding(), "hashtable");
-        assert_eq!(set(&["abcdef"], &own).encoding(), "hashtable");
+        assert_eq!(set(&["1", "2", "3"], &own).view().encoding(), "intset");
+        assert_eq!(set(&["1", "2", "3", "4"], &own).view().encoding(), "hashtable");
+        assert_eq!(set(&["1", "2", "3", "a"], &own).view().encoding(), "listpack");
+        assert_eq!(set(&["a", "1", "2", "3"], &own).view().encoding(), "listpack");
+        assert_eq!(set(&["a", "b", "c", "d", "e"], &own).view().encoding(), "hashtable");
+        assert_eq!(set(&["1", "abcdef"], &own).view().encoding(), "hashtable");
+        assert_eq!(set(&["123456", "a"], &own).view().encoding(), "hashtable");
+        assert_eq!(set(&["abcdef"], &own).view().encoding(), "hashtable");
     }
 
     #[test]
@@ -331,12 +282,12 @@ mod tests {
                 } else {
                     assert_eq!(set.remove(member.as_bytes()), model.remove(&member));
                 }
-                assert_eq!(set.contains(member.as_bytes()), model.contains(&member));
-                assert_eq!(set.len(), model.len());
+                assert_eq!(set.view().contains(member.as_bytes()), model.contains(&member));
+                assert_eq!(set.view().len(), model.len());
             }
 
             let members: BTreeSet<String> =
-                set.iter().map(|member| String::from_utf8(member.to_vec()).unwrap()).collect();
+                set.view().iter().map(|member| String::from_utf8(member.to_vec()).unwrap()).collect();
             assert_eq!(members, model);
         }
     }
@@ -349,12 +300,12 @@ mod tests {
             let set = set(members, &own);
 
             let mut seen: Vec<Vec<u8>> =
-                (0..100).filter_map(|_| set.random(&mut rng)).map(|pick| pick.to_vec()).collect();
+                (0..100).filter_map(|_| set.view().random(&mut rng)).map(|pick| pick.to_vec()).collect();
             seen.sort();
             seen.dedup();
 
             assert_eq!(seen, members.iter().map(|member| member.as_bytes().to_vec()).collect::<Vec<_>>());
         }
-        assert_eq!(Set::default().random(&mut rng), None);
+        assert_eq!(Set::default().view().random(&mut rng), None);
     }
 }

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use super::Set;
+use super::{Set, SetView};
 use crate::rng::Rng;
 use crate::value::listpack::Element;
-use crate::value::{Collection, Rules};
+use crate::value::{Collection, Rules, Typed};
 
-impl Set {
+impl<'a> SetView<'a> {
     /// Visits `count` different random members, all of them when there are no more. Each selection is as likely as
     /// any other; the order is not random.
-    pub fn sample<'a>(&'a self, rng: &mut Rng, count: usize, mut visit: impl FnMut(Element<'a>)) {
+    pub fn sample(self, rng: &mut Rng, count: usize, mut visit: impl FnMut(Element<'a>)) {
         let len = self.len();
         match self.as_table() {
             _ if count >= len => self.iter().for_each(visit),
@@ -33,16 +33,18 @@ impl Set {
             }
         }
     }
+}
 
+impl Set {
     /// Removes `count` different random members and returns them. There must be more than that: whoever takes all
     /// takes the set.
     ///
     /// A table of which little is left becomes compact, under the same condition as in Redis.
     pub fn pop(&mut self, rng: &mut Rng, count: usize, rules: Rules<'_>) -> Vec<Vec<u8>> {
-        debug_assert!(count < self.len(), "whoever takes all takes the set");
-        let left = self.len().saturating_sub(count);
+        debug_assert!(count < self.view().len(), "whoever takes all takes the set");
+        let left = self.view().len().saturating_sub(count);
         let mut popped = Vec::new();
-        self.sample(rng, count, |member| popped.push(member.to_vec()));
+        self.view().sample(rng, count, |member| popped.push(member.to_vec()));
         for member in &popped {
             self.remove(member);
         }
@@ -61,6 +63,7 @@ const MOVE_STRATEGY_FACTOR: usize = 5;
 
 #[cfg(test)]
 mod tests {
+    use crate::value::Typed;
     use std::collections::BTreeMap;
 
     use super::Set;
@@ -83,7 +86,7 @@ mod tests {
                 let rounds = 30_000 / count;
                 for _ in 0..rounds {
                     let mut picked = Vec::new();
-                    set.sample(&mut rng, count, |member| picked.push(member.to_vec()));
+                    set.view().sample(&mut rng, count, |member| picked.push(member.to_vec()));
                     assert_eq!(picked.len(), count);
                     picked.into_iter().for_each(|member| *counts.entry(member).or_default() += 1);
                 }
@@ -107,8 +110,8 @@ mod tests {
                 let popped = set.pop(&mut Rng::new(count as u64), count, own.rules());
 
                 assert_eq!(popped.len(), count);
-                assert_eq!(set.len(), members - popped.len());
-                assert!(popped.iter().all(|member| !set.contains(member)));
+                assert_eq!(set.view().len(), members - popped.len());
+                assert!(popped.iter().all(|member| !set.view().contains(member)));
             }
         }
     }
@@ -121,6 +124,6 @@ mod tests {
         most.pop(&mut Rng::new(1), 500, own.rules());
         half.pop(&mut Rng::new(1), 499, own.rules());
 
-        assert_eq!((most.encoding(), half.encoding()), ("listpack", "hashtable"));
+        assert_eq!((most.view().encoding(), half.view().encoding()), ("listpack", "hashtable"));
     }
 }

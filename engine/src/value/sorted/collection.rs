@@ -1,11 +1,14 @@
 //! What sorted sets have in common with all collections.
 
-use super::{Form, SortedSet, SortedSetRules};
-use crate::keyspace::Object;
+use super::small::Small;
+use super::view::Form;
+use super::{SortedSet, SortedSetRules, SortedSetView};
+use crate::keyspace::{Object, PackedKind, ValueRef};
 use crate::number::{DOUBLE_BYTES_MAX, format_double, format_shortest};
 use crate::value::digest::Digest;
+use crate::value::listpack::Listpack;
 use crate::value::rebuild::Rebuild;
-use crate::value::{Collection, Kind, PrefetchStage, Rules, Typed, limit, prefetch_bytes};
+use crate::value::{Collection, Holder, Kind, PrefetchStage, Rules, Typed, limit, prefetch_bytes};
 
 impl<'a> From<Rules<'a>> for SortedSetRules<'a> {
     fn from(rules: Rules<'a>) -> Self {
@@ -17,21 +20,17 @@ impl<'a> From<Rules<'a>> for SortedSetRules<'a> {
     }
 }
 
-impl Collection for SortedSet {
+impl Collection for SortedSetView<'_> {
     fn kind(&self) -> Kind {
         Kind::SortedSet
     }
 
     fn encoding(&self) -> &'static str {
-        self.encoding()
+        Self::encoding(*self)
     }
 
     fn len(&self) -> usize {
-        self.len()
-    }
-
-    fn memory_usage(&self) -> usize {
-        self.memory_usage()
+        Self::len(*self)
     }
 
     /// Scores are in it as Valkey 9 has them, which differs from Redis 7.0 for those that are not whole.
@@ -53,11 +52,18 @@ impl Collection for SortedSet {
     }
 
     fn prefetch(&self, element: &[u8], stage: PrefetchStage) {
-        match &self.form {
+        match self.form {
             Form::Large(large) => large.prefetch(element, stage),
-            Form::Small(small) if stage == PrefetchStage::Begin => prefetch_bytes(small.listpack().as_bytes()),
+            Form::Small(small) if stage == PrefetchStage::Begin => prefetch_bytes(small.pairs.bytes()),
             Form::Small(_) => {}
         }
+    }
+}
+
+impl Holder for SortedSet {
+    #[inline]
+    fn memory_usage(&self) -> usize {
+        self.memory_usage()
     }
 
     fn free_cost(&self) -> usize {
@@ -70,10 +76,44 @@ impl Collection for SortedSet {
 }
 
 impl Typed for SortedSet {
-    fn of(object: &Object) -> Option<&Self> {
-        if let Object::SortedSet(set) = object { Some(set) } else { None }
+    type View<'a> = SortedSetView<'a>;
+
+    const PACKED: Option<PackedKind> = Some(PackedKind::SortedSet);
+
+    #[inline]
+    fn of_listpack(listpack: Listpack) -> Option<Self> {
+        Some(Self { form: super::Form::Small(Small::of_listpack(listpack)) })
     }
 
+    #[inline]
+    fn as_listpack(&self) -> Option<&Listpack> {
+        if let super::Form::Small(small) = &self.form { Some(small.listpack()) } else { None }
+    }
+
+    #[inline]
+    fn into_listpack(self) -> Option<Listpack> {
+        if let super::Form::Small(small) = self.form { Some(small.into_listpack()) } else { None }
+    }
+
+    #[inline]
+    fn view(&self) -> SortedSetView<'_> {
+        let form = match &self.form {
+            super::Form::Large(large) => Form::Large(large),
+            super::Form::Small(small) => Form::Small(small.view()),
+        };
+        SortedSetView { form }
+    }
+
+    #[inline]
+    fn of(value: ValueRef<'_>) -> Option<SortedSetView<'_>> {
+        match value {
+            ValueRef::Object(Object::SortedSet(set)) => Some(set.view()),
+            ValueRef::Packed(packed) => packed.of_kind(PackedKind::SortedSet).map(SortedSetView::of_elements),
+            ValueRef::Int(_) | ValueRef::Object(_) | ValueRef::Str(_) => None,
+        }
+    }
+
+    #[inline]
     fn of_mut(object: &mut Object) -> Option<&mut Self> {
         if let Object::SortedSet(set) = object { Some(set) } else { None }
     }
@@ -86,6 +126,7 @@ impl Typed for SortedSet {
 #[cfg(test)]
 mod tests {
     use super::super::{Score, SortedSet};
+    use crate::value::Typed;
     use crate::value::digest::Digest;
     use crate::value::rebuild::Rebuild;
     use crate::value::{Collection, Kind, OwnRules};
@@ -106,7 +147,7 @@ mod tests {
             let mut digest = Digest::default();
             digest.mix(&Kind::SortedSet.number().to_be_bytes());
 
-            set(&[("a", 0.1), ("b", 1e17), ("c", 3.0)], &own).digest(&mut digest);
+            set(&[("a", 0.1), ("b", 1e17), ("c", 3.0)], &own).view().digest(&mut digest);
 
             // DEBUG DIGEST-VALUE of valkey-server 9.1.
             assert_eq!(digest.to_hex(), "cac6598b2884b3825c013d59cc6458790af4f279");
@@ -118,7 +159,7 @@ mod tests {
         let own = OwnRules::default();
         let mut out = Vec::new();
 
-        set(&[("a", 0.1), ("b", f64::NEG_INFINITY)], &own).rebuild(&mut Rebuild::new(b"k", &mut out));
+        set(&[("a", 0.1), ("b", f64::NEG_INFINITY)], &own).view().rebuild(&mut Rebuild::new(b"k", &mut out));
 
         assert_eq!(
             String::from_utf8(out).unwrap(),

@@ -2,20 +2,23 @@
 //!
 //! Lives here: [`SortedSet`], which is compact while it is small (`small.rs`) and a hash table with a counting tree
 //! beyond (`large.rs`). What does not: commands, how bounds are written, replies. Every range (by score, by text, by
-//! rank) becomes a range of ranks first ([`SortedSet::ranks_by_score`], [`SortedSet::ranks_by_name`]); what to do
-//! with it is the same then: [`SortedSet::range`], [`SortedSet::remove_ranks`], or its length.
+//! rank) becomes a range of ranks first ([`SortedSetView::ranks_by_score`], [`SortedSetView::ranks_by_name`]); what to do
+//! with it is the same then: [`SortedSetView::range`], [`SortedSet::remove_ranks`], or its length.
 
 mod collection;
 mod large;
 mod members;
 mod small;
 mod tree;
+mod view;
 
-use std::ops::{Bound, Range};
+use std::ops::Range;
 
 use large::{Large, LargeIter};
 use small::{Small, SmallIter};
+pub use view::SortedSetView;
 
+use super::Typed;
 use super::listpack::{Element, Listpack};
 use crate::table::hash::KeyHasher;
 
@@ -112,44 +115,6 @@ impl SortedSet {
         Ok(Self { form: Form::Small(Small::from_listpack(pairs)?) })
     }
 
-    /// The listpack of the compact form.
-    pub fn listpack(&self) -> Option<&Listpack> {
-        match &self.form {
-            Form::Large(_) => None,
-            Form::Small(small) => Some(small.listpack()),
-        }
-    }
-
-    /// The form in the words of `OBJECT ENCODING`.
-    pub const fn encoding(&self) -> &'static str {
-        match &self.form {
-            Form::Large(_) => "skiplist",
-            Form::Small(_) => "listpack",
-        }
-    }
-
-    /// Number of members.
-    pub fn len(&self) -> usize {
-        match &self.form {
-            Form::Large(large) => large.len(),
-            Form::Small(small) => small.len(),
-        }
-    }
-
-    /// Whether there is no member.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The score of a member.
-    #[inline]
-    pub fn score(&self, member: &[u8]) -> Option<f64> {
-        match &self.form {
-            Form::Large(large) => large.score(member),
-            Form::Small(small) => small.find(member).map(|found| found.score),
-        }
-    }
-
     /// Prepares for `count` pairs, as a command brings them: what does not fit into the compact form makes the set large
     /// before the first of them is looked at, even if some are there, come twice or are not taken. As in Valkey 9;
     /// Redis 7.0 changes the form where it meets the member.
@@ -175,13 +140,13 @@ impl SortedSet {
             Form::Large(large) => return large.update(member, decide),
             Form::Small(small) => small,
         };
-        let found = small.find(member);
+        let found = small.view().find(member);
         let Some(score) = decide(found.map(|found| found.score)) else { return Change::Declined };
         if let Some(found) = found {
             return small.rescore(found, member, score);
         }
         let stays_small = member.len() <= rules.value_bytes_max
-            && small.len() < rules.entries_max
+            && small.view().len() < rules.entries_max
             && small.has_room_for(member.len());
         if stays_small {
             small.add(member, score.0);
@@ -201,82 +166,13 @@ impl SortedSet {
 
     /// Removes the members with the ranks of a range, cut to what there is. Returns how many there were.
     pub fn remove_ranks(&mut self, ranks: Range<usize>) -> usize {
-        let ranks = self.cut(ranks);
+        let ranks = self.view().cut(ranks);
         let removed = ranks.len();
         match &mut self.form {
             Form::Large(large) => large.remove_ranks(ranks),
             Form::Small(small) => small.remove_ranks(ranks),
         }
         removed
-    }
-
-    /// The rank of a member, from 0 for the lowest score, and its score.
-    pub fn rank(&self, member: &[u8]) -> Option<(usize, f64)> {
-        match &self.form {
-            Form::Large(large) => large.rank(member),
-            Form::Small(small) => small.rank(member),
-        }
-    }
-
-    /// The ranks of the members with scores between two bounds.
-    pub fn ranks_by_score(&self, min: Bound<f64>, max: Bound<f64>) -> Range<usize> {
-        let start = match min {
-            Bound::Excluded(min) => self.count_by_score(|score| score <= min),
-            Bound::Included(min) => self.count_by_score(|score| score < min),
-            Bound::Unbounded => 0,
-        };
-        let end = match max {
-            Bound::Excluded(max) => self.count_by_score(|score| score < max),
-            Bound::Included(max) => self.count_by_score(|score| score <= max),
-            Bound::Unbounded => self.len(),
-        };
-        start..end.max(start)
-    }
-
-    /// The ranks of the members between two texts, of a set whose scores are all the same.
-    ///
-    /// Otherwise the result means nothing, as in Redis; it is some range of ranks.
-    pub fn ranks_by_name(&self, min: Bound<&[u8]>, max: Bound<&[u8]>) -> Range<usize> {
-        let start = match min {
-            Bound::Excluded(min) => self.count_by_name(|name| name <= min),
-            Bound::Included(min) => self.count_by_name(|name| name < min),
-            Bound::Unbounded => 0,
-        };
-        let end = match max {
-            Bound::Excluded(max) => self.count_by_name(|name| name < max),
-            Bound::Included(max) => self.count_by_name(|name| name <= max),
-            Bound::Unbounded => self.len(),
-        };
-        start..end.max(start)
-    }
-
-    /// The members with the ranks of a range, cut to what there is, from either end.
-    pub fn range(&self, ranks: Range<usize>) -> Iter<'_> {
-        let ranks = self.cut(ranks);
-        let left = ranks.len();
-        let form = match &self.form {
-            Form::Large(large) => IterForm::Large(large.range(ranks)),
-            Form::Small(small) => IterForm::Small(small.range(ranks)),
-        };
-        Iter { form, left }
-    }
-
-    /// All members in order, from either end.
-    pub fn iter(&self) -> Iter<'_> {
-        self.range(0..self.len())
-    }
-
-    /// Continues a scan at `cursor` (0 begins one); returns the cursor to continue with (0 ends it).
-    ///
-    /// The compact form is visited in one step. The promises are those of [`Table::scan`](crate::table::Table::scan).
-    pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(Element<'_>, f64)) -> u64 {
-        match &self.form {
-            Form::Large(large) => large.scan(cursor, count, |name, score| visit(Element::Bytes(name), score)),
-            Form::Small(_) => {
-                self.iter().for_each(|(name, score)| visit(name, score));
-                0
-            }
-        }
     }
 
     /// Goes to the large form.
@@ -326,30 +222,11 @@ impl SortedSet {
         }
     }
 
-    fn count_by_score(&self, mut holds: impl FnMut(f64) -> bool) -> usize {
-        match &self.form {
-            Form::Large(large) => large.count_by_score(holds),
-            Form::Small(small) => small.count_while(|_, score| holds(score)),
-        }
-    }
-
-    fn count_by_name(&self, mut holds: impl FnMut(&[u8]) -> bool) -> usize {
-        match &self.form {
-            Form::Large(large) => large.count_by_name(holds),
-            Form::Small(small) => small.count_while(|name, _| holds(name.text(&mut itoa::Buffer::new()))),
-        }
-    }
-
-    fn cut(&self, ranks: Range<usize>) -> Range<usize> {
-        let end = ranks.end.min(self.len());
-        ranks.start.min(end)..end
-    }
-
     fn enlarge(&mut self, hasher: &KeyHasher) -> &mut Large {
         if let Form::Small(small) = &self.form {
             let mut large = Box::new(Large::new(hasher));
             let mut digits = itoa::Buffer::new();
-            for (name, score) in small.range(0..small.len()) {
+            for (name, score) in small.view().range(0..small.view().len()) {
                 large.update(name.text(&mut digits), |_| Some(Score(score)));
             }
             self.form = Form::Large(large);
@@ -367,7 +244,7 @@ impl Default for SortedSet {
 
 impl std::fmt::Debug for SortedSet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_map().entries(self.iter()).finish()
+        f.debug_map().entries(self.view().iter()).finish()
     }
 }
 

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::{Change, Score, SortedSetError};
 use crate::number::{DOUBLE_BYTES_MAX, as_integer, format_double, parse_f64};
-use crate::value::listpack::{Element, Iter, Listpack, Position};
+use crate::value::listpack::{Element, Elements, Iter, Listpack, Position};
 
 /// A sorted set in its compact form.
 #[derive(Debug, Clone, Default)]
@@ -46,12 +46,21 @@ impl Small {
         self.pairs.push_pair(name, score_element(score, &mut [0; DOUBLE_BYTES_MAX]));
     }
 
+    pub(super) const fn of_listpack(pairs: Listpack) -> Self {
+        Self { pairs }
+    }
+
     pub(super) const fn listpack(&self) -> &Listpack {
         &self.pairs
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.pairs.len() / 2
+    pub(super) fn into_listpack(self) -> Listpack {
+        self.pairs
+    }
+
+    #[inline]
+    pub(super) fn view(&self) -> SmallView<'_> {
+        SmallView { pairs: self.pairs.elements() }
     }
 
     /// Whether the listpack may take a member of that many bytes more.
@@ -59,17 +68,11 @@ impl Small {
         self.pairs.has_room_for(name_bytes.saturating_add(DOUBLE_BYTES_MAX), 2)
     }
 
-    pub(super) fn find(&self, name: &[u8]) -> Option<Found> {
-        let at = self.pairs.find(name, 1)?;
-        let score_at = self.pairs.next(at).expect("a score follows each member");
-        Some(Found { at, score_at, score: score_of(self.pairs.get(score_at)) })
-    }
-
     /// Adds a member that is not there.
     pub(super) fn add(&mut self, name: &[u8], score: f64) {
         let mut buffer = [0; DOUBLE_BYTES_MAX];
         let element = score_element(score, &mut buffer);
-        match self.place_of(name, score) {
+        match self.view().place_of(name, score) {
             Some(position) => self.pairs.insert_pair_before(position, name, element),
             None => self.pairs.push_pair(name, element),
         }
@@ -80,7 +83,7 @@ impl Small {
         if score == found.score {
             return Change::Same;
         }
-        if self.stays_in_order(found, name, score) {
+        if self.view().stays_in_order(found, name, score) {
             self.pairs.replace(found.score_at, score_element(score, &mut [0; DOUBLE_BYTES_MAX]));
         } else {
             self.pairs.delete_many(found.at, 2);
@@ -91,7 +94,7 @@ impl Small {
 
     /// Removes a member and returns the score it had.
     pub(super) fn remove(&mut self, name: &[u8]) -> Option<f64> {
-        let found = self.find(name)?;
+        let found = self.view().find(name)?;
         self.pairs.delete_many(found.at, 2);
         Some(found.score)
     }
@@ -101,7 +104,29 @@ impl Small {
         self.pairs.delete_range(ranks.start * 2, ranks.len() * 2);
     }
 
-    pub(super) fn rank(&self, name: &[u8]) -> Option<(usize, f64)> {
+    pub(super) fn memory_usage(&self) -> usize {
+        self.pairs.memory_usage()
+    }
+}
+
+/// The compact form to read, wherever it lies.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SmallView<'a> {
+    pub(super) pairs: Elements<'a>,
+}
+
+impl<'a> SmallView<'a> {
+    pub(super) fn len(self) -> usize {
+        self.pairs.len() / 2
+    }
+
+    pub(super) fn find(self, name: &[u8]) -> Option<Found> {
+        let at = self.pairs.find(name, 1)?;
+        let score_at = self.pairs.next(at).expect("a score follows each member");
+        Some(Found { at, score_at, score: score_of(self.pairs.get(score_at)) })
+    }
+
+    pub(super) fn rank(self, name: &[u8]) -> Option<(usize, f64)> {
         let mut elements = self.pairs.iter();
         let mut rank = 0;
         while let Some(element) = elements.next() {
@@ -115,21 +140,17 @@ impl Small {
     }
 
     /// Number of members from the lowest on for which `holds`.
-    pub(super) fn count_while(&self, mut holds: impl FnMut(Element<'_>, f64) -> bool) -> usize {
+    pub(super) fn count_while(self, mut holds: impl FnMut(Element<'_>, f64) -> bool) -> usize {
         self.pairs.iter().pairs().take_while(|&(name, score)| holds(name, score_of(score))).count()
     }
 
     /// The members with the ranks of a range.
-    pub(super) fn range(&self, ranks: Range<usize>) -> SmallIter<'_> {
+    pub(super) fn range(self, ranks: Range<usize>) -> SmallIter<'a> {
         SmallIter { elements: self.pairs.range(ranks.start * 2..ranks.end * 2) }
     }
 
-    pub(super) fn memory_usage(&self) -> usize {
-        self.pairs.memory_usage()
-    }
-
     /// The first member that comes after a new one.
-    fn place_of(&self, name: &[u8], score: f64) -> Option<Position> {
+    fn place_of(self, name: &[u8], score: f64) -> Option<Position> {
         // Scores that rise, as those made of clocks, go to the end without a walk.
         let last = self.pairs.last()?;
         let before = self.pairs.previous(last)?;
@@ -147,7 +168,7 @@ impl Small {
         None
     }
 
-    fn stays_in_order(&self, found: Found, name: &[u8], score: f64) -> bool {
+    fn stays_in_order(self, found: Found, name: &[u8], score: f64) -> bool {
         let after_previous = self.pairs.previous(found.at).is_none_or(|score_at| {
             let at = self.pairs.previous(score_at).expect("a member precedes each score");
             self.compare(at, score_at, name, score).is_lt()
@@ -162,7 +183,7 @@ impl Small {
     }
 
     /// How the pair at two positions compares with another.
-    fn compare(&self, at: Position, score_at: Position, name: &[u8], score: f64) -> Ordering {
+    fn compare(self, at: Position, score_at: Position, name: &[u8], score: f64) -> Ordering {
         order(score_of(self.pairs.get(score_at)), score, || self.pairs.get(at).compare(name))
     }
 }

@@ -4,6 +4,7 @@ use std::ops::Bound;
 use super::{Change, Score, SortedSet, SortedSetError, SortedSetRules};
 use crate::rng::Rng;
 use crate::table::hash::{KeyHasher, Partitioning};
+use crate::value::Typed;
 use crate::value::listpack::{Element, Listpack};
 
 /// A score with an order of its own: integers, so that a map can be sorted by it.
@@ -22,7 +23,7 @@ fn score(number: f64) -> Score {
 }
 
 fn contents(set: &SortedSet) -> Vec<(Vec<u8>, f64)> {
-    set.iter().map(|(name, score)| (name.to_vec(), score)).collect()
+    set.view().iter().map(|(name, score)| (name.to_vec(), score)).collect()
 }
 
 fn sorted(model: &Model) -> Vec<(Vec<u8>, f64)> {
@@ -71,7 +72,7 @@ fn random_changes_agree_with_a_map_in_both_forms() {
                 assert_eq!(set.remove_ranks(start..start + count), doomed.len(), "seed {seed}");
                 doomed.iter().for_each(|(name, _)| _ = model.remove(name));
             }
-            assert_eq!(set.len(), model.len(), "seed {seed}");
+            assert_eq!(set.view().len(), model.len(), "seed {seed}");
             if round % 200 == 0 {
                 check(&set, &model, &mut rng, &format!("seed {seed} round {round}"));
             }
@@ -85,26 +86,26 @@ fn check(set: &SortedSet, model: &Model, rng: &mut Rng, context: &str) {
     let expected = sorted(model);
     assert_eq!(contents(set), expected, "{context}");
     assert!(
-        set.iter().rev().map(|(name, score)| (name.to_vec(), score)).eq(expected.iter().rev().cloned()),
+        set.view().iter().rev().map(|(name, score)| (name.to_vec(), score)).eq(expected.iter().rev().cloned()),
         "{context}"
     );
     for (rank, (name, score)) in expected.iter().enumerate() {
-        assert_eq!(set.rank(name), Some((rank, *score)), "{context}");
-        assert_eq!(set.score(name), Some(*score), "{context}");
+        assert_eq!(set.view().rank(name), Some((rank, *score)), "{context}");
+        assert_eq!(set.view().score(name), Some(*score), "{context}");
     }
     let (start, end) = (rng.index(expected.len()), rng.index(expected.len() + 3));
-    let range = set.range(start..end);
+    let range = set.view().range(start..end);
     assert_eq!(range.len(), range.clone().count(), "{context}");
     let cut = expected.iter().take(end).skip(start);
     assert!(range.map(|(name, score)| (name.to_vec(), score)).eq(cut.cloned()), "{context}");
     let (min, max) = (rng.below(60) as f64 - 25.0, rng.below(60) as f64 - 25.0);
-    let by_score = set.ranks_by_score(Bound::Excluded(min), Bound::Included(max));
+    let by_score = set.view().ranks_by_score(Bound::Excluded(min), Bound::Included(max));
     let wanted: Vec<_> = expected.iter().filter(|(_, score)| *score > min && *score <= max).cloned().collect();
-    assert!(set.range(by_score).map(|(name, score)| (name.to_vec(), score)).eq(wanted), "{context}");
+    assert!(set.view().range(by_score).map(|(name, score)| (name.to_vec(), score)).eq(wanted), "{context}");
     let mut seen = BTreeSet::new();
     let mut cursor = 0;
     loop {
-        cursor = set.scan(cursor, 10, |name, _| _ = seen.insert(name.to_vec()));
+        cursor = set.view().scan(cursor, 10, |name, _| _ = seen.insert(name.to_vec()));
         if cursor == 0 {
             break;
         }
@@ -117,7 +118,7 @@ fn an_iterator_meets_itself_in_the_middle() {
     for entries_max in [0, 1000] {
         let names: Vec<String> = (100..500).map(|number| number.to_string()).collect();
         let set = build(&names.iter().map(|name| (&name[..], 1.0)).collect::<Vec<_>>(), entries_max);
-        let mut iter = set.range(10..300);
+        let mut iter = set.view().range(10..300);
         let (mut front, mut back) = (Vec::new(), Vec::new());
 
         while let Some((name, _)) = iter.next() {
@@ -135,8 +136,8 @@ fn members_of_one_score_are_ranged_by_text() {
     for entries_max in [0, 1000] {
         let set = build(&[("b", 0.0), ("a", 0.0), ("10", 0.0), ("9", -0.0), ("c", 0.0), ("", 0.0)], entries_max);
         let range = |min, max| {
-            let ranks = set.ranks_by_name(min, max);
-            set.range(ranks).map(|(name, _)| String::from_utf8(name.to_vec()).unwrap()).collect::<Vec<_>>()
+            let ranks = set.view().ranks_by_name(min, max);
+            set.view().range(ranks).map(|(name, _)| String::from_utf8(name.to_vec()).unwrap()).collect::<Vec<_>>()
         };
 
         assert_eq!(range(Bound::Unbounded, Bound::Unbounded), ["", "10", "9", "a", "b", "c"]);
@@ -154,10 +155,13 @@ fn infinities_are_at_the_ends_and_zeros_are_equal() {
         let mut set =
             build(&[("min", f64::NEG_INFINITY), ("z", -0.0), ("max", f64::INFINITY), ("a", 0.0)], entries_max);
 
-        assert_eq!(set.iter().map(|(name, _)| name.to_vec()).collect::<Vec<_>>(), [&b"min"[..], b"a", b"z", b"max"]);
+        assert_eq!(
+            set.view().iter().map(|(name, _)| name.to_vec()).collect::<Vec<_>>(),
+            [&b"min"[..], b"a", b"z", b"max"]
+        );
         assert_eq!(set.insert(b"z", score(0.0), rules(entries_max, &hasher)), Change::Same);
-        assert_eq!(set.ranks_by_score(Bound::Included(0.0), Bound::Included(f64::INFINITY)), 1..4);
-        assert_eq!(set.ranks_by_score(Bound::Excluded(-0.0), Bound::Excluded(f64::INFINITY)), 3..3);
+        assert_eq!(set.view().ranks_by_score(Bound::Included(0.0), Bound::Included(f64::INFINITY)), 1..4);
+        assert_eq!(set.view().ranks_by_score(Bound::Excluded(-0.0), Bound::Excluded(f64::INFINITY)), 3..3);
         assert_eq!(Score::new(f64::NAN), None);
     }
 }
@@ -180,24 +184,24 @@ fn thresholds_choose_the_form() {
     let hasher = hasher();
     let small = rules(3, &hasher);
     let mut set = build(&[("a", 1.0), ("b", 2.0), ("c", 3.0)], 3);
-    assert_eq!(set.encoding(), "listpack");
+    assert_eq!(set.view().encoding(), "listpack");
 
     set.insert(b"a", score(9.0), small);
-    assert_eq!(set.encoding(), "listpack");
+    assert_eq!(set.view().encoding(), "listpack");
     set.insert(b"d", score(9.0), small);
-    assert_eq!(set.encoding(), "skiplist");
+    assert_eq!(set.view().encoding(), "skiplist");
     set.make_small_if_fits(small);
-    assert_eq!(set.encoding(), "skiplist");
+    assert_eq!(set.view().encoding(), "skiplist");
     set.remove(b"d");
-    assert_eq!(set.encoding(), "skiplist");
+    assert_eq!(set.view().encoding(), "skiplist");
     set.make_small_if_fits(small);
-    assert_eq!(set.encoding(), "listpack");
+    assert_eq!(set.view().encoding(), "listpack");
     assert_eq!(contents(&set), [(b"b".to_vec(), 2.0), (b"c".to_vec(), 3.0), (b"a".to_vec(), 9.0)]);
     set.remove(b"a");
     set.insert(&[b'l'; 65], score(0.0), small);
-    assert_eq!(set.encoding(), "skiplist");
+    assert_eq!(set.view().encoding(), "skiplist");
     set.make_small_if_fits(small);
-    assert_eq!(set.encoding(), "skiplist");
+    assert_eq!(set.view().encoding(), "skiplist");
 }
 
 #[test]
@@ -230,10 +234,10 @@ fn the_listpack_is_the_references() {
     );
 
     assert_eq!(
-        set.listpack().unwrap().as_bytes()[6..].escape_ascii().to_string(),
+        set.as_listpack().unwrap().as_bytes()[6..].escape_ascii().to_string(),
         expected[6..].escape_ascii().to_string()
     );
-    let again = SortedSet::from_listpack(set.listpack().unwrap().clone()).unwrap();
+    let again = SortedSet::from_listpack(set.as_listpack().unwrap().clone()).unwrap();
     assert_eq!(contents(&again), contents(&set));
 }
 
@@ -241,7 +245,7 @@ fn the_listpack_is_the_references() {
 fn listpacks_from_outside_are_checked() {
     let check = |elements: &[&[u8]]| {
         let pairs: Listpack = elements.iter().copied().collect();
-        SortedSet::from_listpack(pairs).map(|set| set.len())
+        SortedSet::from_listpack(pairs).map(|set| set.view().len())
     };
 
     assert_eq!(check(&[]), Ok(0));
@@ -289,6 +293,6 @@ fn memory_is_given_back_when_members_leave() {
     }
 
     assert!(set.memory_usage() < full / 10, "{} of {full}", set.memory_usage());
-    assert!(names[49_000..].iter().all(|name| set.score(name.as_bytes()) == Some(1.0)));
-    assert_eq!(set.range(0..1).next().map(|(name, _)| name), Some(Element::Bytes(names[49_000].as_bytes())));
+    assert!(names[49_000..].iter().all(|name| set.view().score(name.as_bytes()) == Some(1.0)));
+    assert_eq!(set.view().range(0..1).next().map(|(name, _)| name), Some(Element::Bytes(names[49_000].as_bytes())));
 }

@@ -1,10 +1,10 @@
 //! Streams among the other collections: what anything does with any value.
 
 use super::{ID_TEXT_BYTES_MAX, Stream, StreamId, StreamRules};
-use crate::keyspace::Object;
+use crate::keyspace::{Object, ValueRef};
 use crate::value::digest::Digest;
 use crate::value::rebuild::Rebuild;
-use crate::value::{Collection, Kind, Rules, Typed};
+use crate::value::{Collection, Holder, Kind, Rules, Typed};
 
 impl From<Rules<'_>> for StreamRules {
     fn from(rules: Rules<'_>) -> Self {
@@ -33,10 +33,6 @@ impl Collection for Stream {
         self.0.is_none()
     }
 
-    fn memory_usage(&self) -> usize {
-        Self::memory_usage(self)
-    }
-
     fn digest(&self, digest: &mut Digest) {
         for entry in self.iter() {
             digest.mix(entry.id.joined(b'.', &mut [0; ID_TEXT_BYTES_MAX]));
@@ -52,6 +48,12 @@ impl Collection for Stream {
         for (name, group) in self.groups() {
             rebuild_group(rebuild, name, group);
         }
+    }
+}
+
+impl Holder for Stream {
+    fn memory_usage(&self) -> usize {
+        Self::memory_usage(self)
     }
 
     fn free_cost(&self) -> usize {
@@ -140,8 +142,15 @@ fn rebuild_group(rebuild: &mut Rebuild<'_>, name: &[u8], group: &super::Group) {
 }
 
 impl Typed for Stream {
-    fn of(object: &Object) -> Option<&Self> {
-        if let Object::Stream(stream) = object { Some(stream) } else { None }
+    type View<'a> = &'a Self;
+
+    fn view(&self) -> &Self {
+        self
+    }
+
+    #[inline]
+    fn of(value: ValueRef<'_>) -> Option<&Self> {
+        if let ValueRef::Object(Object::Stream(stream)) = value { Some(stream) } else { None }
     }
 
     fn of_mut(object: &mut Object) -> Option<&mut Self> {

@@ -1,6 +1,7 @@
 use super::{Group, NewId, Order, Pending, Stream, StreamId, StreamRules, Trim, TrimTo};
 use crate::rng::Rng;
 use crate::value::Collection;
+use crate::value::Holder;
 use crate::value::digest::Digest;
 
 const RULES: StreamRules = StreamRules { node_bytes_max: 4096, node_entries_max: 100 };
