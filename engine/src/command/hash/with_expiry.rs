@@ -135,8 +135,12 @@ pub(super) fn hgetex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError
             ctx.notify(KeyspaceEvents::KEY_MISS, "keymiss", key);
             reply_nulls(ctx, fields);
         }
-        (Some(edited), Some(action)) => tell(ctx, key, &edited.result, action, edited.emptied),
-        (Some(_), None) => {}
+        (Some(edited), action) => {
+            ctx.core.stats.keyspace_hits += 1;
+            if let Some(action) = action {
+                tell(ctx, key, &edited.result, action, edited.emptied);
+            }
+        }
     }
     Ok(())
 }
