@@ -116,11 +116,10 @@ fn node_fields(config: &Config, list: &List) -> String {
         NodeRef::Plain(element) => element.len(),
     };
     format!(
-        " ql_nodes:{} ql_avg_node:{:.2} ql_listpack_max:{} ql_compressed:{} ql_uncompressed_size:{}",
+        " ql_nodes:{} ql_avg_node:{:.2} ql_listpack_max:{} ql_compressed:0 ql_uncompressed_size:{}",
         list.node_count(),
         list.len() as f64 / list.node_count() as f64,
         config.list_max_listpack_size,
-        u8::from(config.list_compress_depth > 0),
         list.nodes().map(bytes).sum::<usize>(),
     )
 }
