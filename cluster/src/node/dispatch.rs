@@ -124,6 +124,7 @@ impl Node {
         }
         self.executing = None;
         self.engine.end_exec(exec.id);
+        self.note_transaction(conn, transaction);
     }
 
     pub(super) fn refuse(&mut self, call: Call<'_>, refusal: &Refusal) {
