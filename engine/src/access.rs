@@ -60,6 +60,15 @@ pub fn of_frequency(counter: u8, now: Now) -> u32 {
     minutes(now) << COUNTER_BITS | u32::from(counter)
 }
 
+/// The bits of a key that another server, or a file, tells of; nothing if it tells what the policy does not use.
+pub(crate) fn told(idle: Option<u64>, counter: Option<u8>, now: Now, config: &Config) -> Option<u32> {
+    if counts_uses(config) {
+        counter.map(|counter| of_frequency(counter, now))
+    } else {
+        idle.map(|idle| of_idle_seconds(idle, now))
+    }
+}
+
 /// A counter after one more use: the greater it is, the less likely it grows.
 fn grown(counter: u8, log_factor: u32, rng: &mut Rng) -> u8 {
     let above = u64::from(counter).saturating_sub(u64::from(COUNTER_NEW));

@@ -45,15 +45,15 @@ impl Engine {
         }
         match command.action {
             Action::Data(_) => self.call(now, id, command, args),
-            Action::Exec => self.execute_queue(now, id),
+            Action::Exec => self.execute_queue(now, id, command.id),
             Action::Host(_) => self.refuse(id, Some(command.id), &ReplyError::Fixed("ERR this command needs a node")),
         }
     }
 
-    fn execute_queue(&mut self, now: Now, id: SessionId) {
+    fn execute_queue(&mut self, now: Now, id: SessionId, exec: command::CommandId) {
         let transaction = match self.begin_exec(now, id) {
             Ok(transaction) => transaction,
-            Err(refusal) => return self.refuse_exec(id, refusal),
+            Err(refusal) => return self.refuse_exec(id, exec, refusal),
         };
         if !self.session(id).is_silent() {
             self.reply(id).array(transaction.queue.len());
@@ -61,7 +61,7 @@ impl Engine {
         for queued in &transaction.queue {
             self.call(now, id, queued.resolved, queued.args.as_args());
         }
-        self.end_exec();
+        self.end_exec(exec);
     }
 
     pub(crate) fn gate(&mut self, now: Now, id: SessionId, command: Resolved) -> Result<(), ReplyError> {

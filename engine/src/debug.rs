@@ -6,16 +6,18 @@ use std::fmt::Write;
 
 use crate::access;
 use crate::command::encoding_name;
+use crate::config::Config;
 use crate::core::{At, Caller, Core};
 use crate::engine::Engine;
 use crate::error::ReplyError;
-use crate::keyspace::{DbIndex, Entry, Expiry, NewValue};
+use crate::keyspace::{DbIndex, Entry, Expiry, NewValue, Object, ValueRef};
 use crate::rdb::encoding::{Compress, StringWriter};
 use crate::rdb::object;
 use crate::session::Origin;
 use crate::time::Now;
-use crate::value::AnyView;
 use crate::value::digest::Digest;
+use crate::value::list::{ListView, NodeRef};
+use crate::value::{AnyView, Typed};
 
 /// A number that is equal for values with equal contents, whatever their forms and order: for tests that compare
 /// datasets.
@@ -68,27 +70,64 @@ pub fn digest_value(core: &Core, db: DbIndex, key: &[u8]) -> String {
     digest.to_hex()
 }
 
+/// How much DEBUG OBJECT tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Nothing that walks over the value (`FAST`).
+    Fast,
+    /// Also how long the value is in a file, and the nodes of a list.
+    Full,
+}
+
 /// What is known about a key's value (`DEBUG OBJECT`); nothing for a key that is not there.
 ///
 /// The address is always 0: what a seeded store shows must not depend on its allocator.
-pub fn object_line(core: &Core, now: Now, db: DbIndex, key: &[u8]) -> Option<String> {
+pub fn object_line(core: &Core, now: Now, db: DbIndex, key: &[u8], detail: Detail) -> Option<String> {
     let entry = core.keyspace.db(db).find(core.keyspace.hash(key), key)?;
+    let idle = if access::counts_uses(&core.config) { 0 } else { access::idle_seconds(entry.access(), now) };
+    let (mut length, mut nodes) = (String::new(), String::new());
+    if detail == Detail::Full {
+        length = format!(" serializedlength:{}", saved_bytes(core, entry));
+        if let ValueRef::Object(Object::List(list)) = entry.value() {
+            nodes = node_fields(&core.config, list.view());
+        }
+    }
+    Some(format!(
+        "Value at:0x0 refcount:1 encoding:{}{length} lru:{} lru_seconds_idle:{idle}{nodes}",
+        encoding_name(entry),
+        entry.access(),
+    ))
+}
+
+fn saved_bytes(core: &Core, entry: &Entry) -> usize {
     let compress = if core.config.rdbcompression { Compress::Yes } else { Compress::No };
     let mut saved = Vec::new();
     object::put(&mut saved, &mut StringWriter::new(compress), entry.value().into());
-    let idle = if access::counts_uses(&core.config) { 0 } else { access::idle_seconds(entry.access(), now) };
-    Some(format!(
-        "Value at:0x0 refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{idle}",
-        encoding_name(entry),
-        saved.len(),
-        entry.access(),
-    ))
+    saved.len()
+}
+
+/// How a long list is cut into nodes; nothing for a short one. No node is ever compressed.
+fn node_fields(config: &Config, list: ListView<'_>) -> String {
+    if list.encoding() != "quicklist" {
+        return String::new();
+    }
+    let bytes = |node: NodeRef<'_>| match node {
+        NodeRef::Packed(elements) => elements.listpack_bytes(),
+        NodeRef::Plain(element) => element.len(),
+    };
+    format!(
+        " ql_nodes:{} ql_avg_node:{:.2} ql_listpack_max:{} ql_compressed:0 ql_uncompressed_size:{}",
+        list.node_count(),
+        list.len() as f64 / list.node_count() as f64,
+        config.list_max_listpack_size,
+        list.nodes().map(bytes).sum::<usize>(),
+    )
 }
 
 /// Figures about the shape of a database's table (`DEBUG HTSTATS`).
 pub fn table_lines(core: &Core, db: DbIndex) -> String {
     let (stats, volatile) = (core.keyspace.db(db).stats(), core.keyspace.db(db).volatile_len());
-    let mut text = String::from("[Dictionary HT]\n");
+    let mut text = String::from(TABLE_HEAD);
     let lines = [
         (" table size: ", stats.buckets),
         (" number of elements: ", stats.items),
@@ -106,7 +145,8 @@ pub fn table_lines(core: &Core, db: DbIndex) -> String {
     text
 }
 
-/// Figures about the table that a key's value is (`DEBUG HTSTATS-KEY`).
+/// Figures about the table that a key's value is (`DEBUG HTSTATS-KEY`). There is no table of one size behind it: what it
+/// would be in Redis is told.
 ///
 /// # Errors
 /// When there is no such key, or its value is none.
@@ -114,9 +154,10 @@ pub fn value_table_lines(core: &Core, db: DbIndex, key: &[u8]) -> Result<String,
     let none = ReplyError::Fixed("ERR The value stored at the specified key is not represented using an hash table");
     let (entry, collection) = form_of(core, db, key, &["hashtable", "skiplist"])?.ok_or(none)?;
     Ok(format!(
-        "[Dictionary HT]\n table: {}\n number of elements: {}\n bytes: {}\n",
-        collection.encoding(),
+        "{TABLE_HEAD} table size: {}\n number of elements: {}\n table: {}\n bytes: {}\n",
+        collection.len().next_power_of_two(),
         collection.len(),
+        collection.encoding(),
         entry.memory_usage(),
     ))
 }
@@ -194,9 +235,12 @@ fn mix_value(digest: &mut Digest, entry: &Entry) {
 /// Bytes of a key, and of its value, that a line of the log shows.
 const SHOWN_BYTES_MAX: usize = 4096;
 
+/// What readers of Redis's figures about tables look for ahead of them.
+const TABLE_HEAD: &str = "[Dictionary HT]\nHash table 0 stats (main hash table):\n";
+
 #[cfg(test)]
 mod tests {
-    use super::{digest, digest_value, listpack_line, object_line, value_table_lines};
+    use super::{Detail, digest, digest_value, listpack_line, object_line, value_table_lines};
     use crate::Engine;
     use crate::config::Config;
     use crate::error::ReplyError;
@@ -232,7 +276,7 @@ mod tests {
     #[test]
     fn an_object_line_tells_encoding_and_saved_length() {
         let engine = engine_after(&["SET n 12", "SET s hello"]);
-        let line = |key: &[u8]| object_line(engine.core(), Now::default(), DbIndex(0), key);
+        let line = |key: &[u8]| object_line(engine.core(), Now::default(), DbIndex(0), key, Detail::Full);
 
         assert!(line(b"n").unwrap().contains(" encoding:int serializedlength:2 "));
         assert!(line(b"s").unwrap().contains(" encoding:embstr serializedlength:6 "));

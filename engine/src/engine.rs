@@ -501,8 +501,9 @@ impl Engine {
         Ok(transaction)
     }
 
-    /// Ends a transaction's calls: what they changed leaves as one unit.
-    pub fn end_exec(&mut self) {
+    /// Ends a transaction's calls: what they changed leaves as one unit, and EXEC itself is counted.
+    pub fn end_exec(&mut self, exec: command::CommandId) {
+        self.core.stats.count_call(exec, false);
         self.core.changes.end_transaction();
         self.deliver();
     }
@@ -518,7 +519,8 @@ impl Engine {
     }
 
     /// Replies to an EXEC that [`Engine::begin_exec`] refused.
-    pub fn refuse_exec(&mut self, id: SessionId, refusal: ExecRefusal) {
+    pub fn refuse_exec(&mut self, id: SessionId, exec: command::CommandId, refusal: ExecRefusal) {
+        self.core.stats.count_call(exec, refusal != ExecRefusal::Touched);
         let text = match refusal {
             ExecRefusal::Aborted => "EXECABORT Transaction discarded because of previous errors.",
             ExecRefusal::NotOpen => "ERR EXEC without MULTI",

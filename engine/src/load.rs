@@ -4,10 +4,12 @@
 //! once. Files, sockets and progress are the host's business. Start at [`Loader::feed`].
 
 use crate::Engine;
+use crate::access;
+use crate::config::Config;
 use crate::keyspace::{DbIndex, Expiry, Keyspace, UnixMillis};
 use crate::rdb::RdbError;
 use crate::rdb::reader::{Event, RdbReader, Verdict};
-use crate::rdb::writer::Checksum;
+use crate::rdb::writer::{Attributes, Checksum};
 use crate::time::Now;
 use crate::value::OwnRules;
 
@@ -19,6 +21,7 @@ pub struct Loader {
     db: DbIndex,
     info: LoadInfo,
     expired: Expired,
+    config: Config,
     now: Now,
 }
 
@@ -80,6 +83,12 @@ impl Loader {
                     if self.keyspace.db_mut(self.db).set(hash, entry.key, entry.value.into(), expiry) {
                         return Err(RdbError::Corrupt("a key is in the file twice"));
                     }
+                    let Attributes { idle_secs, freq, .. } = entry.attributes;
+                    if let Some(access) = access::told(idle_secs, freq, self.now, &self.config)
+                        && let Some(loaded) = self.keyspace.db(self.db).find(hash, entry.key)
+                    {
+                        loaded.set_access(access);
+                    }
                     self.info.keys_loaded += 1;
                 }
                 Event::SelectDb(number) => {
@@ -119,14 +128,16 @@ impl Engine {
     /// Begins a load beside the dataset in use.
     pub fn begin_load(&mut self, now: Now, expired: Expired) -> Loader {
         let core = self.core_mut();
-        let keyspace = core.keyspace.empty_beside();
-        let rules = OwnRules { config: core.config.clone(), hasher: keyspace.value_hasher() };
+        let mut keyspace = core.keyspace.empty_beside();
+        keyspace.set_access_rule(access::born(now, &core.config));
+        let config = core.config.clone();
+        let rules = OwnRules { config: config.clone(), hasher: keyspace.value_hasher() };
         // As in Redis, who writes no checksums does not look at those of others.
         let looks = core.config.rdbchecksum && !core.debug.skip_checksum_validation;
         let checksum = if looks { Checksum::Yes } else { Checksum::No };
         let reader = RdbReader::with_rules(rules).with_checksum(checksum);
         let info = LoadInfo::default();
-        Loader { reader, keyspace, db: DbIndex(0), info, expired, now }
+        Loader { reader, keyspace, db: DbIndex(0), info, expired, config, now }
     }
 
     /// Takes a complete load as the dataset; the old one's memory is given back in slices.

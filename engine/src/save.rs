@@ -6,6 +6,9 @@
 use bytes::Bytes;
 
 use crate::Engine;
+use crate::access;
+use crate::config::Config;
+use crate::config::choices::MaxmemoryPolicy;
 use crate::keyspace::{ChunkQueue, DbIndex, Entry, SnapshotEncoder, SnapshotRefusal};
 use crate::rdb::encoding::Compress;
 use crate::rdb::writer::{Attributes, Checksum, Dialect, RdbWriter};
@@ -68,7 +71,8 @@ impl Engine {
             .map(|index| core.keyspace.db(DbIndex(index)))
             .map(|db| (db.len() as u64, db.volatile_len() as u64))
             .collect();
-        let encoder = Encoder { writer: RdbWriter::new(compress, Checksum::No), db: None, sizes };
+        let writer = RdbWriter::new(compress, Checksum::No);
+        let encoder = Encoder { writer, db: None, sizes, config: core.config.clone(), now };
         core.keyspace.snapshot_begin(Box::new(encoder))?;
         let mut writer = RdbWriter::new(compress, checksum);
         let mut head = Vec::with_capacity(256);
@@ -158,13 +162,29 @@ struct Encoder {
     db: Option<DbIndex>,
     /// Keys and expiries of each database when the walk began.
     sizes: Vec<(u64, u64)>,
+    /// What says which of its uses a file tells of a key.
+    config: Config,
+    now: Now,
+}
+
+impl Encoder {
+    fn attributes(&self, entry: &Entry) -> Attributes {
+        use MaxmemoryPolicy::{AllkeysLfu, AllkeysLru, VolatileLfu, VolatileLru};
+        let (policy, access) = (self.config.maxmemory_policy, entry.access());
+        let tells_idle = matches!(policy, AllkeysLru | VolatileLru);
+        let tells_freq = matches!(policy, AllkeysLfu | VolatileLfu);
+        Attributes {
+            expiry_ms: entry.expiry().map(|at| at.0),
+            idle_secs: tells_idle.then(|| access::idle_seconds(access, self.now)),
+            freq: tells_freq.then(|| access::frequency(access, self.now, &self.config)),
+        }
+    }
 }
 
 impl SnapshotEncoder for Encoder {
     fn encode(&mut self, db: DbIndex, entry: &Entry, out: &mut ChunkQueue) {
-        let Self { writer, db: current, sizes } = self;
-        let expiry_ms = entry.expiry().map(|at| at.0);
-        let attributes = Attributes { expiry_ms, ..Attributes::default() };
+        let attributes = self.attributes(entry);
+        let Self { writer, db: current, sizes, .. } = self;
         out.put_with(|tail| {
             if *current != Some(db) {
                 *current = Some(db);
@@ -178,9 +198,9 @@ impl SnapshotEncoder for Encoder {
 
 #[cfg(test)]
 mod tests {
+    use super::Config;
     use super::{SaveForm, SaveInfo};
     use crate::Engine;
-    use crate::config::Config;
     use crate::debug::digest;
     use crate::time::Now;
 

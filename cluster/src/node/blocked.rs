@@ -25,6 +25,7 @@ impl Node {
         if let Some(client) = self.conns.client_mut(conn) {
             client.waiting = Some(Waiting::Keys);
         }
+        self.note_wait(conn);
         // The wait may be the next to end.
         self.stirred = true;
     }
@@ -55,7 +56,12 @@ impl Node {
         }
         match self.gates(call) {
             Err(refusal) => self.refuse(call, &refusal),
-            Ok(()) => self.run_command(call, None),
+            Ok(()) => {
+                self.run_command(call, None);
+                if !self.engine.is_blocked(session) {
+                    self.note_served(call);
+                }
+            }
         }
         if !self.engine.is_blocked(session) {
             self.release_blocked(conn, session);

@@ -70,9 +70,7 @@ impl Node {
             .subscriptions
             .as_ref()
             .map_or((0, 0, 0), |own| (own.channels.len(), own.patterns.len(), own.shards.len()));
-        let running = self.executing.filter(|(own, _)| *own == conn).map(|(_, queued)| queued);
-        let open = session.transaction.as_ref().map(|open| open.queue.len());
-        let multi = running.or(open).map_or(-1, |queued| queued as i64);
+        let multi = self.queued(conn).map_or(-1, |queued| queued as i64);
         let multi_mem = session.transaction.as_ref().map_or(0, |open| open.bytes);
         let qbuf = client.input.len();
         let qbuf_free = client.input.capacity() - qbuf;
@@ -90,7 +88,7 @@ impl Node {
             client.session.client_id(),
             conn.index + FIRST_DESCRIPTOR,
             String::from_utf8_lossy(&session.name),
-            flags(client, session, multi),
+            self.client_flags(conn),
             // Where Valkey has it, but only for who said something: older readers know no such field.
             if session.follows_redirects { " capa=r" } else { "" },
             session.db.0,
@@ -99,7 +97,7 @@ impl Node {
             out.len(),
             out.len(),
             out.segments(),
-            out.allocated(),
+            beyond_fixed_bytes(out.allocated()),
             redirect_number(session.tracking.as_deref()),
             session.protocol.version(),
             String::from_utf8_lossy(&session.lib_name),
@@ -107,10 +105,23 @@ impl Node {
         );
         Some(line)
     }
+
+    /// Commands of the transaction that a client has open, or that runs.
+    fn queued(&self, conn: ConnId) -> Option<usize> {
+        let running = self.executing.filter(|(own, _)| *own == conn).map(|(_, queued)| queued);
+        let session = self.engine.session(self.conns.client(conn)?.session);
+        running.or_else(|| session.transaction.as_ref().map(|open| open.queue.len()))
+    }
+
+    /// The letters Redis uses for what a client is and waits for.
+    pub(crate) fn client_flags(&self, conn: ConnId) -> String {
+        let Some(client) = self.conns.client(conn) else { return String::new() };
+        flags(client, self.engine.session(client.session), self.queued(conn).is_some())
+    }
 }
 
-/// The letters Redis uses for what a client is and waits for; `N` for nothing special.
-fn flags(client: &Client, session: &SessionState, multi: i64) -> String {
+/// `N` stands for nothing special.
+fn flags(client: &Client, session: &SessionState, has_queue: bool) -> String {
     let mut flags = String::new();
     let mut add = |letter: char, holds: bool| {
         if holds {
@@ -120,7 +131,7 @@ fn flags(client: &Client, session: &SessionState, multi: i64) -> String {
     add('S', client.role == Role::Replica);
     add('O', client.role == Role::Monitor);
     add('P', session.is_subscribed());
-    add('x', multi >= 0);
+    add('x', has_queue);
     add('b', matches!(client.waiting, Some(Waiting::Keys | Waiting::Replicas)));
     let tracking = session.tracking.as_deref();
     add('t', tracking.is_some());
@@ -136,6 +147,14 @@ fn flags(client: &Client, session: &SessionState, multi: i64) -> String {
     }
     flags
 }
+
+/// Bytes of replies that Redis would not keep in a client's fixed buffer: `omem` is about these only.
+fn beyond_fixed_bytes(allocated: usize) -> usize {
+    if allocated <= FIXED_REPLY_BYTES { 0 } else { allocated }
+}
+
+/// Bytes of replies a client of Redis has room for without a list (`PROTO_REPLY_CHUNK_BYTES`, `server.h`).
+const FIXED_REPLY_BYTES: usize = 16 << 10;
 
 /// Bytes a line usually needs.
 const LINE_BYTES: usize = 400;

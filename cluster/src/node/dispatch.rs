@@ -97,16 +97,17 @@ impl Node {
     pub(super) fn run_command(&mut self, call: Call<'_>, key: Option<(usize, KeyHash)>) {
         match call.command.action {
             Action::Data(_) => self.engine.call_primed(call.now, call.session, call.command, call.args, key),
-            Action::Exec => self.run_queue(call.now, call.conn, call.session),
+            Action::Exec => self.run_queue(call),
             Action::Host(number) => self.run_host(call, number),
         }
     }
 
     /// EXEC: runs the queue as one unit.
-    fn run_queue(&mut self, now: Now, conn: ConnId, session: SessionId) {
+    fn run_queue(&mut self, call: Call<'_>) {
+        let Call { now, conn, session, command: exec, .. } = call;
         let transaction = match self.engine.begin_exec(now, session) {
             Ok(transaction) => transaction,
-            Err(refusal) => return self.engine.refuse_exec(session, refusal),
+            Err(refusal) => return self.engine.refuse_exec(session, exec.id, refusal),
         };
         if !self.engine.session(session).is_silent() {
             self.engine.reply(session).array(transaction.queue.len());
@@ -122,7 +123,8 @@ impl Node {
             self.show_monitors(now, conn, command.id, args);
         }
         self.executing = None;
-        self.engine.end_exec();
+        self.engine.end_exec(exec.id);
+        self.note_transaction(conn, transaction);
     }
 
     pub(super) fn refuse(&mut self, call: Call<'_>, refusal: &Refusal) {

@@ -103,12 +103,8 @@ fn restore_nothing(ctx: &mut Ctx<'_>, key: &[u8], options: Options) -> Result<()
 
 /// The access bits the payload's owner had; the kind that the policy does not use is ignored, as in Redis.
 fn use_options(ctx: &mut Ctx<'_>, key: &[u8], options: Options) {
-    let bits = match (options.idle_seconds, options.frequency, access::counts_uses(&ctx.core.config)) {
-        (Some(idle), _, false) => access::of_idle_seconds(idle, ctx.now),
-        (_, Some(frequency), true) => access::of_frequency(frequency, ctx.now),
-        _ => return,
-    };
-    if let Some(entry) = ctx.peek(key) {
+    let bits = access::told(options.idle_seconds, options.frequency, ctx.now, &ctx.core.config);
+    if let (Some(bits), Some(entry)) = (bits, ctx.peek(key)) {
         entry.set_access(bits);
     }
 }

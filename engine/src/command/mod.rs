@@ -17,6 +17,7 @@ mod bitmap;
 mod connection;
 mod dump;
 mod expire;
+mod expiry;
 mod generic;
 mod geo;
 mod hash;

@@ -6,6 +6,7 @@ use super::encoding::{Cursor, Fault, StringWriter, Text, put_int};
 use super::extent::Step;
 use super::{RdbError, hash, list, set, sorted, stream};
 use crate::keyspace::{NewValue, Object, ValueRef};
+use crate::number::parse_i64;
 use crate::value::{AnyView, Rules, Typed};
 
 /// A value on its way into a file.
@@ -136,7 +137,8 @@ pub fn read<'s, 'a: 's>(
     match kind {
         TYPE_STRING => Ok(match cursor.string(scratch)? {
             Text::Int(number) => Loaded::Int(number),
-            Text::Bytes(bytes) => Loaded::Bytes(bytes),
+            // Redis writes only numbers of 32 bits as such, and finds the others as it reads.
+            Text::Bytes(bytes) => parse_i64(bytes).map_or(Loaded::Bytes(bytes), Loaded::Int),
         }),
         hash::TYPE_HASH
         | hash::TYPE_HASH_ZIPMAP

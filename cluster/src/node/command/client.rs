@@ -13,6 +13,7 @@ use slotmesh_engine::session::ReplyMode;
 
 use super::super::conns::Waiting;
 use super::super::pause::PauseKind;
+use super::client_filter::{Filter, ID_TOO_SMALL};
 use super::tracking::{caching, getredir, tracking, trackinginfo};
 use super::{Call, Node, NodeFn, integer};
 use crate::machine::ConnId;
@@ -113,23 +114,18 @@ fn info(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
 fn list(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     let args = call.args;
     let mut wanted: Vec<ConnId> = node.conns.clients().map(|(conn, _)| conn).collect();
-    if args.len() == 4 && args.is(2, "TYPE") {
-        let kind = client_kind(&args[3])?;
-        wanted.retain(|&conn| node.client_kind(conn) == Some(kind));
-    } else if args.len() > 3 && args.is(2, "ID") {
-        let mut ids = Vec::new();
-        for text in args.from(3).iter() {
-            ids.push(parse_i64(text).ok_or(ReplyError::Fixed("ERR Invalid client ID"))?);
-        }
+    wanted.sort_by_key(|&conn| node.client_id(conn));
+    let ids: Option<Vec<i64>> = args.from(3.min(args.len())).iter().map(parse_i64).collect();
+    if let (true, Some(ids)) = (args.len() > 3 && args.is(2, "ID"), ids) {
         // In the order of the ids that were asked for, once for each time one was named.
         let by_id: BTreeMap<u64, ConnId> =
             wanted.iter().filter_map(|&conn| Some((node.client_id(conn)?, conn))).collect();
         wanted = ids.into_iter().filter_map(|id| by_id.get(&u64::try_from(id).ok()?).copied()).collect();
-    } else if args.len() != 2 {
-        return Err(ReplyError::Syntax);
-    }
-    if args.len() < 4 || args.is(2, "TYPE") {
-        wanted.sort_by_key(|&conn| node.client_id(conn));
+    } else {
+        let databases = node.engine.core().keyspace.databases();
+        let filter = Filter::parse(args, databases, ReplyError::Fixed("ERR Invalid client ID"))?;
+        wanted.retain(|&conn| !(filter.skips_me == Some(true) && conn == call.conn));
+        wanted.retain(|&conn| node.matches(call, conn, &filter));
     }
     let mut text = String::new();
     for conn in wanted {
@@ -142,10 +138,11 @@ fn list(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     Ok(())
 }
 
-fn client_kind(text: &[u8]) -> Result<ClientKind, ReplyError> {
+pub(super) fn client_kind(text: &[u8]) -> Result<ClientKind, ReplyError> {
     let known = [
         ("normal", ClientKind::Normal),
         ("master", ClientKind::Primary),
+        ("primary", ClientKind::Primary),
         ("slave", ClientKind::Replica),
         ("replica", ClientKind::Replica),
         ("pubsub", ClientKind::PubSub),
@@ -154,27 +151,17 @@ fn client_kind(text: &[u8]) -> Result<ClientKind, ReplyError> {
     found.map(|(_, kind)| *kind).ok_or_else(|| ReplyError::naming("ERR Unknown client type '", text, "'"))
 }
 
-/// What a client must be like to be killed; every named property must hold.
-#[derive(Default)]
-struct Filter<'a> {
-    id: Option<u64>,
-    kind: Option<ClientKind>,
-    user: Option<&'a [u8]>,
-    addr: Option<&'a [u8]>,
-    laddr: Option<&'a [u8]>,
-    max_age_secs: Option<i64>,
-    skip_me: bool,
-}
-
 fn kill(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     let args = call.args;
     let old_form = args.len() == 3;
-    let filter = if old_form { Filter { addr: Some(args.at(2)), ..Filter::default() } } else { kill_filter(call)? };
+    let databases = node.engine.core().keyspace.databases();
+    let filter = if old_form { Filter::of_address(args.at(2)) } else { Filter::parse(args, databases, ID_TOO_SMALL)? };
+    let skips_me = filter.skips_me.unwrap_or(!old_form);
     let victims: Vec<ConnId> = node
         .conns
         .clients()
         .map(|(conn, _)| conn)
-        .filter(|&conn| !(filter.skip_me && conn == call.conn) && node.matches(call, conn, &filter))
+        .filter(|&conn| !(skips_me && conn == call.conn) && node.matches(call, conn, &filter))
         .collect();
     if old_form && victims.is_empty() {
         return Err(ReplyError::Fixed("ERR No such client"));
@@ -197,44 +184,7 @@ fn kill(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     Ok(())
 }
 
-fn kill_filter<'a>(call: &Call<'a>) -> Result<Filter<'a>, ReplyError> {
-    let args = call.args;
-    if !args.len().is_multiple_of(2) {
-        return Err(ReplyError::Syntax);
-    }
-    let mut filter = Filter { skip_me: true, ..Filter::default() };
-    for at in (2..args.len()).step_by(2) {
-        let value = args.at(at + 1);
-        if args.is(at, "ID") {
-            let id = parse_i64(value).filter(|&id| id > 0);
-            filter.id = Some(id.ok_or(ReplyError::Fixed("ERR client-id should be greater than 0"))? as u64);
-        } else if args.is(at, "TYPE") {
-            filter.kind = Some(client_kind(value)?);
-        } else if args.is(at, "USER") {
-            if value != b"default" {
-                return Err(ReplyError::naming("ERR No such user '", value, "'"));
-            }
-            filter.user = Some(value);
-        } else if args.is(at, "ADDR") {
-            filter.addr = Some(value);
-        } else if args.is(at, "LADDR") {
-            filter.laddr = Some(value);
-        } else if args.is(at, "MAXAGE") {
-            let age = parse_i64(value).ok_or(ReplyError::Fixed("ERR maxage is not an integer or out of range"))?;
-            if age <= 0 {
-                return Err(ReplyError::Fixed("ERR maxage should be greater than 0"));
-            }
-            filter.max_age_secs = Some(age);
-        } else if args.is(at, "SKIPME") {
-            filter.skip_me = yes_or_no(args, at + 1)?;
-        } else {
-            return Err(ReplyError::Syntax);
-        }
-    }
-    Ok(filter)
-}
-
-fn yes_or_no(args: slotmesh_engine::resp::args::Args<'_>, at: usize) -> Result<bool, ReplyError> {
+pub(super) fn yes_or_no(args: slotmesh_engine::resp::args::Args<'_>, at: usize) -> Result<bool, ReplyError> {
     match (args.is(at, "yes"), args.is(at, "no")) {
         (true, _) => Ok(true),
         (_, true) => Ok(false),
@@ -247,20 +197,6 @@ fn on_or_off(call: &Call<'_>) -> Result<bool, ReplyError> {
         (true, _) => Ok(true),
         (_, true) => Ok(false),
         _ => Err(ReplyError::Syntax),
-    }
-}
-
-impl Node {
-    fn matches(&self, call: &Call<'_>, conn: ConnId, filter: &Filter<'_>) -> bool {
-        let Some(client) = self.conns.client(conn) else { return false };
-        let (addr, laddr) = self.client_addresses(conn);
-        let age_secs = (call.now.instant.millis_since(client.opened) / 1000) as i64;
-        filter.id.is_none_or(|id| client.session.client_id() == id)
-            && filter.kind.is_none_or(|kind| self.client_kind(conn) == Some(kind))
-            && filter.addr.is_none_or(|wanted| addr.as_bytes() == wanted)
-            && filter.laddr.is_none_or(|wanted| laddr.as_bytes() == wanted)
-            && filter.max_age_secs.is_none_or(|age| age_secs >= age)
-            && filter.user.is_none_or(|user| user == b"default")
     }
 }
 
@@ -378,9 +314,13 @@ fn client_help(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
             ("KILL <ip:port>", "Closes the connection from this address."),
             (
                 "KILL <option> <value> [<option> <value> ...]",
-                "Closes connections by ADDR, LADDR, TYPE, USER, ID, MAXAGE; SKIPME no includes this one.",
+                "Closes the connections that LIST would show; SKIPME no includes this one.",
             ),
-            ("LIST [TYPE (NORMAL|MASTER|REPLICA|PUBSUB)] [ID <id> ...]", "Describes connections, a line each."),
+            (
+                "LIST [[NOT-]<option> <value> ...]",
+                "Describes connections, a line each: all, or those of this ADDR, CAPA, DB, FLAGS, ID, IDLE, IP, LADDR, \
+                 LIB-NAME, LIB-VER, MAXAGE, NAME, SKIPME, TYPE, USER.",
+            ),
             ("NO-EVICT (ON|OFF)", "Keeps this connection when clients are closed to save memory."),
             ("NO-TOUCH (ON|OFF)", "Keeps this connection's commands from renewing access times."),
             ("PAUSE <timeout> [WRITE|ALL]", "Holds back commands for this many milliseconds."),

@@ -6,7 +6,7 @@ use slotmesh_engine::command::keys::NO_KEYS;
 use slotmesh_engine::command::spec::{ADMIN, LOADING, NO_SCRIPT, PROTECTED, STALE, Spec, data};
 use slotmesh_engine::command::{help, unknown_form};
 use slotmesh_engine::config::memory::parse_memory;
-use slotmesh_engine::debug as inside;
+use slotmesh_engine::debug::{self as inside, Detail};
 use slotmesh_engine::error::ReplyError;
 use slotmesh_engine::glob;
 use slotmesh_engine::keyspace::DbIndex;
@@ -43,6 +43,7 @@ const ANY: usize = usize::MAX;
 
 const FORMS: &[Form] = &[
     form("CHANGE-REPL-ID", "", 2..=2, change_repl_id, "Begins a new replication history."),
+    form("DICT-RESIZING", "<0|1>", 3..=3, ok, "Changes nothing: no table here is ever resized."),
     form("DIGEST", "", 2..=2, digest, "Tells a digest of the whole dataset."),
     form("DIGEST-VALUE", "<key> [<key> ...]", 2..=ANY, digest_value, "Tells digests of values."),
     form("DROP-CLUSTER-PACKET-FILTER", "<type>", 3..=3, drop_filter, "Ignores bus messages of a type; -1: of none."),
@@ -52,11 +53,12 @@ const FORMS: &[Form] = &[
     form("LISTPACK", "<key>", 3..=3, listpack, "Writes a compact value to the log."),
     form("LOADAOF", "", 2..=2, loadaof, "Completes the append only file and reads it back."),
     form("LOG", "<text>", 3..=3, log, "Writes a line to the log."),
-    form("OBJECT", "<key>", 3..=4, object, "Describes how a value is stored."),
+    form("OBJECT", "<key> [fast]", 3..=4, object, "Describes how a value is stored."),
     form("POPULATE", "<count> [<prefix>] [<size>]", 3..=5, populate, "Makes string keys; nobody else hears of them."),
     form("PROTOCOL", "<type>", 3..=3, protocol, "Replies with a value of this type."),
     form("QUICKLIST-PACKED-THRESHOLD", "<size>", 3..=3, packed_threshold, "Sets where list elements stand alone."),
     form("RELOAD", "[NOSAVE]", 2..=5, reload, "Saves the dump (unless NOSAVE) and reads it back."),
+    form("REPLYBUFFER", "<setting> <value>", 4..=4, ok, "Changes nothing: buffers of replies have no fixed size here."),
     form("SET-ACTIVE-EXPIRE", "<0|1>", 3..=3, set_active_expire, "Stops or begins to look for expired keys."),
     form("SET-DISABLE-DENY-SCRIPTS", "<0|1>", 3..=3, set_disable_deny, "Lets scripts run what is denied to them."),
     form("SET-SKIP-CHECKSUM-VALIDATION", "<0|1>", 3..=3, set_skip_checksum, "Believes RESTORE and files unchecked."),
@@ -104,7 +106,13 @@ fn digest_value(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
 
 fn object(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     let db = node.engine.session(call.session).db;
-    let line = inside::object_line(node.engine.core(), call.now, db, &call.args[2]).ok_or(ReplyError::NoSuchKey)?;
+    let detail = match call.args.len() {
+        3 => Detail::Full,
+        _ if call.args.is(3, "fast") => Detail::Fast,
+        _ => return Err(ReplyError::Syntax),
+    };
+    let line = inside::object_line(node.engine.core(), call.now, db, &call.args[2], detail);
+    let line = line.ok_or(ReplyError::NoSuchKey)?;
     node.engine.reply(call.session).simple(&line);
     Ok(())
 }

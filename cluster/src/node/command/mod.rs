@@ -4,6 +4,7 @@
 //! [`replication`], [`cluster`]. A command on keys never belongs here, unless they go elsewhere ([`migrate`]).
 
 mod client;
+mod client_filter;
 mod cluster;
 mod commandlog;
 mod config;

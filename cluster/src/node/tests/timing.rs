@@ -186,9 +186,40 @@ fn a_transaction_is_one_measure() {
     fixture.call(client, "EXEC");
 
     let log = fixture.call(client, "SLOWLOG GET");
-    assert!(log.starts_with("*1|*6|:0|:1700000000|:30000|*1|$4|EXEC|"), "{log}");
+    assert!(log.starts_with("*2|*6|:1|:1700000000|:15000|*2|$4|ECHO|$1|x|"), "{log}");
+    assert!(log.contains("|*6|:0|:1700000000|:15000|*2|$4|INFO|$7|cluster|"), "{log}");
     let stats = fixture.call(client, "INFO commandstats");
     assert!(stats.contains("|cmdstat_info:calls=1,usec=15000,"), "{stats}");
+}
+
+#[test]
+fn a_transaction_of_many_commands_is_logged_if_none_of_them_was_slow() {
+    let mut fixture = measured(Duration::from_millis(18));
+    let client = fixture.client();
+    fixture.call(client, "MULTI");
+    fixture.call(client, "ECHO x");
+    fixture.call(client, "ECHO y");
+    fixture.call(client, "EXEC");
+
+    let log = fixture.call(client, "SLOWLOG GET");
+
+    assert!(log.starts_with("*1|*6|:0|:1700000000|:18000|*1|$4|EXEC|"), "{log}");
+}
+
+#[test]
+fn a_command_that_waits_is_logged_when_it_is_served() {
+    let mut fixture = measured(Duration::from_micros(3));
+    let (waiting, client) = (fixture.client(), fixture.client());
+    fixture.call(client, "CONFIG SET slowlog-log-slower-than 0");
+    fixture.send_bytes(waiting, b"BLPOP l 0\r\n");
+    assert!(!fixture.call(client, "SLOWLOG GET").contains("BLPOP"));
+
+    fixture.call(client, "RPUSH l x");
+
+    assert_eq!(fixture.heard(waiting), "*2|$1|l|$1|x|");
+    let log = fixture.call(client, "SLOWLOG GET 2");
+    let (served, pushed) = (log.find("BLPOP").unwrap(), log.find("RPUSH").unwrap());
+    assert!(served < pushed, "{log}");
 }
 
 #[test]

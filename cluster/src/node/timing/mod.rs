@@ -9,7 +9,9 @@
 //!   off until the host has told; those that were read already are kept (`batch`). Only these can enter the slow log,
 //!   so only their words are kept.
 //! - While `slowlog-log-slower-than` is below [`EXACT_BELOW_MICROS`], every command is measured alone.
-//! - A transaction is one measure: its time is EXEC's, its commands share it, and in the slow log it is one entry.
+//! - A transaction is one measure: its time is EXEC's, and its commands share it. The slow log has these, as in Redis;
+//!   EXEC itself only where it was slow and no share is.
+//! - A command that waits for keys enters the slow log when it was served, with the time of neither run: that is none.
 //!
 //! A host that never measures (the simulator) never makes a command wait, and all times stay zero. The same holds
 //! when slow log, latency tracking and latency monitor are all off: then nobody asks for the time at all. What a
@@ -29,12 +31,14 @@ use slotmesh_engine::command::spec::FAST;
 use slotmesh_engine::command::{CommandId, Resolved};
 use slotmesh_engine::config::Config;
 use slotmesh_engine::resp::args::Args;
+use slotmesh_engine::session::Transaction;
 use slotmesh_engine::time::Now;
 
 use self::histogram::Histogram;
 use self::monitor::LatencyMonitor;
 use self::slowlog::{Slowlog, Words};
 use super::Node;
+use super::command::Call;
 use super::conns::Waiting;
 use crate::machine::{ConnId, Peer};
 
@@ -55,6 +59,8 @@ pub(super) struct Timing {
     /// By the commands' places in the registry.
     histograms: Vec<Histogram>,
     pub(super) slowlog: Slowlog,
+    /// Commands that waited and were served, which the slow log has behind the one that runs.
+    served: Vec<slowlog::Event>,
     pub(super) monitor: LatencyMonitor,
 }
 
@@ -78,6 +84,18 @@ struct Alone {
     fast: bool,
     conn: ConnId,
     began: Now,
+    then: Then,
+}
+
+/// What the slow log asks about a command beside its time.
+#[derive(Debug)]
+enum Then {
+    /// Nothing: it has its reply.
+    Replied,
+    /// It is EXEC, and these ran.
+    Transaction(Box<Transaction>),
+    /// It waits for keys.
+    Waits,
 }
 
 impl Timing {
@@ -183,7 +201,7 @@ impl Node {
             self.timing
                 .words
                 .take(args, slowlog::hidden_words(&self.engine.registry().get(command.id).full_name, args));
-            self.timing.alone = Some(Alone { id: command.id, fast, conn, began: now });
+            self.timing.alone = Some(Alone { id: command.id, fast, conn, began: now, then: Then::Replied });
         } else if !self.conns.client(conn).is_some_and(|client| matches!(client.peer, Peer::InProcess)) {
             self.note_part(command);
         }
@@ -194,6 +212,30 @@ impl Node {
         let timing = &mut self.timing;
         if timing.measured && timing.mode != Mode::Off && timing.ran.len() < SHARED_MAX {
             timing.ran.push(command.id);
+        }
+    }
+
+    /// Notes that the client's command waits for keys.
+    pub(super) fn note_wait(&mut self, conn: ConnId) {
+        if let Some(alone) = self.timing.alone.as_mut().filter(|alone| alone.conn == conn) {
+            alone.then = Then::Waits;
+        }
+    }
+
+    /// Notes that a command which waited for keys was served. It is logged behind the one that served it.
+    pub(super) fn note_served(&mut self, call: Call<'_>) {
+        if self.timing.measured && self.is_slow(0) {
+            let mut words = Words::default();
+            words.take(call.args, 0..0);
+            let event = self.slow_event(call.conn, call.now, 0, words.shown());
+            self.timing.served.push(event);
+        }
+    }
+
+    /// Keeps a client's transaction that ran, for the slow log.
+    pub(super) fn note_transaction(&mut self, conn: ConnId, transaction: Box<Transaction>) {
+        if let Some(alone) = self.timing.alone.as_mut().filter(|alone| alone.conn == conn) {
+            alone.then = Then::Transaction(transaction);
         }
     }
 
@@ -230,7 +272,31 @@ impl Node {
     fn end_alone(&mut self, alone: &Alone, nanos: u64) {
         self.record_time(alone.id, nanos);
         self.watch_latency(alone.fast, nanos);
-        self.log_slow(alone.conn, alone.began, nanos / 1000);
+        match &alone.then {
+            Then::Replied => self.log_slow(alone.conn, alone.began, nanos / 1000),
+            Then::Transaction(transaction) => self.log_slow_transaction(alone, transaction, nanos / 1000),
+            Then::Waits => {}
+        }
+        let max = self.engine.core().config.slowlog_max_len;
+        let Timing { served, slowlog, .. } = &mut self.timing;
+        served.drain(..).for_each(|event| slowlog.add(event, max));
+    }
+
+    fn log_slow_transaction(&mut self, alone: &Alone, transaction: &Transaction, micros: u64) {
+        let share = micros / transaction.queue.len().max(1) as u64;
+        if !self.is_slow(share) {
+            return self.log_slow(alone.conn, alone.began, micros);
+        }
+        for queued in &transaction.queue {
+            let (name, args) = (&self.engine.registry().get(queued.resolved.id).full_name, queued.args.as_args());
+            self.timing.words.take(args, slowlog::hidden_words(name, args));
+            self.log_slow(alone.conn, alone.began, share);
+        }
+    }
+
+    fn is_slow(&self, micros: u64) -> bool {
+        let threshold = self.engine.core().config.slowlog_log_slower_than_micros;
+        threshold >= 0 && i64::try_from(micros).unwrap_or(i64::MAX) >= threshold
     }
 
     fn watch_latency(&mut self, fast: bool, nanos: u64) {
@@ -244,21 +310,20 @@ impl Node {
 
     /// Puts the command whose words were taken into the slow log, if it was slow.
     fn log_slow(&mut self, conn: ConnId, began: Now, micros: u64) {
-        let config = &self.engine.core().config;
-        let threshold = config.slowlog_log_slower_than_micros;
-        if threshold < 0 || i64::try_from(micros).is_ok_and(|micros| micros < threshold) {
+        if !self.is_slow(micros) {
             return;
         }
-        let max = config.slowlog_max_len;
+        let event = self.slow_event(conn, began, micros, self.timing.words.shown());
+        self.timing.slowlog.add(event, self.engine.core().config.slowlog_max_len);
+    }
+
+    fn slow_event(&self, conn: ConnId, began: Now, micros: u64, words: Vec<Vec<u8>>) -> slowlog::Event {
         let name = match self.conns.client(conn) {
             Some(client) => self.engine.session(client.session).name.to_vec(),
             None => Vec::new(),
         };
         let address = self.client_addresses(conn).0;
-        let words = self.timing.words.shown();
-        self.timing
-            .slowlog
-            .add(slowlog::Event { unix_secs: began.unix.seconds(), measure: micros, words, address, name }, max);
+        slowlog::Event { unix_secs: began.unix.seconds(), measure: micros, words, address, name }
     }
 
     /// Notes a command's time that no clock measured: DEBUG SLEEP's, which is asked for.

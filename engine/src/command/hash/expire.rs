@@ -7,6 +7,7 @@
 use super::{repeat_deletion, sight_to_read, sight_to_write};
 use crate::command::Ctx;
 use crate::command::expire::{Conditions, NO_EXPIRY, NO_KEY, Unit, remaining};
+use crate::command::expiry::Clock;
 use crate::command::words::integer;
 use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::error::ReplyError;
@@ -16,27 +17,27 @@ use crate::value::Typed;
 use crate::value::hash::{Hash, Sight};
 
 pub(super) fn hexpire(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
-    set_expiry(ctx, args, "hexpire", Unit::Seconds, ctx.now.unix.millis())
+    set_expiry(ctx, args, "hexpire", Clock::EX)
 }
 
 pub(super) fn hpexpire(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
-    set_expiry(ctx, args, "hpexpire", Unit::Millis, ctx.now.unix.millis())
+    set_expiry(ctx, args, "hpexpire", Clock::PX)
 }
 
 pub(super) fn hexpireat(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
-    set_expiry(ctx, args, "hexpireat", Unit::Seconds, 0)
+    set_expiry(ctx, args, "hexpireat", Clock::EXAT)
 }
 
 pub(super) fn hpexpireat(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
-    set_expiry(ctx, args, "hpexpireat", Unit::Millis, 0)
+    set_expiry(ctx, args, "hpexpireat", Clock::PXAT)
 }
 
-fn set_expiry(ctx: &mut Ctx<'_>, args: Args<'_>, command: &str, unit: Unit, base: i64) -> Result<(), ReplyError> {
+fn set_expiry(ctx: &mut Ctx<'_>, args: Args<'_>, command: &str, clock: Clock) -> Result<(), ReplyError> {
     let key = &args[1];
     let found = Fields::search(args, 3).ok_or(FIELD_COUNT)?;
     let conditions = Conditions::parse(args.first(found.at).from(3))?;
     let fields = found.names()?;
-    let at = point(&args[2], unit, base, command)?;
+    let at = clock.field_time(ctx.now, &args[2], command)?;
     let action = if ctx.is_gone_at(at) { Action::Remove } else { Action::Set(at) };
     let sight = sight_to_write(ctx);
     let edited = ctx.edit_typed(key, |hash: &mut Hash, reply, rules| {
@@ -171,17 +172,6 @@ fn ask(ctx: &mut Ctx<'_>, args: Args<'_>, unit: Unit, base: i64) -> Result<(), R
             });
         }
     })
-}
-
-/// The time that a word means.
-///
-/// # Errors
-/// When it is no integer, negative or out of range.
-pub(super) fn point(word: &[u8], unit: Unit, base: i64, command: &str) -> Result<UnixMillis, ReplyError> {
-    let number = integer(word)?;
-    let millis = if unit == Unit::Seconds { number.checked_mul(1000) } else { Some(number) };
-    let at = millis.filter(|&millis| millis >= 0).and_then(|millis| millis.checked_add(base));
-    at.map(UnixMillis).ok_or_else(|| ReplyError::invalid_expire(command))
 }
 
 /// Where `FIELDS <count> <word>...` begins in a request.

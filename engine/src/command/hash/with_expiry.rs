@@ -1,9 +1,9 @@
 //! Hashes: reading or writing fields together with their expiry (HGETEX, HSETEX), or taking them out (HGETDEL).
 
-use super::expire::{Action, FIELD_COUNT, Fields, point, tell};
+use super::expire::{Action, FIELD_COUNT, Fields, tell};
 use super::{Stored, repeat_deletion, reply_value, sight_to_write, tell_expired};
 use crate::command::Ctx;
-use crate::command::expire::Unit;
+use crate::command::expiry::{ExpiryOption, Lasting};
 use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::error::ReplyError;
 use crate::keyspace::{Expiry, UnixMillis};
@@ -28,20 +28,6 @@ enum Condition {
     IfPresent,
 }
 
-/// What becomes of the expiry.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum ExpiryOption {
-    /// Nothing was said.
-    #[default]
-    Unsaid,
-    /// `KEEPTTL`.
-    Keep,
-    /// `PERSIST`.
-    Persist,
-    /// `EX`, `PX`, `EXAT` or `PXAT`, with the word that has the number.
-    Time { unit: Unit, is_absolute: bool, word: usize },
-}
-
 /// Which command reads the options: not all of them suit both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
@@ -55,18 +41,12 @@ impl Options {
         let mut options = Self::default();
         let mut index = 2;
         while index < end {
-            let kept = match form {
-                Form::Get => ("PERSIST", ExpiryOption::Persist),
-                Form::Set => ("KEEPTTL", ExpiryOption::Keep),
-            };
             if form == Form::Set && options.take_condition(args, index)? {
-            } else if args.is(index, kept.0) && [ExpiryOption::Unsaid, kept.1].contains(&options.expiry) {
-                options.expiry = kept.1;
-            } else {
-                options.take_time(args, index, end)?;
                 index += 1;
+            } else {
+                let lasting = if form == Form::Set { Lasting::Keep } else { Lasting::Persist };
+                index += options.expiry.take(args, index, end, lasting)?;
             }
-            index += 1;
         }
         Ok(options)
     }
@@ -86,30 +66,10 @@ impl Options {
         Ok(true)
     }
 
-    fn take_time(&mut self, args: Args<'_>, index: usize, end: usize) -> Result<(), ReplyError> {
-        let clocks = [
-            ("EX", Unit::Seconds, false),
-            ("PX", Unit::Millis, false),
-            ("EXAT", Unit::Seconds, true),
-            ("PXAT", Unit::Millis, true),
-        ];
-        let clock = clocks.into_iter().find(|(word, ..)| args.is(index, word));
-        let (_, unit, is_absolute) = clock.filter(|_| index + 1 < end).ok_or(ReplyError::Syntax)?;
-        // The same unit twice is allowed, and the last one counts.
-        match self.expiry {
-            ExpiryOption::Unsaid => {}
-            ExpiryOption::Time { unit: held, is_absolute: was, .. } if (held, was) == (unit, is_absolute) => {}
-            ExpiryOption::Keep | ExpiryOption::Persist | ExpiryOption::Time { .. } => return Err(ReplyError::Syntax),
-        }
-        self.expiry = ExpiryOption::Time { unit, is_absolute, word: index + 1 };
-        Ok(())
-    }
-
     /// The time that was given.
     fn at(self, ctx: &Ctx<'_>, args: Args<'_>, command: &str) -> Result<Option<UnixMillis>, ReplyError> {
-        let ExpiryOption::Time { unit, is_absolute, word } = self.expiry else { return Ok(None) };
-        let base = if is_absolute { 0 } else { ctx.now.unix.millis() };
-        point(&args[word], unit, base, command).map(Some)
+        let ExpiryOption::Time(clock, word) = self.expiry else { return Ok(None) };
+        clock.field_time(ctx.now, &args[word], command).map(Some)
     }
 
     /// Whether the conditions hold for a hash, which is empty where there is no key.
@@ -175,8 +135,12 @@ pub(super) fn hgetex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError
             ctx.notify(KeyspaceEvents::KEY_MISS, "keymiss", key);
             reply_nulls(ctx, fields);
         }
-        (Some(edited), Some(action)) => tell(ctx, key, &edited.result, action, edited.emptied),
-        (Some(_), None) => {}
+        (Some(edited), action) => {
+            ctx.core.stats.keyspace_hits += 1;
+            if let Some(action) = action {
+                tell(ctx, key, &edited.result, action, edited.emptied);
+            }
+        }
     }
     Ok(())
 }

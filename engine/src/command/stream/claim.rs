@@ -12,7 +12,7 @@ use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::error::ReplyError;
 use crate::resp::args::Args;
 use crate::resp::reply::Reply;
-use crate::value::stream::{ConsumerId, Group, ID_TEXT_BYTES_MAX, Pending, Stream, StreamId};
+use crate::value::stream::{Assignment, ConsumerId, Group, ID_TEXT_BYTES_MAX, Pending, Stream, StreamId};
 
 /// What XCLAIM shall do.
 #[derive(Debug)]
@@ -294,24 +294,8 @@ pub(super) fn repeat_claim(
     let db = ctx.db();
     let Some(group) = ctx.core.held::<Stream>(db, key).and_then(|stream| stream.group(name)) else { return };
     let Some(consumer) = group.consumer(pending.consumer).map(|consumer| consumer.name().to_vec()) else { return };
-    let (mut id_text, mut last_text) = ([0; ID_TEXT_BYTES_MAX], [0; ID_TEXT_BYTES_MAX]);
-    let last_id = last_id.unwrap_or(group.last_id);
-    ctx.rewrite(&[
-        b"XCLAIM",
-        key,
-        name,
-        &consumer,
-        b"0",
-        id.text(&mut id_text),
-        b"TIME",
-        itoa::Buffer::new().format(pending.delivered_at).as_bytes(),
-        b"RETRYCOUNT",
-        itoa::Buffer::new().format(pending.deliveries).as_bytes(),
-        b"FORCE",
-        b"JUSTID",
-        b"LASTID",
-        last_id.text(&mut last_text),
-    ]);
+    let assignment = Assignment { consumer: &consumer, id, pending, last_id: Some(last_id.unwrap_or(group.last_id)) };
+    assignment.with_words((key, name), |words| ctx.rewrite(words));
 }
 
 /// Has the place repeated that a group has come to.

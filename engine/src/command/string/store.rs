@@ -5,8 +5,9 @@ use std::convert::Infallible;
 use super::conditional::Comparison;
 use super::{must_be_string, reply_string};
 use crate::command::Ctx;
+use crate::command::expiry::{Clock, ExpiryOption, Lasting};
 use crate::command::keys::Access;
-use crate::command::words::{integer, string_to_store};
+use crate::command::words::string_to_store;
 use crate::config::special::keyspace_events::KeyspaceEvents;
 use crate::error::ReplyError;
 use crate::keyspace::{Expiry, UnixMillis};
@@ -31,27 +32,6 @@ pub(super) enum Condition {
     Present,
 }
 
-/// What becomes of the expiry.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum ExpiryOption {
-    /// Nothing was said.
-    #[default]
-    Unsaid,
-    /// `KEEPTTL`.
-    Keep,
-    /// `PERSIST`.
-    Persist,
-    /// `EX`, `PX`, `EXAT` or `PXAT`, with the word that has the number.
-    Time(Clock, usize),
-}
-
-/// How the number of an expiry counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Clock {
-    is_seconds: bool,
-    is_absolute: bool,
-}
-
 /// Which command reads the options: not all of them suit each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
@@ -68,7 +48,6 @@ impl Options {
             let condition = [("NX", Condition::Absent), ("XX", Condition::Present)];
             let condition =
                 condition.into_iter().find(|(word, _)| args.is(index, word)).map(|(_, condition)| condition);
-            let free = options.expiry == ExpiryOption::Unsaid;
             if let (Some(condition), Form::MSetEx | Form::Set) = (condition, form) {
                 if options.condition.is_some_and(|other| other != condition) {
                     return Err(ReplyError::Syntax);
@@ -82,23 +61,9 @@ impl Options {
                 options.condition = Some(Condition::Compared(comparison, index));
             } else if args.is(index, "GET") && form == Form::Set {
                 options.get = true;
-            } else if args.is(index, "KEEPTTL") && form != Form::GetEx && (free || options.expiry == ExpiryOption::Keep)
-            {
-                options.expiry = ExpiryOption::Keep;
-            } else if args.is(index, "PERSIST")
-                && form == Form::GetEx
-                && (free || options.expiry == ExpiryOption::Persist)
-            {
-                options.expiry = ExpiryOption::Persist;
             } else {
-                let clock = Clock::parse(args, index).ok_or(ReplyError::Syntax)?;
-                index += 1;
-                // The same unit twice is allowed, and the last one counts.
-                let again = matches!(options.expiry, ExpiryOption::Time(other, _) if other == clock);
-                if index >= args.len() || !(free || again) {
-                    return Err(ReplyError::Syntax);
-                }
-                options.expiry = ExpiryOption::Time(clock, index);
+                let lasting = if form == Form::GetEx { Lasting::Persist } else { Lasting::Keep };
+                index += options.expiry.take(args, index, args.len(), lasting)? - 1;
             }
             index += 1;
         }
@@ -127,30 +92,9 @@ impl Options {
     pub(super) fn expiry(self, ctx: &Ctx<'_>, args: Args<'_>, command: &str) -> Result<Expiry, ReplyError> {
         Ok(match self.expiry {
             ExpiryOption::Keep => Expiry::Keep,
-            ExpiryOption::Time(clock, index) => Expiry::At(clock.time(ctx, &args[index], command)?),
+            ExpiryOption::Time(clock, index) => Expiry::At(clock.key_time(ctx.now, &args[index], command)?),
             ExpiryOption::Unsaid | ExpiryOption::Persist => Expiry::Never,
         })
-    }
-}
-
-impl Clock {
-    const EX: Self = Self { is_seconds: true, is_absolute: false };
-    const EXAT: Self = Self { is_seconds: true, is_absolute: true };
-    const PX: Self = Self { is_seconds: false, is_absolute: false };
-    const PXAT: Self = Self { is_seconds: false, is_absolute: true };
-
-    fn parse(args: Args<'_>, index: usize) -> Option<Self> {
-        let clocks = [("EX", Self::EX), ("PX", Self::PX), ("EXAT", Self::EXAT), ("PXAT", Self::PXAT)];
-        clocks.into_iter().find(|(word, _)| args.is(index, word)).map(|(_, clock)| clock)
-    }
-
-    /// The time a word means: positive, and within the range of milliseconds.
-    fn time(self, ctx: &Ctx<'_>, word: &[u8], command: &str) -> Result<UnixMillis, ReplyError> {
-        let number = integer(word)?;
-        let now = if self.is_absolute { 0 } else { ctx.now.unix.millis() };
-        let millis = if self.is_seconds { number.checked_mul(1000) } else { Some(number) };
-        let at = millis.filter(|&millis| millis > 0).and_then(|millis| millis.checked_add(now));
-        at.map(UnixMillis).ok_or_else(|| ReplyError::invalid_expire(command))
     }
 }
 
@@ -243,7 +187,7 @@ pub(super) fn psetex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError
 
 fn set_for(ctx: &mut Ctx<'_>, args: Args<'_>, clock: Clock, command: &str) -> Result<(), ReplyError> {
     let (key, value) = (&args[1], &args[3]);
-    let at = clock.time(ctx, &args[2], command)?;
+    let at = clock.key_time(ctx.now, &args[2], command)?;
     store(ctx, key, value, Expiry::At(at));
     repeat_with_expiry(ctx, key, value, at);
     ctx.reply.ok();
@@ -286,7 +230,7 @@ pub(super) fn getex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError>
     let options = Options::parse(args, 2, Form::GetEx)?;
     // Looked at ahead of the key, as in Valkey 9; in Redis 7.0 it counts only for a string that is there.
     let at = match options.expiry {
-        ExpiryOption::Time(clock, index) => Some((clock, clock.time(ctx, &args[index], "getex")?)),
+        ExpiryOption::Time(clock, index) => Some((clock, clock.key_time(ctx.now, &args[index], "getex")?)),
         ExpiryOption::Keep | ExpiryOption::Persist | ExpiryOption::Unsaid => None,
     };
     let found = ctx.view(key, |entry, reply| {

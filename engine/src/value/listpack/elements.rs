@@ -2,7 +2,7 @@
 
 use super::element::{Element, integer_of};
 use super::encoding::{decode, is_long_string, is_short_string, next_of, previous_of};
-use super::{COUNT_UNKNOWN, Iter, Listpack, Position};
+use super::{COUNT_UNKNOWN, HEADER_BYTES, Iter, Listpack, Position};
 
 /// Elements one after the other: a listpack without its header and its end mark.
 #[derive(Clone, Copy)]
@@ -23,6 +23,11 @@ impl<'a> Elements<'a> {
     #[inline]
     pub const fn bytes(self) -> &'a [u8] {
         self.bytes
+    }
+
+    /// Bytes of a listpack of these elements.
+    pub const fn listpack_bytes(self) -> usize {
+        HEADER_BYTES + self.bytes.len() + 1
     }
 
     /// A listpack of these elements.

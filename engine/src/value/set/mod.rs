@@ -62,15 +62,22 @@ impl Set {
     /// Prepares for an insertion of `count` members, as a command brings them: more than a compact form may have
     /// make it a table at once, even if some are there or come twice.
     pub fn expect(&mut self, first: &[u8], count: usize, rules: Rules<'_>) {
-        let entries_max = match &self.form {
+        let (integers_max, compact_max) =
+            (limit(rules.config.set_max_intset_entries), limit(rules.config.set_max_listpack_entries));
+        let fits = match &self.form {
             Form::Table(_) => return,
-            Form::Integers(integers) if integers.is_empty() && parse_i64(first).is_none() => {
-                rules.config.set_max_listpack_entries
+            Form::Integers(integers) if integers.is_empty() => {
+                if parse_i64(first).is_some() && count <= integers_max {
+                    return;
+                }
+                // As in Redis 7.2: what are too many integers from the first may still be few enough for a listpack.
+                self.form = Form::Compact(Listpack::new());
+                count <= compact_max
             }
-            Form::Integers(_) => rules.config.set_max_intset_entries,
-            Form::Compact(_) => rules.config.set_max_listpack_entries,
+            Form::Integers(_) => count <= integers_max,
+            Form::Compact(_) => count <= compact_max,
         };
-        if count > limit(entries_max) {
+        if !fits {
             self.become_table(rules);
         }
     }

@@ -1,6 +1,6 @@
 //! Streams among the other collections: what anything does with any value.
 
-use super::{ID_TEXT_BYTES_MAX, Stream, StreamId, StreamRules};
+use super::{Assignment, ID_TEXT_BYTES_MAX, Stream, StreamId, StreamRules};
 use crate::keyspace::{Object, ValueRef};
 use crate::value::digest::Digest;
 use crate::value::rebuild::Rebuild;
@@ -124,20 +124,8 @@ fn rebuild_group(rebuild: &mut Rebuild<'_>, name: &[u8], group: &super::Group) {
     }
     for (id, pending) in group.pending_range(StreamId::MIN, StreamId::MAX) {
         let Some(consumer) = group.consumer(pending.consumer) else { continue };
-        rebuild.command(&[
-            b"XCLAIM",
-            key,
-            name,
-            consumer.name(),
-            b"0",
-            id.text(&mut id_text),
-            b"TIME",
-            itoa::Buffer::new().format(pending.delivered_at).as_bytes(),
-            b"RETRYCOUNT",
-            itoa::Buffer::new().format(pending.deliveries).as_bytes(),
-            b"FORCE",
-            b"JUSTID",
-        ]);
+        let assignment = Assignment { consumer: consumer.name(), id, pending, last_id: None };
+        assignment.with_words((key, name), |words| rebuild.command(words));
     }
 }
 

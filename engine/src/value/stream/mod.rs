@@ -5,6 +5,7 @@
 //! found by id (`blocks.rs`) and read from either end (`walk.rs`). What does not live here: how ids and ranges are
 //! written, replies, waiting for entries. Start at [`Stream::append`] and [`Stream::range`].
 
+mod assignment;
 mod block;
 mod blocks;
 mod collection;
@@ -16,6 +17,7 @@ mod walk;
 
 use std::collections::BTreeMap;
 
+pub use assignment::Assignment;
 pub use block::Fields;
 use block::{BLOCK_BYTES_MAX, Block};
 use blocks::Blocks;
