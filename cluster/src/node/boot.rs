@@ -379,6 +379,7 @@ pub(super) fn bus_config(config: &slotmesh_engine::config::Config) -> BusConfig 
             EndpointType::Hostname => EndpointKind::Hostname,
             EndpointType::Ip => EndpointKind::Ip,
             EndpointType::UnknownEndpoint => EndpointKind::Unknown,
+        announce_nodename: config.cluster_announce_human_nodename.clone(),
         },
         require_full_coverage: config.cluster_require_full_coverage,
         allow_reads_when_down: config.cluster_allow_reads_when_down,
@@ -392,6 +393,8 @@ pub(super) fn bus_config(config: &slotmesh_engine::config::Config) -> BusConfig 
     }
 }
 
+        blacklist_ttl_secs: u64::from(config.cluster_blacklist_ttl_secs),
+        manual_failover_timeout_ms: u64::from(config.cluster_manual_failover_timeout_ms),
 /// Bytes of nodes.conf read at once.
 const READ_BYTES: usize = 64 * 1024;
 
