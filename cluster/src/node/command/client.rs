@@ -112,7 +112,7 @@ fn info(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
 
 fn list(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     let args = call.args;
-    let mut wanted: Vec<ConnId> = node.conns.clients().map(|(conn, _)| conn).collect();
+    let mut wanted = node.client_conns();
     if args.len() == 4 && args.is(2, "TYPE") {
         let kind = client_kind(&args[3])?;
         wanted.retain(|&conn| node.client_kind(conn) == Some(kind));
@@ -171,9 +171,8 @@ fn kill(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     let old_form = args.len() == 3;
     let filter = if old_form { Filter { addr: Some(args.at(2)), ..Filter::default() } } else { kill_filter(call)? };
     let victims: Vec<ConnId> = node
-        .conns
-        .clients()
-        .map(|(conn, _)| conn)
+        .client_conns()
+        .into_iter()
         .filter(|&conn| !(filter.skip_me && conn == call.conn) && node.matches(call, conn, &filter))
         .collect();
     if old_form && victims.is_empty() {
@@ -190,6 +189,8 @@ fn kill(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
             if let Some(client) = node.conns.client_mut(conn) {
                 client.closing = true;
             }
+        } else if node.client_kind(conn) == Some(ClientKind::Primary) {
+            node.kill_primary(call.now);
         } else {
             node.close_client(conn);
         }
@@ -252,15 +253,15 @@ fn on_or_off(call: &Call<'_>) -> Result<bool, ReplyError> {
 
 impl Node {
     fn matches(&self, call: &Call<'_>, conn: ConnId, filter: &Filter<'_>) -> bool {
-        let Some(client) = self.conns.client(conn) else { return false };
+        let (Some(number), Some(opened)) = (self.client_id(conn), self.client_opened(conn)) else { return false };
         let (addr, laddr) = self.client_addresses(conn);
-        let age_secs = (call.now.instant.millis_since(client.opened) / 1000) as i64;
-        filter.id.is_none_or(|id| client.session.client_id() == id)
+        let age_secs = (call.now.instant.millis_since(opened) / 1000) as i64;
+        filter.id.is_none_or(|id| number == id)
             && filter.kind.is_none_or(|kind| self.client_kind(conn) == Some(kind))
             && filter.addr.is_none_or(|wanted| addr.as_bytes() == wanted)
             && filter.laddr.is_none_or(|wanted| laddr.as_bytes() == wanted)
             && filter.max_age_secs.is_none_or(|age| age_secs >= age)
-            && filter.user.is_none_or(|user| user == b"default")
+            && filter.user.is_none_or(|user| user == b"default" && self.conns.client(conn).is_some())
     }
 }
 
