@@ -9,6 +9,7 @@ use slotmesh_engine::config::special::percentiles::percentile_text;
 use slotmesh_engine::keyspace::DbIndex;
 use slotmesh_engine::time::Now;
 use slotmesh_replication::link::LinkState;
+use slotmesh_replication::persist::job::Purpose;
 
 use super::Node;
 use super::conns::{Role, Waiting};
@@ -227,7 +228,7 @@ fn persistence(node: &mut Node, now: Now, text: &mut String) {
         "current_cow_size_age" => 0,
         "current_fork_perc" => "0.00",
         "rdb_changes_since_last_save" => dirty,
-        "rdb_bgsave_in_progress" => u8::from(save.in_progress),
+        "rdb_bgsave_in_progress" => u8::from(save.in_progress || syncing),
         "rdb_last_save_time" => save.last_save_secs,
         "rdb_last_bgsave_status" => status(save.last_ok),
         "rdb_last_bgsave_time_sec" => signed(save.last_duration_secs),
@@ -248,6 +249,10 @@ fn persistence(node: &mut Node, now: Now, text: &mut String) {
         "aof_last_write_status" => status(aof.is_none_or(|aof| aof.last_write_ok)),
         "aof_last_cow_size" => 0,
         "module_fork_in_progress" => 0,
+    let (saved_keys, save_keys) = node.engine.save_progress();
+    // A snapshot for replicas counts, too: in Redis it is a child process of the same kind.
+    let syncing =
+        node.job.as_ref().is_some_and(|job| matches!(job.purpose(), Purpose::SyncFile | Purpose::SyncSockets));
         "module_fork_last_cow_size" => 0,
     );
     if let Some(aof) = aof.filter(|aof| aof.enabled) {
@@ -257,6 +262,8 @@ fn persistence(node: &mut Node, now: Now, text: &mut String) {
             "aof_pending_rewrite" => 0,
             "aof_buffer_length" => 0,
             "aof_pending_bio_fsync" => u8::from(aof.pending_fsync),
+        "current_save_keys_processed" => saved_keys,
+        "current_save_keys_total" => save_keys,
         );
     }
 }

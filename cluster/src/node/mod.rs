@@ -105,6 +105,8 @@ pub struct Node {
     job: Option<SnapshotJob>,
     /// Whether the next drain looks for a walk to begin.
     walk_wanted: bool,
+    /// When a walk that is slowed down (`rdb-key-save-delay`) goes on.
+    walk_rests_until: Instant,
     following: Following,
     /// Keys on their way to other servers.
     courier: Courier,
@@ -238,6 +240,7 @@ impl Node {
             persistence: Persistence::new(Now::default(), &config, 0),
             job: None,
             walk_wanted: false,
+            walk_rests_until: Instant::ZERO,
             following: Following::default(),
             courier: Courier::default(),
             handover: None,

@@ -23,6 +23,7 @@ use slotmesh_replication::offset::{Offset, Replid};
 use super::Node;
 use super::command::Call;
 use super::conns::{Kind, Waiting};
+use super::recovery::load_report;
 use crate::machine::{ConnId, Effect, Endpoint, Reset, Target};
 
 /// The stream being applied.
@@ -194,7 +195,6 @@ impl Node {
         }
     }
 
-    fn hang_up_primary(&mut self) {
     /// The connection that the primary's stream comes in on, which clients see as one of theirs.
     pub(super) fn primary_client(&self) -> Option<(ConnId, &Stream)> {
         let stream = self.following.stream.as_ref().filter(|_| self.is_primary_link_up())?;
@@ -207,6 +207,7 @@ impl Node {
         self.primary_closed(now, &Reset::EndOfStream);
     }
 
+    fn hang_up_primary(&mut self) {
         self.following.held.clear();
         if let Some(conn) = self.following.conn.take() {
             self.conns.close(conn);
@@ -303,6 +304,7 @@ impl Node {
         self.cancel_snapshots(now);
         match self.engine.adopt(*loader) {
             Ok(info) => {
+                load_report(now, &info, false).into_iter().for_each(|line| self.log_notice(line));
                 if let Some((replid, offset)) = self.following.history {
                     self.replication.log.adopt(replid, offset);
                 }
@@ -426,9 +428,9 @@ impl Node {
         }
         self.engine.changes().set_enabled(was_enabled);
         self.engine.out(session).clear();
+        id
     }
 
-        id
     /// Runs a command that came from no client.
     pub(super) fn run_stream_command(&mut self, now: Now, session: SessionId, command: Resolved, args: Args<'_>) {
         self.run_command(Call { now, conn: STREAM_CONN, session, args, command }, None);

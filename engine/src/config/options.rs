@@ -431,7 +431,7 @@ options! {
         int(I32_MIN, I32_MAX), [HIDDEN], Effective;
     /// Microseconds to wait after each key loaded.
     key_load_delay_micros: i32 = 0_i32, "key-load-delay",
-        int(I32_MIN, I32_MAX), [HIDDEN], Accepted("a testing aid of Redis that blocks its main thread");
+        int(I32_MIN, I32_MAX), [HIDDEN], Effective;
     /// Bytes loaded at start before clients are looked at.
     loading_process_events_interval_bytes: u32 = 2_u32 << 20, "loading-process-events-interval-bytes",
         int(1024, I32_MAX), [HIDDEN], Effective;
