@@ -8,17 +8,17 @@ use slotmesh_engine::rng::Rng;
 
 /// The report of `--check-system`, and whether everything is well.
 pub fn check_system() -> (String, bool) {
-    let checks: [(&str, fn() -> Option<&'static str>); 4] = [
-        ("slow-clocksource", slow_clock),
-        ("xen-clocksource", xen_clock),
-        ("overcommit", overcommit),
-        ("THP", huge_pages),
+    let checks = [
+        ("slow-clocksource", slow_clock()),
+        ("xen-clocksource", xen_clock()),
+        ("overcommit", overcommit()),
+        ("THP", huge_pages()),
     ];
     let mut report = String::new();
     let mut is_well = true;
-    for (name, check) in checks {
+    for (name, found) in checks {
         // Writing to a String cannot fail.
-        let _ = match check() {
+        let _ = match found {
             None => writeln!(report, "[{name}]...OK"),
             Some(warning) => {
                 is_well = false;

@@ -135,15 +135,20 @@ impl Node {
         self.hear_again(now);
     }
 
-    /// When a load that rests goes on.
+    /// When a load that rests goes on: at once, if nobody wants it slow any more.
     pub(super) fn recovery_deadline(&self) -> Option<Instant> {
-        if let Life::Loading(recovery) = &self.life { recovery.rests_until } else { None }
+        let Life::Loading(recovery) = &self.life else { return None };
+        let is_slow = self.engine.core().config.key_load_delay_micros > 0;
+        recovery.rests_until.map(|until| if is_slow { until } else { Instant::ZERO })
     }
 
     /// Goes on with a load that rested long enough.
     pub(super) fn tick_recovery(&mut self, now: Now) {
-        let Life::Loading(recovery) = &mut self.life else { return };
-        if recovery.rests_until.take_if(|until| *until <= now.instant).is_some() {
+        let is_due = self.recovery_deadline().is_some_and(|due| due <= now.instant);
+        if let Life::Loading(recovery) = &mut self.life
+            && is_due
+        {
+            recovery.rests_until = None;
             self.advance_recovery(now);
         }
     }
