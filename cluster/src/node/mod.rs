@@ -362,7 +362,19 @@ impl Node {
         self.log(LogLevel::Verbose, text);
     }
 
+    /// Whether verbose lines are logged: what goes into some is worth looking at first.
+    fn is_verbose(&self) -> bool {
+        LogLevel::Verbose >= least_level(self.engine.core().config.loglevel)
+    }
+
     fn on_closed(&mut self, now: Now, conn: ConnId, reset: &Reset) {
+        if self.is_verbose() && self.conns.client(conn).is_some() {
+            let info = self.client_info(conn);
+            self.log_verbose(match reset {
+                Reset::EndOfStream => format!("Client closed connection {info}"),
+                Reset::Error(text) => format!("Reading from client: {text} {info}"),
+            });
+        }
         let Some(closed) = self.conns.close(conn) else { return };
         match &closed.kind {
             Kind::Client(client) => self.forget_client(now, conn, client),
