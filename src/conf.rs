@@ -18,6 +18,7 @@ use slotmesh_engine::config::file::{self, Fatal, Host as _, UserFault};
 use slotmesh_engine::config::startup::UserLine;
 
 use crate::logfile::{self, Level, LogFile};
+use crate::machine_check;
 use host::RealHost;
 
 /// What the process shall do.
@@ -47,6 +48,8 @@ pub struct Run {
     pub stdin: Option<Vec<u8>>,
     /// Whether it is a sentinel.
     pub is_sentinel: bool,
+    /// Whether anything was said about the configuration.
+    pub is_configured: bool,
 }
 
 /// The names that configuration lines are checked against.
@@ -103,10 +106,31 @@ fn asked_to_print(args: &[Vec<u8>]) -> Option<Outcome> {
     match args.first().map(Vec::as_slice) {
         Some(b"-v" | b"--version") => Some(Outcome::Print { text: version_line(), stderr: String::new(), code: 0 }),
         Some(b"-h" | b"--help") => Some(stderr_failure(USAGE.to_owned())),
-        Some(b"--test-memory" | b"--check-system") => {
-            Some(stderr_failure("Tests of the machine are not available in this server.\n".to_owned()))
+        Some(b"--check-system") => {
+            let (text, is_well) = machine_check::check_system();
+            Some(Outcome::Print { text, stderr: String::new(), code: u8::from(!is_well) })
         }
+        Some(b"--test-memory") => Some(test_memory(args.get(1).map(Vec::as_slice))),
         _ => None,
+    }
+}
+
+fn test_memory(megabytes: Option<&[u8]>) -> Outcome {
+    let Some(text) = megabytes else {
+        return stderr_failure(
+            "Please specify the amount of memory to test in megabytes.\nExample: ./slotmesh-server --test-memory \
+             4096\n\n"
+                .to_owned(),
+        );
+    };
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let megabytes = std::str::from_utf8(&text[..digits]).ok().and_then(|digits| digits.parse().ok()).unwrap_or(0);
+    match machine_check::test_memory(megabytes) {
+        Ok(()) => {
+            let text = "\nYour memory passed this test.\n".to_owned();
+            Outcome::Print { text, stderr: String::new(), code: 0 }
+        }
+        Err(fault) => stderr_failure(format!("{fault}\n")),
     }
 }
 
@@ -129,6 +153,7 @@ enum Failure {
 
 /// Puts the whole text together (file, standard input, options) and loads it.
 fn assemble(args: &[Vec<u8>], mut host: RealHost, stdin: impl Read) -> Result<Run, Failure> {
+    let is_configured = !args.is_empty();
     let args = options::split(args);
     let mut text = Vec::new();
     let config_file = match args.file {
@@ -153,7 +178,7 @@ fn assemble(args: &[Vec<u8>], mut host: RealHost, stdin: impl Read) -> Result<Ru
     if is_sentinel {
         check_sentinel(&config, config_file.as_deref())?;
     }
-    Ok(Run { config, config_file, stdin, is_sentinel })
+    Ok(Run { config, config_file, stdin, is_sentinel, is_configured })
 }
 
 /// What a sentinel begins with instead of a server's defaults.
@@ -232,6 +257,8 @@ Usage: slotmesh-server [/path/to/redis.conf] [--option value ...] [-]
        slotmesh-server -               read the configuration from standard input
        slotmesh-server -v, --version
        slotmesh-server -h, --help
+       slotmesh-server --test-memory <megabytes>
+       slotmesh-server --check-system
 
 The file is read first, then standard input, then the options; what comes later overrides:
        slotmesh-server --port 7777 --replicaof 127.0.0.1 8888

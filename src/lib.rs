@@ -4,7 +4,9 @@ pub mod command;
 pub mod conf;
 pub mod daemon;
 pub mod logfile;
+pub mod machine_check;
 pub mod process;
+pub mod supervise;
 pub mod testing;
 pub mod up;
 

@@ -20,6 +20,7 @@ use slotmesh_transport_tcp::shared::Handle;
 use crate::conf::{self, Outcome, Run, Words};
 use crate::daemon::{self, PidFile, Process};
 use crate::logfile::LogFile;
+use crate::supervise::Supervisor;
 
 /// Runs a server process with this command line, until it ends.
 pub fn run(program: &str, args: &[Vec<u8>]) -> ExitCode {
@@ -53,7 +54,8 @@ fn check_user(line: &UserLine) -> Result<(), UserFault> {
 }
 
 fn begin(args: &[Vec<u8>], run: Run) -> ExitCode {
-    if run.config.daemonize {
+    let supervisor = Supervisor::of(run.config.supervised);
+    if run.config.daemonize && supervisor == Supervisor::No {
         // The name under which this program was started is lost on the way.
         let mut args = args.to_vec();
         if run.is_sentinel && !args.iter().any(|arg| arg == conf::SENTINEL_FLAG) {
@@ -67,6 +69,12 @@ fn begin(args: &[Vec<u8>], run: Run) -> ExitCode {
     }
     let log = LogFile::new(&run.config);
     let role = role_of(&run);
+    if let Some(greeting) = supervisor.greeting() {
+        write(&log, LogLevel::Notice, 'C', greeting);
+    }
+    if let Err(error) = supervisor.begun() {
+        write(&log, LogLevel::Warning, 'C', format!("Failed to tell the supervisor: {}", conf::cause(&error)));
+    }
     announce(&log, &run);
     let pid_file = match PidFile::create(&run.config) {
         Ok(pid_file) => pid_file,
@@ -75,7 +83,7 @@ fn begin(args: &[Vec<u8>], run: Run) -> ExitCode {
             None
         }
     };
-    let code = match serve(run, log.clone()) {
+    let code = match serve(run, log.clone(), supervisor) {
         Ok(code) => code,
         Err(error) => {
             write(&log, LogLevel::Warning, role, format!("The server cannot run: {}", conf::cause(&error)));
@@ -108,6 +116,9 @@ fn announce(log: &LogFile, run: &Run) {
     let role = role_of(run);
     let first = if run.is_sentinel { role } else { 'C' };
     let (version, port) = (&config.slotmesh_version, config.port);
+    if run.stdin.is_some() {
+        write(log, LogLevel::Notice, first, "Reading config from stdin");
+    }
     write(log, LogLevel::Warning, first, "oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo");
     write(
         log,
@@ -119,9 +130,9 @@ fn announce(log: &LogFile, run: &Run) {
         log,
         LogLevel::Warning,
         first,
-        match run.config_file {
-            Some(_) => "Configuration loaded",
-            None => {
+        match run.is_configured {
+            true => "Configuration loaded",
+            false => {
                 "Warning: no config file specified, using the default config. In order to specify a config file use \
                  slotmesh-server /path/to/redis.conf"
             }
@@ -138,15 +149,21 @@ fn announce(log: &LogFile, run: &Run) {
     let _ = log.write_raw(&banner);
 }
 
-fn serve(run: Run, log: LogFile) -> io::Result<i32> {
+fn serve(run: Run, log: LogFile, supervisor: Supervisor) -> io::Result<i32> {
     let role = role_of(&run);
+    if run.config.cluster_enabled && run.config.cluster_port == 0 && run.config.port > BUS_PORT_BASE_MAX {
+        write(&log, LogLevel::Warning, role, PORT_TOO_HIGH);
+        return Ok(1);
+    }
     if run.config.port == 0 && run.config.unixsocket.is_empty() {
         write(&log, LogLevel::Warning, role, "Configured to not listen anywhere, exiting.");
         return Ok(1);
     }
     let is_sentinel = run.is_sentinel;
     let config = adjust_clients(run.config, &log, role);
-    let host = host_info(run.config_file.map(|path| path.display().to_string()));
+    let mut host = host_info(run.config_file.map(|path| path.display().to_string()));
+    host.supervisor = supervisor.name().to_owned();
+    host.open_files_max = raise_open_files(OPEN_FILES_WANTED).now;
     let mut clock = Clock::new();
     let seed = slotmesh_transport_tcp::entropy::seed()?;
     let mut node = if is_sentinel { Node::sentinel(config, seed) } else { Node::new(config, seed) };
@@ -154,7 +171,9 @@ fn serve(run: Run, log: LogFile) -> io::Result<i32> {
     node.start(clock.now());
     let sink = log.clone();
     let mut options = Options::new(move |line| {
+        // Neither a log that cannot be written nor a supervisor that does not listen stops a server.
         let _ = sink.write(&line);
+        let _ = supervisor.hear(&line.text);
     });
     options.clock = clock;
     let reactor = Reactor::new(node, options)?;
@@ -176,6 +195,8 @@ pub(crate) fn host_info(config_file: Option<String>) -> HostInfo {
         process_id: std::process::id(),
         cpu: CpuTime::default(),
         memory: memory(),
+        supervisor: Supervisor::No.name().to_owned(),
+        open_files_max: 0,
     }
 }
 
@@ -284,6 +305,15 @@ fn print(text: &str, stderr: &str) {
 
 /// Files the server needs beside one per client (`CONFIG_MIN_RESERVED_FDS`).
 const RESERVED_FILES: u64 = 32;
+
+/// Files the process is allowed to open, as far as the system lets it: `maxclients` may grow later.
+const OPEN_FILES_WANTED: u64 = 1 << 20;
+
+/// The greatest client port that leaves room for the bus port, 10,000 above it.
+const BUS_PORT_BASE_MAX: u16 = u16::MAX - 10_000;
+
+const PORT_TOO_HIGH: &str = "Redis port number too high. Cluster communication port is 10,000 port numbers higher than \
+                             your Redis port. Your Redis port number must be 55535 or less.";
 
 /// How often the processor time that INFO shows is renewed.
 const CPU_TIME_PERIOD: Duration = Duration::from_secs(1);

@@ -25,6 +25,8 @@ use crate::watch::Watch;
 /// The engine without its sessions: what a running command may touch.
 #[derive(Debug)]
 pub struct Core {
+    /// Whether FLUSHALL ran since the host looked last: a snapshot of what was before is worth nothing any more.
+    pub all_flushed: bool,
     /// The commands.
     pub registry: Registry,
     /// All databases.

@@ -74,6 +74,7 @@ impl Engine {
         command::register(&mut registry);
         let core = Core {
             value_hasher: keyspace.value_hasher(),
+            all_flushed: false,
             registry,
             keyspace,
             config,

@@ -9,7 +9,7 @@ use crate::Engine;
 use crate::access;
 use crate::config::Config;
 use crate::config::choices::MaxmemoryPolicy;
-use crate::keyspace::{ChunkQueue, DbIndex, Entry, SnapshotEncoder, SnapshotRefusal};
+use crate::keyspace::{ChunkQueue, DbIndex, Entry, Keyspace, SnapshotEncoder, SnapshotRefusal};
 use crate::rdb::encoding::Compress;
 use crate::rdb::writer::{Attributes, Checksum, Dialect, RdbWriter};
 use crate::resp::reply::write_request;
@@ -43,6 +43,17 @@ pub(crate) struct Save {
     writer: RdbWriter,
     form: SaveForm,
     stage: Stage,
+    /// Keys of the picture.
+    keys: u64,
+}
+
+/// How much of a snapshot is pulled at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Portion {
+    /// About as many bytes.
+    Bytes(usize),
+    /// A few keys at most, whatever their size.
+    FewKeys,
 }
 
 #[derive(Debug)]
@@ -58,10 +69,11 @@ impl Engine {
     /// # Errors
     /// When one is running already, or too many were given up in a row.
     pub fn begin_save(&mut self, now: Now, info: SaveInfo) -> Result<(), SnapshotRefusal> {
+        let keys = self.core().keyspace.snapshot_keys();
         if info.form == SaveForm::Commands {
             self.core_mut().keyspace.snapshot_begin(Box::new(CommandEncoder { db: None }))?;
             let writer = RdbWriter::new(Compress::No, Checksum::No);
-            self.save = Some(Save { writer, form: info.form, stage: Stage::Keys });
+            self.save = Some(Save { writer, form: info.form, stage: Stage::Keys, keys });
             return Ok(());
         }
         let core = self.core_mut();
@@ -89,7 +101,7 @@ impl Engine {
             writer.aux_int(&mut head, "repl-offset", offset as i64);
         }
         writer.aux_int(&mut head, "aof-base", i64::from(info.aof_base));
-        self.save = Some(Save { writer, form: info.form, stage: Stage::Head(head) });
+        self.save = Some(Save { writer, form: info.form, stage: Stage::Head(head), keys });
         Ok(())
     }
 
@@ -98,12 +110,22 @@ impl Engine {
         self.save.is_some()
     }
 
+    /// Keys of the running snapshot that are encoded, and how many it has; both 0 when none is running.
+    pub fn save_progress(&self) -> (u64, u64) {
+        self.save.as_ref().map_or((0, 0), |save| (self.core().keyspace.snapshot_saved().min(save.keys), save.keys))
+    }
+
     /// Takes the next chunk of the snapshot, about `bytes_max` bytes; nothing when it is complete.
     pub fn pull_save(&mut self, bytes_max: usize) -> Option<Bytes> {
+        self.pull_save_portion(Portion::Bytes(bytes_max))
+    }
+
+    /// Takes the next chunk of the snapshot; nothing when it is complete.
+    pub fn pull_save_portion(&mut self, portion: Portion) -> Option<Bytes> {
         let mut save = self.save.take()?;
         let chunk = match std::mem::replace(&mut save.stage, Stage::Keys) {
             Stage::Head(head) => Bytes::from(head),
-            Stage::Keys => match self.core_mut().keyspace.snapshot_pull(bytes_max) {
+            Stage::Keys => match portion.pull(&mut self.core_mut().keyspace) {
                 Some(chunk) => chunk,
                 None if save.form == SaveForm::Commands => return None,
                 None => {
@@ -125,6 +147,15 @@ impl Engine {
     pub fn abort_save(&mut self) {
         if self.save.take().is_some() {
             self.core_mut().keyspace.snapshot_abort();
+        }
+    }
+}
+
+impl Portion {
+    fn pull(self, keyspace: &mut Keyspace) -> Option<Bytes> {
+        match self {
+            Self::Bytes(bytes_max) => keyspace.snapshot_pull(bytes_max),
+            Self::FewKeys => keyspace.snapshot_pull_few(usize::MAX),
         }
     }
 }

@@ -32,6 +32,8 @@ pub(super) fn founders(places: &[Place], primaries: usize, rng: &mut Rng) -> Vec
             port: places[index].port,
             cport: places[index].bus_port,
             hostname: String::new(),
+            nodename: String::new(),
+            shard: None,
             flags: if is_primary { NodeFlags::PRIMARY } else { NodeFlags::REPLICA },
             primary: (!is_primary).then_some(ids[shard]),
             ping_pending: false,

@@ -198,7 +198,7 @@ Made by `SLOTMESH_BLESS=1 cargo test --test docs` from the table of commands, th
 - **absent**: it is not there: `ERR unknown command`.
 
 The protocols are RESP2 and RESP3; between nodes PSYNC and RDB, and version 1 of the cluster bus; on disk RDB, the append
-only file in parts, and nodes.conf: each as Redis 7.0 writes it.
+only file in parts, both as Redis 7.0 writes them, and nodes.conf as 7.2 does, from which 7.0 starts, too.
 
 ## Commands
 

@@ -20,6 +20,24 @@ crate::pairs! {
     the_old_primary_follows_the_promoted_replica_without_a_full_transfer,
     a_sibling_follows_the_promoted_replica_without_a_full_transfer,
     a_replica_that_was_restarted_continues_from_its_file,
+    a_killed_connection_to_the_primary_goes_on_where_it_ended,
+}
+
+/// CLIENT KILL TYPE master, on the replica: the stream is one of its clients.
+fn a_killed_connection_to_the_primary_goes_on_where_it_ended(primary: &Path, replica: &Path) {
+    let (primary, replica) = (start(primary), start(replica));
+    follow(&replica, primary.address().port());
+    wait_caught_up(&primary, &replica);
+    let mut client = replica.client();
+    let Reply::Bulk(line) = client.call(["CLIENT", "LIST", "TYPE", "master"]).unwrap() else { panic!("a line") };
+    assert!(line.windows(9).any(|part| part == b" flags=M "), "{}", line.escape_ascii());
+
+    assert_eq!(client.call(["CLIENT", "KILL", "TYPE", "master"]).unwrap(), Reply::Integer(1));
+    fill(&mut primary.client(), "later", 20).unwrap();
+    wait_caught_up(&primary, &replica);
+
+    assert_same(&mut primary.client(), &mut replica.client());
+    assert_eq!(syncs(&mut primary.client()), Syncs { full: 1, partial: 1 });
 }
 
 fn a_replica_that_was_cut_off_gets_only_what_it_missed(primary: &Path, replica: &Path) {

@@ -153,7 +153,7 @@ impl Listeners {
                         if !entry.forgives(&error) {
                             return Err(text);
                         }
-                        warnings.push(format!("Warning: {text}"));
+                        warnings.push(text.clone());
                         refused = Some(text);
                     }
                 }
@@ -259,7 +259,7 @@ impl<'a> Wanted<'a> {
     }
 
     fn refusal(&self, port: u16, cause: &str) -> String {
-        format!("Could not create server TCP listening socket {}:{port}: {cause}", self.shown)
+        format!("Warning: Could not create server TCP listening socket {}:{port}: {cause}", self.shown)
     }
 
     /// Whether the others may do without this address: it is marked and not there, or the system does not know its
@@ -353,8 +353,9 @@ mod tests {
 
         let (result, _) = replace(&mut Listeners::default(), &poller, &listen(&["127.0.0.1"], port));
 
-        let text =
-            format!("Could not create server TCP listening socket 127.0.0.1:{port}: bind: Address already in use");
+        let text = format!(
+            "Warning: Could not create server TCP listening socket 127.0.0.1:{port}: bind: Address already in use"
+        );
         assert_eq!(result, Err(text));
     }
 

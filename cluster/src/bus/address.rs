@@ -6,7 +6,7 @@ use slotmesh_engine::time::Now;
 
 use super::Bus;
 use super::link::{Link, Side};
-use super::message::{Header, NodeFlags, NodeId, is_hostname};
+use super::message::{Header, NodeFlags, NodeId, is_hostname, is_nodename};
 use super::output::{BusOutput, LinkId};
 use super::table::{Address, Node};
 use crate::machine::LogLevel;
@@ -136,6 +136,10 @@ impl Bus {
         me.hostname.clear();
         if is_hostname(config.announce_hostname.as_bytes()) {
             me.hostname.push_str(&config.announce_hostname);
+        }
+        me.nodename.clear();
+        if is_nodename(config.announce_nodename.as_bytes()) {
+            me.nodename.push_str(&config.announce_nodename);
         }
         me.flags.set(NodeFlags::NOFAILOVER, config.replica_no_failover);
     }

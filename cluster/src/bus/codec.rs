@@ -10,7 +10,7 @@
 
 use super::message::{
     Body, ChannelScope, Extension, Gossip, Header, Heartbeat, ID_BYTES, IpText, Message, MessageFlags, MessageKind,
-    NodeFlags, NodeId, Ownership, Publication, is_hostname,
+    NodeFlags, NodeId, Ownership, Publication, is_hostname, is_nodename,
 };
 use crate::slots::{SLOT_BITMAP_BYTES, SlotBitmap};
 
@@ -303,7 +303,10 @@ fn typed_extension(kind: u16, payload: &[u8]) -> Extension {
             Some(name) if is_hostname(name.as_bytes()) => Extension::Hostname(name.to_owned()),
             Some(_) | None => other(),
         },
-        EXT_NODENAME => text(payload).map_or_else(other, |name| Extension::Nodename(name.to_owned())),
+        EXT_NODENAME => match text(payload) {
+            Some(name) if is_nodename(name.as_bytes()) => Extension::Nodename(name.to_owned()),
+            Some(_) | None => other(),
+        },
         EXT_FORGOTTEN => {
             let mut at = Cursor { rest: payload };
             let id = at.array::<ID_BYTES>().and_then(|id| NodeId::parse(&id));

@@ -20,6 +20,9 @@ pub struct BusConfig {
     /// `cluster-announce-hostname`; default empty. One that [`is_hostname`](super::message::is_hostname) refuses is
     /// not announced: check it when it is configured.
     pub announce_hostname: String,
+    /// `cluster-announce-human-nodename`; default empty. One that [`is_nodename`](super::message::is_nodename) refuses
+    /// is not announced.
+    pub announce_nodename: String,
     /// `cluster-preferred-endpoint-type`; default ip.
     pub preferred_endpoint: EndpointKind,
     /// `cluster-require-full-coverage`; default yes.
@@ -38,6 +41,10 @@ pub struct BusConfig {
     pub migration_barrier: usize,
     /// `cluster-allow-replica-migration`; default yes.
     pub allow_replica_migration: bool,
+    /// `cluster-blacklist-ttl`, in seconds; default 60.
+    pub blacklist_ttl_secs: u64,
+    /// `cluster-manual-failover-timeout`, in milliseconds; default 5000.
+    pub manual_failover_timeout_ms: u64,
     /// `cluster-link-sendbuf-limit`, in bytes; default 0 for none.
     pub link_sendbuf_limit: usize,
 }
@@ -51,6 +58,7 @@ impl Default for BusConfig {
             cport: 16379,
             announce_ip: None,
             announce_hostname: String::new(),
+            announce_nodename: String::new(),
             preferred_endpoint: EndpointKind::Ip,
             require_full_coverage: true,
             allow_reads_when_down: false,
@@ -60,6 +68,8 @@ impl Default for BusConfig {
             repl_ping_period_secs: 10,
             migration_barrier: 1,
             allow_replica_migration: true,
+            blacklist_ttl_secs: 60,
+            manual_failover_timeout_ms: 5000,
             link_sendbuf_limit: 0,
         }
     }

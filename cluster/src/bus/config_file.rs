@@ -3,7 +3,9 @@
 //! Lives here: [`parse`] and the checksum. What does not: the lines' text, which is that of CLUSTER NODES (see
 //! `report`), and the file itself: a node writes a temporary file, syncs it and renames it. Start at [`parse`].
 //!
-//! Redis 7.0's form is written, both 7.0's and 7.2's are read. Where this differs from Redis:
+//! Redis 7.2's form is written, with the shard and the names of each node behind its address; 7.0's is read, too. (7.0
+//! starts from a file of the newer form, and takes what it does not know for host names until the nodes tell theirs.)
+//! Where this differs from Redis:
 //!
 //! - The `vars` line must be the last one and end in a line feed. Redis writes it last too, but reads files without
 //!   it: one cut after any line would be a cluster with fewer slots and epoch 0.
@@ -19,7 +21,7 @@ use std::net::IpAddr;
 use slotmesh_engine::slot::{SLOTS, Slot};
 
 use super::codec::EPOCH_MAX;
-use super::message::{FLAG_NAMES, NodeFlags, NodeId, is_hostname};
+use super::message::{FLAG_NAMES, NodeFlags, NodeId, is_hostname, is_nodename};
 use super::table::NODES_MAX;
 use crate::slots::{Direction, SlotBitmap, SlotRange};
 
@@ -49,6 +51,10 @@ pub struct NodeRecord {
     pub cport: u16,
     /// Its host name; empty for none.
     pub hostname: String,
+    /// Its name for people; empty for none.
+    pub nodename: String,
+    /// Its shard, where the file tells it.
+    pub shard: Option<NodeId>,
     /// What it was.
     pub flags: NodeFlags,
     /// Its primary, when it was a replica.
@@ -235,7 +241,7 @@ impl Reader {
             return Err(ConfigFileReason::TooFewColumns);
         };
         let id = node_id(id)?;
-        let (ip, port, cport, hostname) = self::address(address)?;
+        let Place { ip, port, cport, hostname, nodename, shard } = self::address(address)?;
         let flags = flags(flag_list)?;
         if flags.has(NodeFlags::PRIMARY) == flags.has(NodeFlags::REPLICA) {
             return Err(ConfigFileReason::Role);
@@ -253,6 +259,8 @@ impl Reader {
             port,
             cport,
             hostname,
+            nodename,
+            shard,
             flags,
             primary: if *primary == "-" { None } else { Some(node_id(primary)?) },
             ping_pending: time(ping)? != 0,
@@ -367,7 +375,7 @@ fn flags(list: &str) -> Result<NodeFlags, ConfigFileReason> {
 }
 
 /// `ip:port[@cport][,hostname[,name=value]...]`; the ip may be empty and may be an IPv6 address.
-fn address(token: &str) -> Result<(Option<IpAddr>, u16, u16, String), ConfigFileReason> {
+fn address(token: &str) -> Result<Place, ConfigFileReason> {
     let bad = || ConfigFileReason::Address(token.to_owned());
     let mut parts = token.split(',');
     let place = parts.next().unwrap_or_default();
@@ -375,8 +383,15 @@ fn address(token: &str) -> Result<(Option<IpAddr>, u16, u16, String), ConfigFile
     if !is_hostname(hostname.as_bytes()) {
         return Err(ConfigFileReason::Address(token.to_owned()));
     }
-    if let Some(aux) = parts.find(|aux| !is_known_aux(aux)) {
-        return Err(ConfigFileReason::Aux(aux.to_owned()));
+    let (mut nodename, mut shard) = (String::new(), None);
+    for aux in parts {
+        let unknown = || ConfigFileReason::Aux(aux.to_owned());
+        match aux.split_once('=').ok_or_else(unknown)? {
+            ("nodename", name) if is_nodename(name.as_bytes()) => name.clone_into(&mut nodename),
+            ("shard-id", id) => shard = Some(NodeId::parse(id.as_bytes()).ok_or_else(unknown)?),
+            (name, _) if AUX_READ_OVER.contains(&name) => {}
+            _ => return Err(unknown()),
+        }
     }
     let (ip, ports) = place.rsplit_once(':').ok_or_else(bad)?;
     let ip = if ip.is_empty() { None } else { Some(ip.parse().map_err(|_| bad())?) };
@@ -388,14 +403,21 @@ fn address(token: &str) -> Result<(Option<IpAddr>, u16, u16, String), ConfigFile
             (base, base.checked_add(BUS_PORT_OFFSET).ok_or_else(bad)?)
         }
     };
-    Ok((ip, port, cport, hostname.to_owned()))
+    Ok(Place { ip, port, cport, hostname: hostname.to_owned(), nodename, shard })
 }
 
-/// The extra fields of 7.2 and Valkey: read over, because 7.0's form has no place for them.
-fn is_known_aux(aux: &str) -> bool {
-    let names = ["tls-port", "tcp-port", "nodename", "shard-id", "client-ipv4", "client-ipv6"];
-    aux.split_once('=').is_some_and(|(name, _)| names.contains(&name))
+/// What the second column tells.
+struct Place {
+    ip: Option<IpAddr>,
+    port: u16,
+    cport: u16,
+    hostname: String,
+    nodename: String,
+    shard: Option<NodeId>,
 }
+
+/// Fields of 7.2 and Valkey that mean nothing here.
+const AUX_READ_OVER: [&str; 4] = ["tls-port", "tcp-port", "client-ipv4", "client-ipv6"];
 
 /// The pair's value for a file: FNV-1a over everything that decides about ownership.
 pub(super) fn checksum_text(file: &ConfigFile) -> String {

@@ -9,9 +9,6 @@ use super::output::{BusOutput, Facts, LinkId, PrimaryLink};
 use crate::machine::LogLevel;
 use crate::slots::NodeKey;
 
-/// How long a manual failover may take, in milliseconds (Redis uses the same figure).
-const MANUAL_MS: u64 = 5000;
-
 /// Writing clients are held back for this many times as long (Redis uses the same figure).
 const PAUSE_FACTOR: u64 = 2;
 
@@ -78,7 +75,8 @@ impl Bus {
         self.learn(facts);
         self.begin(now);
         self.reset_manual();
-        self.manual.end = Some(now.instant.plus_millis(MANUAL_MS));
+        let timeout_ms = self.config.manual_failover_timeout_ms;
+        self.manual.end = Some(now.instant.plus_millis(timeout_ms));
         match form {
             FailoverForm::Force => {
                 self.log(LogLevel::Notice, "Forced failover user request accepted.".to_owned());
@@ -111,9 +109,11 @@ impl Bus {
             return;
         }
         self.reset_manual();
-        self.manual.end = Some(now.instant.plus_millis(MANUAL_MS));
+        let timeout_ms = self.config.manual_failover_timeout_ms;
+        self.manual.end = Some(now.instant.plus_millis(timeout_ms));
         self.manual.replica = Some(replica);
-        self.outputs.push_back(BusOutput::PauseWrites(now.instant.plus_millis(MANUAL_MS * PAUSE_FACTOR)));
+        self.outputs
+            .push_back(BusOutput::PauseWrites(now.instant.plus_millis(timeout_ms.saturating_mul(PAUSE_FACTOR))));
         let id = self.table.node(replica).id;
         self.log(LogLevel::Warning, format!("Manual failover requested by replica {id}."));
         // The PAUSED bit and the offset after the pause travel in the header.

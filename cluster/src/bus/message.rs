@@ -25,6 +25,22 @@ impl NodeId {
         id.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')).then_some(Self(id))
     }
 
+    /// The shard id of a node that never told one: the same on every node that works it out.
+    ///
+    /// Redis 7.2 draws one at random for each node; nodes of older versions, which know no shards, would then be in
+    /// another shard on every other node.
+    pub(super) fn own_shard(&self) -> Self {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        // FNV-1a; what remains of it after each digit goes on into the next.
+        let mut sum = self.0.iter().fold(FNV_BASIS, |sum, &byte| (sum ^ u64::from(byte)).wrapping_mul(FNV_PRIME));
+        let mut shard = [b'0'; ID_BYTES];
+        for (digit, byte) in shard.iter_mut().zip(self.0) {
+            sum = (sum ^ u64::from(byte)).wrapping_mul(FNV_PRIME);
+            *digit = DIGITS[(sum >> 60) as usize];
+        }
+        Self(shard)
+    }
+
     /// The characters.
     pub fn as_bytes(&self) -> &[u8; ID_BYTES] {
         &self.0
@@ -454,6 +470,16 @@ pub fn is_hostname(name: &[u8]) -> bool {
     name.len() <= HOSTNAME_BYTES_MAX
         && name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
 }
+
+/// Whether `name` may be announced as a human readable name: at most 255 printable ASCII characters that mean nothing
+/// in nodes.conf (the same that Valkey 9 takes).
+pub fn is_nodename(name: &[u8]) -> bool {
+    name.len() <= HOSTNAME_BYTES_MAX
+        && name.iter().all(|byte| byte.is_ascii_graphic() && !b"!\"#$%&'()*+,;<=>?@[\\]^{|}~".contains(byte))
+}
+
+const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_PRIME: u64 = 0x0100_0000_01b3;
 
 /// Longest host name, in bytes (`cluster-announce-hostname`; RFC 1035 has the same limit).
 pub const HOSTNAME_BYTES_MAX: usize = 255;

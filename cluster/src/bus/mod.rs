@@ -187,6 +187,7 @@ impl Bus {
         self.begin(now);
         self.config = config;
         self.adopt_config();
+        self.save();
         self.lease.dirty = true;
         self.todo.state = true;
         self.finish(now);

@@ -17,9 +17,6 @@ use super::table::{Address, Origin};
 use crate::machine::LogLevel;
 use crate::slots::{NodeKey, SlotBitmap};
 
-/// How long a forgotten node stays away, in seconds (Redis uses the same figure).
-const FORGET_SECS: u64 = 60;
-
 /// How much CLUSTER RESET forgets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResetKind {
@@ -101,7 +98,7 @@ impl Bus {
         }
         self.begin(now);
         let id = self.table.node(key).id;
-        self.blacklist.add(now.instant, id, FORGET_SECS, Origin::Operator);
+        self.blacklist.add(now.instant, id, self.config.blacklist_ttl_secs, Origin::Operator);
         self.forget_node(key);
         self.todo.state = true;
         self.save();
@@ -248,6 +245,14 @@ impl Bus {
         self.save_claim();
     }
 
+    /// An operator marked slots, or gave them away: nothing is claimed, so that nobody waits for the disk. Forgotten in
+    /// a crash, a mark is set again by who moves the slot, and the new owner's greater epoch tells of it anew.
+    pub(super) fn slots_noted(&mut self) {
+        self.todo.state = true;
+        self.lease.dirty = true;
+        self.save();
+    }
+
     /// CLUSTER BUMPEPOCH: takes the next epoch without asking anybody.
     pub fn bump_epoch(&mut self, now: Now) -> Bump {
         self.begin(now);
@@ -324,6 +329,9 @@ impl Bus {
         self.lease = Lease::new(Lapse::Uncontested);
         if kind == ResetKind::Hard {
             self.reset_identity();
+        } else if let Some(shard) = NodeId::parse(&self.rng.hex_id()) {
+            // The other nodes of its shard go on without it.
+            self.table.set_shard(self.table.me, shard);
         }
         self.todo.state = true;
         self.save_claim();

@@ -166,7 +166,7 @@ impl Bus {
         self.hear_slots(now, link, sender, header);
         self.resolve_collision(sender, header);
         self.take_gossip(now, sender, &beat.gossip);
-        self.hear_extensions(now, sender, &beat.extensions);
+        self.hear_extensions(now, sender, header, &beat.extensions);
     }
 
     fn answer(&mut self, now: Now, link: LinkId, sender: Option<NodeKey>, header: &Header, kind: Heartbeat) {
@@ -199,20 +199,36 @@ impl Bus {
         self.hear_from_suspect(now.instant, sender);
     }
 
-    fn hear_extensions(&mut self, now: Now, sender: NodeKey, extensions: &[Extension]) {
+    fn hear_extensions(&mut self, now: Now, sender: NodeKey, header: &Header, extensions: &[Extension]) {
         let mut hostname = "";
+        let mut nodename = "";
+        let mut shard = None;
         let mut forgotten: Vec<(NodeId, u64)> = Vec::new();
         for extension in extensions {
             match extension {
                 Extension::Hostname(name) => hostname = name,
                 Extension::Forgotten { id, ttl_secs } => forgotten.push((*id, *ttl_secs)),
-                Extension::Nodename(_) | Extension::ShardId(_) | Extension::Other { .. } => {}
+                Extension::Nodename(name) => nodename = name,
+                Extension::ShardId(id) => shard = Some(*id),
+                Extension::Other { .. } => {}
             }
         }
-        // No host name in a message means that there is none any more.
         let node = self.table.node_mut(sender);
+        let newer = |extension: &Extension| !matches!(extension, Extension::Hostname(_));
+        let told = header.mflags.has(MessageFlags::EXT_DATA);
+        node.is_extended |= told && (extensions.is_empty() || extensions.iter().any(newer));
+        // No name in a message means that there is none any more. Nobody is told a human name before it showed that
+        // it reads one, so that silence means nothing ahead of the first shard id.
+        let renamed = shard.is_some() && node.nodename != nodename;
+        if renamed {
+            nodename.clone_into(&mut node.nodename);
+        }
         if node.hostname != hostname {
             hostname.clone_into(&mut node.hostname);
+            self.save();
+        }
+        let moved = shard.is_some_and(|shard| self.table.set_shard(sender, shard));
+        if renamed || moved {
             self.save();
         }
         for (id, secs) in forgotten {

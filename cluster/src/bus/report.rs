@@ -1,5 +1,6 @@
 //! What the bus shows: the text of CLUSTER NODES and INFO, nodes.conf, and plain data for SLOTS, SHARDS and LINKS.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use slotmesh_engine::slot::Slot;
@@ -11,7 +12,7 @@ use super::message::{NodeFlags, NodeId};
 use super::output::LinkId;
 use super::receive::counted_kinds;
 use super::{EndpointKind, table::Node};
-use crate::slots::{Direction, NodeKey, OpenSlot, SlotRange};
+use crate::slots::{Direction, NodeKey, OpenSlot, SlotRange, ranges};
 
 /// How the asking client is connected; decides which port it is told of in a TLS cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,15 @@ pub enum ClientKind {
     Plain,
     /// With TLS.
     Tls,
+}
+
+/// Who reads a line about a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum View {
+    /// A client, in CLUSTER NODES.
+    Client(ClientKind),
+    /// This node, after its next start.
+    File,
 }
 
 /// Where a client is sent.
@@ -45,9 +55,11 @@ pub struct SlotsEntry {
 /// One element of CLUSTER SHARDS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shard {
+    /// Its name.
+    pub id: NodeId,
     /// The slots of its primary.
     pub ranges: Vec<SlotRange>,
-    /// The primary, then its replicas.
+    /// The primary, then its replicas; a former primary that has not come back is a primary without slots.
     pub nodes: Vec<ShardNode>,
 }
 
@@ -102,7 +114,7 @@ impl Bus {
     pub fn nodes_text(&self, client: ClientKind) -> String {
         let mut text = String::new();
         for (key, _) in self.table.iter() {
-            self.put_line(&mut text, key, client);
+            self.put_line(&mut text, key, View::Client(client));
             text.push('\n');
         }
         text
@@ -111,7 +123,7 @@ impl Bus {
     /// One line of CLUSTER NODES, without its line feed.
     pub fn node_line(&self, key: NodeKey, client: ClientKind) -> String {
         let mut text = String::new();
-        self.put_line(&mut text, key, client);
+        self.put_line(&mut text, key, View::Client(client));
         text
     }
 
@@ -119,7 +131,7 @@ impl Bus {
     pub fn config_text(&self) -> String {
         let mut text = String::new();
         for (key, _) in self.table.iter().filter(|(_, node)| is_stored(node)) {
-            self.put_line(&mut text, key, ClientKind::Tls);
+            self.put_line(&mut text, key, View::File);
             text.push('\n');
         }
         put(&mut text, format_args!("vars currentEpoch {} ", self.current_epoch));
@@ -134,6 +146,8 @@ impl Bus {
             port: node.address.port,
             cport: node.address.cport,
             hostname: String::new(),
+            nodename: String::new(),
+            shard: None,
             flags: node.flags,
             primary: node.primary.map(|primary| self.table.node(primary).id),
             ping_pending: false,
@@ -160,15 +174,22 @@ impl Bus {
         node.primary.map_or(node.config_epoch, |primary| self.table.node(primary).config_epoch)
     }
 
-    fn put_line(&self, text: &mut String, key: NodeKey, client: ClientKind) {
+    fn put_line(&self, text: &mut String, key: NodeKey, view: View) {
         let node = self.table.node(key);
         put(text, format_args!("{} ", node.id));
         if let Some(ip) = node.address.ip {
             put(text, format_args!("{ip}"));
         }
-        put(text, format_args!(":{}@{}", client_port(node, client), node.address.cport));
-        if !node.hostname.is_empty() {
+        let port = match view {
+            View::Client(client) => client_port(node, client),
+            View::File => node.address.port,
+        };
+        put(text, format_args!(":{port}@{}", node.address.cport));
+        if !node.hostname.is_empty() || view == View::File {
             put(text, format_args!(",{}", node.hostname));
+        }
+        if view == View::File {
+            put_aux(text, node);
         }
         put(text, format_args!(" {} ", node.flags));
         match node.primary {
@@ -241,16 +262,23 @@ impl Bus {
         self.table.slots.owned_ranges().map(entry).collect()
     }
 
-    /// The elements of CLUSTER SHARDS, by the primaries' ids.
+    /// The elements of CLUSTER SHARDS, by the shards' ids.
     pub fn shards(&self) -> Vec<Shard> {
-        let primaries = self.table.iter().filter(|(_, node)| node.is_primary());
-        primaries
-            .map(|(key, node)| {
-                let members = std::iter::once(key).chain(node.replicas.iter().copied());
-                let nodes = members.map(|key| self.shard_node(key)).collect();
-                Shard { ranges: node.slots.ranges().collect(), nodes }
-            })
-            .collect()
+        let mut shards: BTreeMap<NodeId, Vec<NodeKey>> = BTreeMap::new();
+        for (key, node) in self.table.iter().filter(|(_, node)| node.is_primary() || node.is_replica()) {
+            shards.entry(node.shard).or_default().push(key);
+        }
+        let shard = |(id, mut members): (NodeId, Vec<NodeKey>)| {
+            members.sort_by_key(|key| (self.table.node(*key).slot_count == 0, self.table.node(*key).is_replica()));
+            let owned =
+                Slot::all().filter(|slot| self.table.slots.owner(*slot).is_some_and(|key| members.contains(&key)));
+            Shard {
+                id,
+                ranges: ranges(owned).collect(),
+                nodes: members.iter().map(|key| self.shard_node(*key)).collect(),
+            }
+        };
+        shards.into_iter().map(shard).collect()
     }
 
     fn shard_node(&self, key: NodeKey) -> ShardNode {
@@ -294,6 +322,15 @@ fn client_port(node: &Node, client: ClientKind) -> u16 {
 /// Handshakes are not stored, nor are nodes of which only the name is known.
 fn is_stored(node: &Node) -> bool {
     !node.is_handshake() && (node.is_primary() || node.is_replica())
+}
+
+/// The fields of Redis 7.2's nodes.conf that CLUSTER NODES does not show.
+fn put_aux(text: &mut String, node: &Node) {
+    text.push_str(",tls-port=0");
+    if !node.nodename.is_empty() {
+        put(text, format_args!(",nodename={}", node.nodename));
+    }
+    put(text, format_args!(",shard-id={}", node.shard));
 }
 
 fn put(text: &mut String, arguments: std::fmt::Arguments<'_>) {

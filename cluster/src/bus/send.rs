@@ -63,16 +63,25 @@ impl Bus {
     /// Sends a heartbeat with its gossip and extensions on any link.
     pub(super) fn send_heartbeat(&mut self, now: Now, link: LinkId, kind: Heartbeat) {
         let gossip = self.pick_gossip(now);
-        let extensions = match self.myself().hostname.as_str() {
-            "" => Vec::new(),
-            name => vec![Extension::Hostname(name.to_owned())],
-        };
+        let extensions = self.extensions_for(link);
         let mut header = self.header();
-        if !extensions.is_empty() {
-            header.mflags.insert(MessageFlags::EXT_DATA);
-        }
+        // Also without any: it tells that this node reads them, which Valkey waits for before it sends its own.
+        header.mflags.insert(MessageFlags::EXT_DATA);
         let bytes = encode(&Message { header, body: Body::Heartbeat { kind, gossip, extensions } });
         self.send_bytes(link, kind.kind(), Bytes::from(bytes));
+    }
+
+    /// What a heartbeat tells of this node. Those who know only Redis 7.0's extension get no other.
+    fn extensions_for(&self, link: LinkId) -> Vec<Extension> {
+        let me = self.table.myself();
+        let named = |name: &str| Some(name.to_owned()).filter(|name| !name.is_empty());
+        let mut extensions: Vec<Extension> = named(&me.hostname).map(Extension::Hostname).into_iter().collect();
+        let peer = self.links.get(link).and_then(|link| link.node);
+        if peer.is_some_and(|key| self.table.node(key).is_extended) {
+            extensions.extend(named(&me.nodename).map(Extension::Nodename));
+            extensions.push(Extension::ShardId(me.shard));
+        }
+        extensions
     }
 
     /// Sends what is known of a primary's slots.

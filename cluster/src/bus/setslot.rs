@@ -46,7 +46,8 @@ impl Bus {
             }
         };
         if result.is_ok() {
-            self.slots_changed();
+            let claims = matches!(form, SetSlot::Node { .. }) && self.table.slots.owner(slot) == Some(self.table.me);
+            if claims { self.slots_changed() } else { self.slots_noted() }
         }
         self.finish(now);
         result

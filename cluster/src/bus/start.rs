@@ -112,6 +112,8 @@ impl Bus {
         node.flags.insert(record.flags.only(STORED));
         node.address = Address { ip: record.ip, port: record.port, pport: 0, cport: record.cport };
         node.hostname.clone_from(&record.hostname);
+        node.nodename.clone_from(&record.nodename);
+        node.shard = record.shard.unwrap_or(node.shard);
         // A replica's line shows its primary's epoch.
         node.config_epoch = if node.is_primary() { record.config_epoch } else { 0 };
         node.ping_sent = record.ping_pending.then_some(now);

@@ -50,6 +50,12 @@ pub struct Node {
     pub(super) flags: NodeFlags,
     pub(super) address: Address,
     pub(super) hostname: String,
+    /// The name for people it announces; empty for none.
+    pub(super) nodename: String,
+    /// The shard it belongs to: that of its primary, when it is a replica.
+    pub(super) shard: NodeId,
+    /// Whether it reads the ping extensions of Redis 7.2 (7.0 logs a warning for each that it does not know).
+    pub(super) is_extended: bool,
     pub(super) config_epoch: u64,
     pub(super) slots: SlotBitmap,
     pub(super) slot_count: usize,
@@ -82,6 +88,9 @@ impl Node {
             flags,
             address: Address::default(),
             hostname: String::new(),
+            nodename: String::new(),
+            shard: id.own_shard(),
+            is_extended: false,
             config_epoch: 0,
             slots: SlotBitmap::new(),
             slot_count: 0,
@@ -120,6 +129,16 @@ impl Node {
     /// The host name it announces; empty for none.
     pub fn hostname(&self) -> &str {
         &self.hostname
+    }
+
+    /// The name for people it announces; empty for none.
+    pub fn nodename(&self) -> &str {
+        &self.nodename
+    }
+
+    /// The shard it belongs to.
+    pub fn shard(&self) -> NodeId {
+        self.shard
     }
 
     /// The version of its slots.
@@ -283,7 +302,9 @@ impl Table {
 
     /// Gives a node in handshake its real id, which must not be taken.
     pub(super) fn rename(&mut self, key: NodeKey, id: NodeId) {
-        let before = std::mem::replace(&mut self.node_mut(key).id, id);
+        let node = self.node_mut(key);
+        node.shard = id.own_shard();
+        let before = std::mem::replace(&mut node.id, id);
         self.by_id.remove(&before);
         let taken = self.by_id.insert(id, key);
         assert!(taken.is_none(), "a handshake takes only an unknown id");
@@ -356,11 +377,28 @@ impl Table {
         }
         self.node_mut(node).primary = primary;
         if let Some(primary) = primary {
+            let shard = self.node(primary).shard;
+            self.node_mut(node).shard = shard;
             let new = self.node_mut(primary);
             new.replicas.push(node);
             new.replicas.sort_unstable();
             new.flags.insert(NodeFlags::MIGRATE_TO);
         }
+    }
+
+    /// Puts a node into a shard, and its replicas with it. Returns whether that is another one.
+    ///
+    /// A replica is in the shard of its primary, whatever is told of it.
+    pub(super) fn set_shard(&mut self, key: NodeKey, shard: NodeId) -> bool {
+        let node = self.node_mut(key);
+        if node.shard == shard || node.primary.is_some() {
+            return false;
+        }
+        node.shard = shard;
+        for replica in self.node(key).replicas.clone() {
+            self.node_mut(replica).shard = shard;
+        }
+        true
     }
 
     /// Sets a node's role bits, keeping the count of voters.

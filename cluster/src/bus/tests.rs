@@ -7,4 +7,5 @@ mod lease;
 mod manual;
 mod partition;
 mod rules;
+mod shards;
 mod solo;

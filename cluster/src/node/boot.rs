@@ -69,6 +69,10 @@ pub struct HostInfo {
     pub cpu: CpuTime,
     /// Memory of process and machine; the host renews it now and then.
     pub memory: HostMemory,
+    /// The supervisor that is told of readiness, as INFO names it; empty for none.
+    pub supervisor: String,
+    /// Files the process can open at the most; 0 where the host cannot tell.
+    pub open_files_max: u64,
 }
 
 /// Memory as the operating system counts it; zero where the host cannot tell.
@@ -375,6 +379,7 @@ pub(super) fn bus_config(config: &slotmesh_engine::config::Config) -> BusConfig 
         cport: announced(config.cluster_announce_bus_port, bus_port(config)),
         announce_ip: config.cluster_announce_ip.parse().ok(),
         announce_hostname: config.cluster_announce_hostname.clone(),
+        announce_nodename: config.cluster_announce_human_nodename.clone(),
         preferred_endpoint: match config.cluster_preferred_endpoint_type {
             EndpointType::Hostname => EndpointKind::Hostname,
             EndpointType::Ip => EndpointKind::Ip,
@@ -388,6 +393,8 @@ pub(super) fn bus_config(config: &slotmesh_engine::config::Config) -> BusConfig 
         repl_ping_period_secs: u64::from(config.repl_ping_replica_period_secs),
         migration_barrier: config.cluster_migration_barrier as usize,
         allow_replica_migration: config.cluster_allow_replica_migration,
+        blacklist_ttl_secs: u64::from(config.cluster_blacklist_ttl_secs),
+        manual_failover_timeout_ms: u64::from(config.cluster_manual_failover_timeout_ms),
         link_sendbuf_limit: usize::try_from(config.cluster_link_sendbuf_limit).unwrap_or(usize::MAX),
     }
 }

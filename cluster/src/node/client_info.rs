@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 
-use slotmesh_engine::session::SessionState;
-use slotmesh_engine::time::Now;
+use slotmesh_engine::session::{SessionId, SessionState};
+use slotmesh_engine::time::{Instant, Now};
 use slotmesh_engine::tracking::Scope;
 
 use super::Node;
 use super::command::redirect_number;
 use super::conns::{Client, Role, Waiting};
+use super::primary_link::Stream;
 use crate::machine::{ConnId, Peer};
 
 /// The kinds of client that CLIENT LIST TYPE and CLIENT KILL TYPE tell apart.
@@ -25,11 +26,45 @@ pub(crate) enum ClientKind {
 }
 
 impl Node {
+    /// All clients; the primary's stream is one of them.
+    pub(crate) fn client_conns(&self) -> Vec<ConnId> {
+        let primary = self.primary_client().map(|(conn, _)| conn);
+        self.conns.clients().map(|(conn, _)| conn).chain(primary).collect()
+    }
+
+    fn primary_stream(&self, conn: ConnId) -> Option<&Stream> {
+        self.primary_client().filter(|(own, _)| *own == conn).map(|(_, stream)| stream)
+    }
+
+    /// The session of a client, or of the primary's stream.
+    pub(crate) fn client_session(&self, conn: ConnId) -> Option<SessionId> {
+        let client = self.conns.client(conn).map(|client| client.session);
+        client.or_else(|| self.primary_stream(conn).map(|stream| stream.session))
+    }
+
     pub(crate) fn client_id(&self, conn: ConnId) -> Option<u64> {
-        self.conns.client(conn).map(|client| client.session.client_id())
+        self.client_session(conn).map(SessionId::client_id)
+    }
+
+    /// Seconds since a client said something.
+    pub(crate) fn client_idle_secs(&self, now: Now, conn: ConnId) -> u64 {
+        if self.primary_stream(conn).is_some() {
+            let link = self.replication.link.as_ref().and_then(|link| link.info(now));
+            return link.and_then(|info| info.last_io_secs).unwrap_or(0);
+        }
+        self.conns.client(conn).map_or(0, |client| now.instant.millis_since(client.active) / 1000)
+    }
+
+    /// When a client's connection was opened.
+    pub(crate) fn client_opened(&self, conn: ConnId) -> Option<Instant> {
+        let client = self.conns.client(conn).map(|client| client.opened);
+        client.or_else(|| self.primary_stream(conn).map(|stream| stream.opened))
     }
 
     pub(crate) fn client_kind(&self, conn: ConnId) -> Option<ClientKind> {
+        if self.primary_stream(conn).is_some() {
+            return Some(ClientKind::Primary);
+        }
         let client = self.conns.client(conn)?;
         Some(match client.role {
             Role::Replica => ClientKind::Replica,
@@ -40,6 +75,11 @@ impl Node {
 
     /// The peer's address and our own on this connection, as CLIENT LIST prints them.
     pub(crate) fn client_addresses(&self, conn: ConnId) -> (String, String) {
+        if self.primary_stream(conn).is_some() {
+            let link = self.replication.link.as_ref().and_then(|link| link.info(self.last_now));
+            let addr = link.map_or_else(|| "?:0".to_owned(), |info| format!("{}:{}", info.target.0, info.target.1));
+            return (addr, "?:0".to_owned());
+        }
         match self.conns.client(conn).map(|client| &client.peer) {
             Some(Peer::Tcp { remote, local }) => (remote.to_string(), local.to_string()),
             Some(Peer::Unix { path }) => (format!("{path}:0"), format!("{path}:0")),
@@ -60,12 +100,15 @@ impl Node {
 
     /// The line of CLIENT LIST, without line end.
     pub(crate) fn client_line(&self, now: Now, conn: ConnId) -> Option<String> {
+        if let Some(stream) = self.primary_stream(conn) {
+            return Some(self.primary_line(now, conn, stream));
+        }
         let client = self.conns.client(conn)?;
         let session = self.engine.session(client.session);
         let out = self.engine.out_ref(client.session);
         let (addr, laddr) = self.client_addresses(conn);
         let age = now.instant.millis_since(client.opened) / 1000;
-        let idle = now.instant.millis_since(client.active) / 1000;
+        let idle = self.client_idle_secs(now, conn);
         let (sub, psub, ssub) = session
             .subscriptions
             .as_ref()
@@ -115,8 +158,33 @@ impl Node {
 
     /// The letters Redis uses for what a client is and waits for.
     pub(crate) fn client_flags(&self, conn: ConnId) -> String {
+        if self.primary_stream(conn).is_some() {
+            return "M".to_owned();
+        }
         let Some(client) = self.conns.client(conn) else { return String::new() };
         flags(client, self.engine.session(client.session), self.queued(conn).is_some())
+    }
+}
+
+impl Node {
+    /// The line of CLIENT LIST for the primary's stream.
+    fn primary_line(&self, now: Now, conn: ConnId, stream: &Stream) -> String {
+        let session = self.engine.session(stream.session);
+        let (addr, laddr) = self.client_addresses(conn);
+        let age = now.instant.millis_since(stream.opened) / 1000;
+        let idle = self.client_idle_secs(now, conn);
+        let multi = session.transaction.as_ref().map_or(-1, |open| open.queue.len() as i64);
+        let command = stream.last_command.map_or("NULL", |id| &*self.engine.registry().get(id).full_name);
+        let total = size_of::<Stream>();
+        format!(
+            "id={} addr={addr} laddr={laddr} fd={} name= age={age} idle={idle} flags={} db={} sub=0 psub=0 ssub=0 \
+             multi={multi} watch=0 qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 \
+             tot-mem={total} events=r cmd={command} user=(superuser) redir=-1 resp=2 lib-name= lib-ver=",
+            stream.session.client_id(),
+            conn.index + FIRST_DESCRIPTOR,
+            self.client_flags(conn),
+            session.db.0,
+        )
     }
 }
 

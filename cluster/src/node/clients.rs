@@ -15,6 +15,13 @@ impl Node {
             self.counters.rejected_connections += 1;
             return self.refuse_connection(format!("-{refusal}\r\n").into_bytes());
         }
+        if self.is_verbose() {
+            match &peer {
+                Peer::Tcp { remote, .. } => self.log_verbose(format!("Accepted {remote}")),
+                Peer::Unix { path } => self.log_verbose(format!("Accepted connection to {path}")),
+                Peer::InProcess => {}
+            }
+        }
         let session = self.engine.open();
         self.conns.open(Kind::Client(Box::new(Client::new(now, session, peer))))
     }

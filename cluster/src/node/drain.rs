@@ -48,6 +48,9 @@ impl Node {
     }
 
     fn drain_parts(&mut self, now: Now) {
+        if std::mem::take(&mut self.engine.core_mut().all_flushed) {
+            self.cancel_background_dump(now);
+        }
         while self.step_changes()
             | self.step_broadcasts()
             | self.step_bus(now)

@@ -9,6 +9,7 @@ use slotmesh_engine::config::special::percentiles::percentile_text;
 use slotmesh_engine::keyspace::DbIndex;
 use slotmesh_engine::time::Now;
 use slotmesh_replication::link::LinkState;
+use slotmesh_replication::persist::job::Purpose;
 
 use super::Node;
 use super::conns::{Role, Waiting};
@@ -107,7 +108,7 @@ fn server(node: &mut Node, now: Now, text: &mut String) {
         // What a server says that another compiler built.
         "gcc_version" => "0.0.0",
         "process_id" => node.process_id,
-        "process_supervised" => "no",
+        "process_supervised" => if node.host.supervisor.is_empty() { "no" } else { &node.host.supervisor },
         "run_id" => String::from_utf8_lossy(&node.run_id),
         "tcp_port" => config.port,
         "server_time_usec" => now.unix.micros(),
@@ -119,8 +120,28 @@ fn server(node: &mut Node, now: Now, text: &mut String) {
         "executable" => node.host.executable,
         "config_file" => node.host.config_file.as_deref().unwrap_or_default(),
         "io_threads_active" => 0,
+        "availability_zone" => config.availability_zone,
         "slotmesh_version" => env!("CARGO_PKG_VERSION"),
     );
+    listeners(config, text);
+    if let Some(until) = node.shutdown_deadline() {
+        fields!(text, "shutdown_in_milliseconds" => until.millis_since(now.instant));
+    }
+}
+
+/// Where clients connect, a line for each kind of socket.
+fn listeners(config: &slotmesh_engine::config::Config, text: &mut String) {
+    let mut lines = Vec::new();
+    if config.port != 0 && !config.bind.0.is_empty() {
+        let addresses: String = config.bind.0.iter().map(|address| format!(",bind={address}")).collect();
+        lines.push(format!("name=tcp{addresses},port={}", config.port));
+    }
+    if !config.unixsocket.is_empty() {
+        lines.push(format!("name=unix,bind={}", config.unixsocket));
+    }
+    for (number, line) in lines.iter().enumerate() {
+        let _ = write!(text, "listener{number}:{line}\r\n");
+    }
 }
 
 fn clients(node: &mut Node, now: Now, text: &mut String) {
@@ -195,6 +216,17 @@ fn memory(node: &mut Node, _: Now, text: &mut String) {
         "maxmemory" => config.maxmemory,
         "maxmemory_human" => human(config.maxmemory as usize),
         "maxmemory_policy" => config.maxmemory_policy.word(),
+        "allocator_allocated" => used,
+        "allocator_active" => resident,
+        "allocator_resident" => resident,
+        "allocator_muzzy" => 0,
+        "allocator_frag_ratio" => format_args!("{:.2}", found.fragmentation()),
+        "allocator_frag_bytes" => resident.saturating_sub(used),
+        // What the allocator holds on to is not known: all that is resident counts as in use.
+        "allocator_rss_ratio" => "1.00",
+        "allocator_rss_bytes" => 0,
+        "rss_overhead_ratio" => "1.00",
+        "rss_overhead_bytes" => 0,
         "mem_fragmentation_ratio" => format_args!("{:.2}", found.fragmentation()),
         "mem_fragmentation_bytes" => resident as i64 - used as i64,
         "mem_not_counted_for_evict" => found.backlog + found.replicas,
@@ -217,6 +249,10 @@ fn persistence(node: &mut Node, now: Now, text: &mut String) {
     let save = node.persistence.saver.info(now);
     let aof = node.persistence.aof.as_ref().map(|aof| aof.info());
     let rewrites = &node.persistence.rewrites;
+    let (saved_keys, save_keys) = node.engine.save_progress();
+    // A snapshot for replicas counts, too: in Redis it is a child process of the same kind.
+    let syncing =
+        node.job.as_ref().is_some_and(|job| matches!(job.purpose(), Purpose::SyncFile | Purpose::SyncSockets));
     let status = |ok: bool| if ok { "ok" } else { "err" };
     fields!(text,
         "loading" => u8::from(node.engine.core().is_loading),
@@ -226,8 +262,10 @@ fn persistence(node: &mut Node, now: Now, text: &mut String) {
         "current_cow_size" => 0,
         "current_cow_size_age" => 0,
         "current_fork_perc" => "0.00",
+        "current_save_keys_processed" => saved_keys,
+        "current_save_keys_total" => save_keys,
         "rdb_changes_since_last_save" => dirty,
-        "rdb_bgsave_in_progress" => u8::from(save.in_progress),
+        "rdb_bgsave_in_progress" => u8::from(save.in_progress || syncing),
         "rdb_last_save_time" => save.last_save_secs,
         "rdb_last_bgsave_status" => status(save.last_ok),
         "rdb_last_bgsave_time_sec" => signed(save.last_duration_secs),

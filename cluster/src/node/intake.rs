@@ -345,7 +345,9 @@ impl Node {
         let session = client.session;
         client.closing = true;
         let info = self.client_info(conn);
-        self.log_verbose(format!("Protocol error ({}) from client: {info}", error.line()));
+        let line = error.line();
+        let fault = line.strip_prefix("ERR Protocol error: ").unwrap_or(&line);
+        self.log_verbose(format!("Protocol error ({fault}) from client: {info}"));
         self.engine.reply_error(session, &ReplyError::text(error.line()));
         if self.engine.session(session).is_silent() {
             // Without a reply nothing flushes, and so closes, the connection.

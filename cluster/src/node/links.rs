@@ -88,7 +88,7 @@ impl Node {
             BusOutput::Replicate { id: _, ip, port } => {
                 self.follow_cluster_primary(now, ip.map(|ip| ip.to_string()), port);
             }
-            BusOutput::SaveConfig { sync, version } => self.save_cluster_config(sync, version),
+            BusOutput::SaveConfig { sync, version } => self.save_cluster_config(now, sync, version),
             BusOutput::Send { link, bytes, after_sync } => self.send_link(link, bytes, after_sync),
             BusOutput::SlotsLost { ranges, delete_keys } => {
                 self.slots_lost(&ranges, delete_keys);

@@ -107,6 +107,8 @@ pub struct Node {
     job: Option<SnapshotJob>,
     /// Whether the next drain looks for a walk to begin.
     walk_wanted: bool,
+    /// When a walk that is slowed down (`rdb-key-save-delay`) goes on.
+    walk_rests_until: Instant,
     following: Following,
     /// Keys on their way to other servers.
     courier: Courier,
@@ -242,6 +244,7 @@ impl Node {
             persistence: Persistence::new(Now::default(), &config, 0),
             job: None,
             walk_wanted: false,
+            walk_rests_until: Instant::ZERO,
             following: Following::default(),
             courier: Courier::default(),
             handover: None,
@@ -364,7 +367,19 @@ impl Node {
         self.log(LogLevel::Verbose, text);
     }
 
+    /// Whether verbose lines are logged: what goes into some is worth looking at first.
+    fn is_verbose(&self) -> bool {
+        LogLevel::Verbose >= least_level(self.engine.core().config.loglevel)
+    }
+
     fn on_closed(&mut self, now: Now, conn: ConnId, reset: &Reset) {
+        if self.is_verbose() && self.conns.client(conn).is_some() {
+            let info = self.client_info(conn);
+            self.log_verbose(match reset {
+                Reset::EndOfStream => format!("Client closed connection {info}"),
+                Reset::Error(text) | Reset::NoAddress(text) => format!("Reading from client: {text} {info}"),
+            });
+        }
         let Some(closed) = self.conns.close(conn) else { return };
         match &closed.kind {
             Kind::Client(client) => self.forget_client(now, conn, client),

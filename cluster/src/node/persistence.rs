@@ -71,6 +71,8 @@ impl Rewrites {
 struct ClusterConfig {
     running: Option<Saving>,
     wanted: Option<Wanted>,
+    /// When a state that nobody waits for is written at the latest.
+    due: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -103,7 +105,7 @@ impl Persistence {
 
     /// What messages that speak of unsaved cluster state must wait for.
     pub(super) fn cluster_config_ticket(&self) -> Option<Ticket> {
-        let ClusterConfig { running, wanted } = &self.cluster_config;
+        let ClusterConfig { running, wanted, due: _ } = &self.cluster_config;
         let newest = wanted.or(running.as_ref().map(|saving| saving.what))?;
         let older = running.as_ref().map(|saving| saving.what);
         [Some(newest), older].into_iter().flatten().find(|what| what.sync).map(|what| what.ticket)
@@ -379,6 +381,14 @@ impl Node {
         }
     }
 
+    /// FLUSHALL ends a BGSAVE under way, as it ends the child process in Redis; the dump file stays what it was.
+    pub(super) fn cancel_background_dump(&mut self, now: Now) {
+        let is_background = self.persistence.save_waiters.is_empty() && self.ending.is_none() && self.reload.is_none();
+        if is_background {
+            self.cancel_walk_for(now, Purpose::Dump);
+        }
+    }
+
     fn cancel_walk_for(&mut self, now: Now, purpose: Purpose) {
         if self.job.as_ref().is_some_and(|job| job.purpose() == purpose) {
             self.cancel_snapshots(now);
@@ -466,7 +476,10 @@ impl Node {
     // --- nodes.conf -------------------------------------------------------------------------------------------
 
     /// Notes that nodes.conf must be replaced.
-    pub(super) fn save_cluster_config(&mut self, sync: bool, version: u64) {
+    ///
+    /// What may be lost in a crash waits for a moment, so that one write covers what comes in the meantime: an
+    /// operator who moves slots makes several changes for each.
+    pub(super) fn save_cluster_config(&mut self, now: Now, sync: bool, version: u64) {
         let ticket = self.tickets.take();
         let config = &mut self.persistence.cluster_config;
         let (ticket, sync) = match config.wanted {
@@ -475,10 +488,28 @@ impl Node {
             None => (ticket, sync),
         };
         config.wanted = Some(Wanted { version, ticket, sync });
-        self.replace_cluster_config();
+        if sync || self.ending.is_some() {
+            self.replace_cluster_config();
+        } else {
+            config.due.get_or_insert(now.instant.plus_millis(CONFIG_GATHER_MS));
+        }
     }
 
-    fn replace_cluster_config(&mut self) {
+    /// When nodes.conf is written at the latest.
+    pub(super) fn cluster_config_deadline(&self) -> Option<Instant> {
+        self.persistence.cluster_config.due
+    }
+
+    /// Writes nodes.conf when its time has come.
+    pub(super) fn tick_cluster_config(&mut self, now: Now) {
+        if self.cluster_config_deadline().is_some_and(|due| due <= now.instant) {
+            self.replace_cluster_config();
+        }
+    }
+
+    /// Writes nodes.conf now, if it is behind.
+    pub(super) fn replace_cluster_config(&mut self) {
+        self.persistence.cluster_config.due = None;
         if self.persistence.cluster_config.running.is_some() {
             return;
         }
@@ -518,6 +549,9 @@ impl Node {
         true
     }
 }
+
+/// How long changes of nodes.conf that may be lost wait for others, in milliseconds.
+const CONFIG_GATHER_MS: u64 = 50;
 
 /// How often save points and everysec syncs are looked at, in milliseconds (Redis: `serverCron` at hz 10).
 const CRON_MS: u64 = 100;

@@ -7,14 +7,14 @@
 
 use std::time::Duration;
 
-use slotmesh_engine::command::Resolved;
+use slotmesh_engine::command::{CommandId, Resolved};
 use slotmesh_engine::config::special::primary::Primary;
 use slotmesh_engine::error::ReplyError;
 use slotmesh_engine::load::{Expired, Loader};
 use slotmesh_engine::resp::args::Args;
 use slotmesh_engine::resp::request::{Limits, Parsed, RequestParser};
 use slotmesh_engine::session::{Origin, SessionId};
-use slotmesh_engine::time::Now;
+use slotmesh_engine::time::{Instant, Now};
 use slotmesh_replication::handshake::Identity;
 use slotmesh_replication::link::{Link, LinkConfig, LoadTarget, Output};
 use slotmesh_replication::log::Audience;
@@ -23,12 +23,16 @@ use slotmesh_replication::offset::{Offset, Replid};
 use super::Node;
 use super::command::Call;
 use super::conns::{Kind, Waiting};
+use super::recovery::load_report;
 use crate::machine::{ConnId, Effect, Endpoint, Reset, Target};
 
 /// The stream being applied.
 #[derive(Debug)]
 pub(super) struct Stream {
-    session: SessionId,
+    pub(super) session: SessionId,
+    pub(super) opened: Instant,
+    /// The last command that was applied.
+    pub(super) last_command: Option<CommandId>,
     parser: RequestParser,
     /// Bytes of a command or transaction that is not complete.
     pending: Vec<u8>,
@@ -191,6 +195,18 @@ impl Node {
         }
     }
 
+    /// The connection that the primary's stream comes in on, which clients see as one of theirs.
+    pub(super) fn primary_client(&self) -> Option<(ConnId, &Stream)> {
+        let stream = self.following.stream.as_ref().filter(|_| self.is_primary_link_up())?;
+        Some((self.following.conn?, stream))
+    }
+
+    /// CLIENT KILL of the primary's connection: it is dialled again at once, and goes on where it ended.
+    pub(super) fn kill_primary(&mut self, now: Now) {
+        self.hang_up_primary();
+        self.primary_closed(now, &Reset::EndOfStream);
+    }
+
     fn hang_up_primary(&mut self) {
         self.following.held.clear();
         if let Some(conn) = self.following.conn.take() {
@@ -288,6 +304,7 @@ impl Node {
         self.cancel_snapshots(now);
         match self.engine.adopt(*loader) {
             Ok(info) => {
+                load_report(now, &info, false).into_iter().for_each(|line| self.log_notice(line));
                 if let Some((replid, offset)) = self.following.history {
                     self.replication.log.adopt(replid, offset);
                 }
@@ -322,8 +339,14 @@ impl Node {
         if let Some(db) = db.filter(|&db| db < self.engine.core().keyspace.databases()) {
             self.engine.session_mut(session).db.0 = db;
         }
-        self.following.stream =
-            Some(Stream { session, parser: RequestParser::default(), pending: Vec::new(), applied: 0 });
+        self.following.stream = Some(Stream {
+            session,
+            opened: self.last_now.instant,
+            last_command: None,
+            parser: RequestParser::default(),
+            pending: Vec::new(),
+            applied: 0,
+        });
     }
 
     /// Forgets a stream that ended, with what was incomplete of it.
@@ -365,7 +388,8 @@ impl Node {
                 Ok(Parsed::Empty { consumed }) => at += consumed,
                 Ok(Parsed::Request { consumed }) => {
                     at += consumed;
-                    self.apply_command(now, stream.session, Args::new(rest, &ranges));
+                    let command = self.apply_command(now, stream.session, Args::new(rest, &ranges));
+                    stream.last_command = command.or(stream.last_command);
                 }
                 Ok(Parsed::Inline { .. }) | Err(_) => return Err(Corrupt),
             }
@@ -382,10 +406,13 @@ impl Node {
     }
 
     /// Runs one command of the stream. No gate but the transaction's queue applies, and nobody reads the reply.
-    fn apply_command(&mut self, now: Now, session: SessionId, args: Args<'_>) {
+    /// Returns which command it is.
+    fn apply_command(&mut self, now: Now, session: SessionId, args: Args<'_>) -> Option<CommandId> {
         let was_enabled = self.engine.changes().is_enabled();
         self.engine.changes().set_enabled(false);
-        match self.engine.resolve(args) {
+        let resolved = self.engine.resolve(args);
+        let id = resolved.as_ref().ok().map(|command| command.id);
+        match resolved {
             Ok(command) => {
                 if self.engine.session(session).transaction.is_some() && self.engine.is_queued(command) {
                     self.engine.session_mut(session).queue(command, args);
@@ -401,6 +428,7 @@ impl Node {
         }
         self.engine.changes().set_enabled(was_enabled);
         self.engine.out(session).clear();
+        id
     }
 
     /// Runs a command that came from no client.

@@ -178,7 +178,20 @@ impl Node {
         if changed.has("dir") {
             next.dir = resolve(&config.dir, &next.dir);
         }
+        self.check_open_files(&next)?;
         Ok((next, changed))
+    }
+
+    /// Whether the process may open a file for each of so many clients.
+    fn check_open_files(&self, next: &Config) -> Result<(), ReplyError> {
+        let most = self.host.open_files_max.saturating_sub(RESERVED_FILES);
+        let grows = next.maxclients > self.engine.core().config.maxclients;
+        if self.host.open_files_max == 0 || !grows || u64::from(next.maxclients) <= most {
+            return Ok(());
+        }
+        let text =
+            format!("The operating system is not able to handle the specified number of clients, try with {most}");
+        Err(error_of(&SetError::Value { option: "maxclients", cause: Invalid::System(text) }))
     }
 
     fn begin_listening(&mut self, now: Now, set: Pairs, next: Config, changed: &Changed) -> Progress {
@@ -391,6 +404,9 @@ impl Node {
 }
 
 /// The reply of a CONFIG SET that changed nothing.
+/// Files the server needs beside one per client (`CONFIG_MIN_RESERVED_FDS`).
+const RESERVED_FILES: u64 = 32;
+
 fn error_of(error: &SetError) -> ReplyError {
     if let SetError::Unknown { option } = error {
         return ReplyError::naming("ERR Unknown option or number of arguments for CONFIG SET - '", option, "'");

@@ -1,11 +1,13 @@
 //! Reading back the dataset at start: what replication's [`Recover`] finds, applied to the engine.
 
+use std::time::Duration;
+
 use slotmesh_engine::load::{Expired, LoadInfo, Loader};
 use slotmesh_engine::rdb::reader::Verdict;
 use slotmesh_engine::resp::args::Args;
 use slotmesh_engine::resp::request::{Limits, Parsed, RequestParser};
 use slotmesh_engine::session::{Origin, SessionId};
-use slotmesh_engine::time::Now;
+use slotmesh_engine::time::{Instant, Now};
 use slotmesh_replication::disk::{DiskResult, Lane, Ticket};
 use slotmesh_replication::offset::{Offset, Replid};
 use slotmesh_replication::persist::aof::{Aof, Starting};
@@ -29,6 +31,14 @@ pub(super) struct Recovery {
     has_rdb: bool,
     /// Bytes loaded while nobody was listened to.
     unheard_bytes: u64,
+    /// When a load that is slowed down (`key-load-delay`) goes on.
+    rests_until: Option<Instant>,
+}
+
+impl Recovery {
+    fn keys_loaded(&self) -> u64 {
+        self.loader.as_ref().map_or(&self.loaded, Loader::info).keys_loaded
+    }
 }
 
 impl Node {
@@ -64,6 +74,7 @@ impl Node {
             loaded,
             has_rdb: false,
             unheard_bytes: 0,
+            rests_until: None,
         }));
         self.advance_recovery(now);
     }
@@ -80,6 +91,9 @@ impl Node {
     /// Carries out what the recovery wishes, as far as it goes without the disk.
     fn advance_recovery(&mut self, now: Now) {
         while let Life::Loading(recovery) = &mut self.life {
+            if recovery.rests_until.is_some_and(|until| now.instant < until) {
+                return;
+            }
             let Some(output) = recovery.recover.poll(&mut self.tickets) else { return };
             match output {
                 Output::Commands(bytes) => {
@@ -96,11 +110,46 @@ impl Node {
                 }
                 Output::Note(note) => self.note(note),
                 Output::Rdb(bytes) => {
-                    self.load_rdb(&bytes);
+                    let before = self.keys_read_back();
+                    self.load_rdb(now, &bytes);
                     self.listen_while_loading(now, bytes.len());
+                    self.rest_behind(now, self.keys_read_back().saturating_sub(before));
                 }
                 Output::RdbBegin(source) => self.begin_rdb(now, source),
             }
+        }
+    }
+
+    fn keys_read_back(&self) -> u64 {
+        if let Life::Loading(recovery) = &self.life { recovery.keys_loaded() } else { 0 }
+    }
+
+    /// Rests behind a piece with so many keys (`key-load-delay`); clients are told that the node is loading.
+    fn rest_behind(&mut self, now: Now, keys: u64) {
+        let delay_micros = u64::try_from(self.engine.core().config.key_load_delay_micros).unwrap_or(0);
+        let Life::Loading(recovery) = &mut self.life else { return };
+        if keys == 0 || delay_micros == 0 || self.reload.is_some() {
+            return;
+        }
+        recovery.rests_until = Some(now.instant + Duration::from_micros(keys.saturating_mul(delay_micros)));
+        self.hear_again(now);
+    }
+
+    /// When a load that rests goes on: at once, if nobody wants it slow any more.
+    pub(super) fn recovery_deadline(&self) -> Option<Instant> {
+        let Life::Loading(recovery) = &self.life else { return None };
+        let is_slow = self.engine.core().config.key_load_delay_micros > 0;
+        recovery.rests_until.map(|until| if is_slow { until } else { Instant::ZERO })
+    }
+
+    /// Goes on with a load that rested long enough.
+    pub(super) fn tick_recovery(&mut self, now: Now) {
+        let is_due = self.recovery_deadline().is_some_and(|due| due <= now.instant);
+        if let Life::Loading(recovery) = &mut self.life
+            && is_due
+        {
+            recovery.rests_until = None;
+            self.advance_recovery(now);
         }
     }
 
@@ -127,7 +176,7 @@ impl Node {
         }
     }
 
-    fn load_rdb(&mut self, bytes: &[u8]) {
+    fn load_rdb(&mut self, now: Now, bytes: &[u8]) {
         let Life::Loading(recovery) = &mut self.life else { return };
         let Some(loader) = &mut recovery.loader else { return };
         if let Err(error) = loader.feed(bytes) {
@@ -137,16 +186,19 @@ impl Node {
         if loader.is_complete() {
             let rest = loader.rest().to_vec();
             let unchecked = loader.info().verdict == Some(Verdict::Disabled);
+            let mut lines = Vec::new();
             if let Some(loader) = recovery.loader.take() {
                 recovery.has_rdb = true;
                 // The file is complete: nothing can be refused any more.
                 recovery.loaded = self.engine.adopt(loader).unwrap_or_default();
+                lines = load_report(now, &recovery.loaded, recovery.source == RdbSource::Aof);
                 if recovery.source == RdbSource::Aof {
                     // The commands behind a base are in no history: the file has none of what only replicas get.
                     (recovery.loaded.replid, recovery.loaded.offset) = (None, None);
                 }
             }
             recovery.recover.rdb_ended(&rest);
+            lines.into_iter().for_each(|line| self.log_notice(line));
             if unchecked {
                 self.log_notice("RDB file was saved with checksum disabled: no check performed.");
             }
@@ -278,4 +330,21 @@ impl Node {
         }
         self.follow_readers();
     }
+}
+
+/// What the log says of a file that was loaded: who made it, and what was in it.
+pub(super) fn load_report(now: Now, loaded: &LoadInfo, is_aof_base: bool) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(version) = &loaded.version {
+        lines.push(format!("Loading RDB produced by version {version}"));
+    }
+    if let Some(created) = loaded.created {
+        lines.push(format!("RDB age {} seconds", now.unix.seconds().saturating_sub(created).max(0)));
+    }
+    if is_aof_base {
+        lines.push("RDB is base AOF".to_owned());
+    }
+    let (keys, expired) = (loaded.keys_loaded, loaded.keys_expired);
+    lines.push(format!("Done loading RDB, keys loaded: {keys}, keys expired: {expired}."));
+    lines
 }

@@ -95,6 +95,7 @@ impl Node {
         }
         let clients = client.into_iter().collect();
         self.log_warning("User requested shutdown...");
+        self.replace_cluster_config();
         self.step_changes();
         let grace_secs = u64::from(self.engine.core().config.shutdown_timeout_secs);
         let lagging = !self.is_replica() && self.replication.feeds.lagging(&self.replication.log) > 0;
@@ -201,12 +202,12 @@ impl Node {
             SaveOrder::No => false,
             SaveOrder::Yes => true,
         };
-        if !wanted {
-            return self.goodbye();
-        }
         if self.job.is_some() {
             self.log_warning("There is a child saving an .rdb. Killing it!");
             self.cancel_snapshots(now);
+        }
+        if !wanted {
+            return self.goodbye();
         }
         if self.persistence.saver.info(now).in_progress {
             return self.enter_stage(Stage::OlderDump);
@@ -264,6 +265,13 @@ impl Node {
     }
 
     fn goodbye(&mut self) {
+        if matches!(self.life, Life::Ended) {
+            return;
+        }
+        let config = &self.engine.core().config;
+        if config.daemonize || !config.pidfile.is_empty() {
+            self.log_notice("Removing the pid file.");
+        }
         self.log_warning("Redis is now ready to exit, bye bye...");
         self.exit(0);
     }

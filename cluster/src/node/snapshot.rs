@@ -4,8 +4,10 @@
 //! sinks. A chunk is pulled only while the sink has room, a few per turn, so that neither memory nor other clients
 //! suffer from a slow disk or replica.
 
-use slotmesh_engine::save::{SaveForm, SaveInfo};
-use slotmesh_engine::time::Now;
+use std::time::Duration;
+
+use slotmesh_engine::save::{Portion, SaveForm, SaveInfo};
+use slotmesh_engine::time::{Instant, Now};
 use slotmesh_replication::disk::Lane;
 use slotmesh_replication::feed::SyncForm;
 use slotmesh_replication::persist::aof::Aof;
@@ -38,11 +40,15 @@ impl Node {
 
     /// One turn of the walk: a few chunks, as far as the sink has room.
     pub(super) fn tick_snapshot(&mut self, now: Now) {
-        self.turn_snapshot();
+        self.turn_snapshot(now);
         while self.step_snapshot(now) {}
     }
 
-    fn turn_snapshot(&mut self) {
+    fn turn_snapshot(&mut self, now: Now) {
+        let delay_micros = self.walk_delay_micros();
+        if delay_micros > 0 {
+            return self.turn_slowly(now, delay_micros);
+        }
         let Self { job: Some(job), engine, replication, tickets, .. } = self else { return };
         for _ in 0..CHUNKS_PER_TURN_MAX {
             if !engine.is_saving() || !job.has_room(&replication.feeds) {
@@ -56,13 +62,46 @@ impl Node {
         self.plan_snapshot();
     }
 
+    /// A few keys, and a rest behind them (`rdb-key-save-delay`).
+    fn turn_slowly(&mut self, now: Now, delay_micros: u64) {
+        if now.instant >= self.walk_rests_until && self.walk_can_go_on() {
+            let Self { job: Some(job), engine, replication, tickets, .. } = self else { return };
+            let (before, _) = engine.save_progress();
+            match engine.pull_save_portion(Portion::FewKeys) {
+                Some(chunk) => job.push(chunk, &mut replication.feeds, tickets),
+                None => job.end(&mut replication.feeds, tickets),
+            }
+            let keys = engine.save_progress().0.saturating_sub(before);
+            self.walk_rests_until = now.instant + Duration::from_micros(keys.saturating_mul(delay_micros));
+        }
+        self.plan_snapshot();
+    }
+
+    /// How long a walk in the background rests after each key.
+    fn walk_delay_micros(&self) -> u64 {
+        let foreground = !self.persistence.save_waiters.is_empty() || self.reload.is_some() || self.ending.is_some();
+        let delay = self.engine.core().config.rdb_key_save_delay_micros;
+        if foreground { 0 } else { u64::try_from(delay).unwrap_or(0) }
+    }
+
+    fn walk_can_go_on(&self) -> bool {
+        self.job.as_ref().is_some_and(|job| self.engine.is_saving() && job.has_room(&self.replication.feeds))
+    }
+
     /// Asks for another turn when the walk can go on.
     pub(super) fn plan_snapshot(&mut self) {
-        let can_go_on =
-            self.job.as_ref().is_some_and(|job| self.engine.is_saving() && job.has_room(&self.replication.feeds));
-        if can_go_on {
+        if self.walk_can_go_on() && !self.walk_rests() {
             self.yield_now();
         }
+    }
+
+    fn walk_rests(&self) -> bool {
+        self.walk_delay_micros() > 0 && self.walk_rests_until > self.last_now.instant
+    }
+
+    /// When a walk that rests goes on.
+    pub(super) fn snapshot_deadline(&self) -> Option<Instant> {
+        (self.walk_can_go_on() && self.walk_rests()).then_some(self.walk_rests_until)
     }
 
     /// Begins the next walk that somebody waits for.
@@ -158,6 +197,16 @@ impl Node {
         match outcome {
             Ok(size) => self.replication.feeds.file_ready(&path, size, None, &mut self.tickets),
             Err(_) => self.replication.feeds.fail_snapshot(now),
+        }
+    }
+
+    /// Ends a walk for replicas that are all gone.
+    pub(super) fn look_for_takers(&mut self, now: Now) {
+        let for_replicas =
+            self.job.as_ref().is_some_and(|job| matches!(job.purpose(), Purpose::SyncFile | Purpose::SyncSockets));
+        if for_replicas && self.engine.is_saving() && !self.replication.feeds.has_snapshot_takers() {
+            self.log_warning("Diskless rdb transfer, last replica dropped, killing fork child.");
+            self.cancel_snapshots(now);
         }
     }
 

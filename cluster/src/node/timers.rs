@@ -36,6 +36,8 @@ impl Node {
         self.tick_engine(now);
         self.tick_replication(now);
         self.tick_bus(now);
+        self.tick_cluster_config(now);
+        self.tick_recovery(now);
         self.tick_persistence(now);
         self.tick_snapshot(now);
         self.tick_shutdown(now);
@@ -60,6 +62,9 @@ impl Node {
             (self.replication_deadline(), Timer::Replication),
             (self.bus.as_ref().map(crate::bus::Bus::deadline), Timer::Cluster),
             (self.persistence_deadline(), Timer::Persistence),
+            (self.snapshot_deadline(), Timer::Persistence),
+            (self.cluster_config_deadline(), Timer::Cluster),
+            (self.recovery_deadline(), Timer::Persistence),
             (self.shutdown_deadline(), Timer::Shutdown),
             (self.sentinel_deadline(), Timer::Sentinel),
         ];
@@ -136,6 +141,7 @@ impl Node {
             link.set_synced(synced);
             link.tick(now);
         }
+        self.look_for_takers(now);
         let needed = self.replication.feeds.needed();
         self.replication.log.trim(needed);
         self.follow_readers();

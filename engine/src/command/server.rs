@@ -49,6 +49,7 @@ fn flushall(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), ReplyError> {
     check_flush_mode(args)?;
     ctx.core.touch_flushed(ctx.now, |_| true);
     let keys = ctx.core.keyspace.flush_all();
+    ctx.core.all_flushed = true;
     finish_flush(ctx, keys);
     Ok(())
 }

@@ -46,7 +46,9 @@ pub(super) fn node_name(text: &str) -> Result<(), Invalid> {
     if text.len() >= NAME_BYTES_LIMIT {
         return Err(Invalid::NodeNameTooLong);
     }
-    let fits = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
+    // What nodes.conf could not hold, or gives a meaning to.
+    let meaning = b"!\"#$%&'()*+,;<=>?@[\\]^{|}~";
+    let fits = text.bytes().all(|byte| byte.is_ascii_graphic() && !meaning.contains(&byte));
     if fits { Ok(()) } else { Err(Invalid::NodeNameBytes) }
 }
 

@@ -133,6 +133,13 @@ choices! {
         /// From the socket beside the old data.
         SwapDb = "swapdb",
     }
+    /// What is made of snapshots of newer versions.
+    RdbVersionCheck {
+        /// They are refused.
+        Strict = "strict",
+        /// They are loaded as far as they can be read.
+        Relaxed = "relaxed",
+    }
     /// Which payloads are checked in full before use (`sanitize-dump-payload`).
     Sanitize {
         /// None.

@@ -53,7 +53,7 @@ pub enum Invalid {
     HostnameBytes,
     /// A host name of 256 bytes or more.
     HostnameTooLong,
-    /// A human readable node name with a byte other than letters, digits, `-`, `_` and `.`.
+    /// A human readable node name with a byte that is not printable or means something in nodes.conf.
     NodeNameBytes,
     /// A human readable node name of 256 bytes or more.
     NodeNameTooLong,

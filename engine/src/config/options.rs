@@ -8,7 +8,7 @@
 use super::checks;
 use super::choices::{
     AclPubsubDefault, Allowed, AppendFsync, DisklessLoad, EndpointType, LogLevel, MaxmemoryPolicy, OomScoreAdj,
-    PropagationError, Sanitize, Supervised, SyslogFacility, TlsAuthClients,
+    PropagationError, RdbVersionCheck, Sanitize, Supervised, SyslogFacility, TlsAuthClients,
 };
 use super::memory::MemoryShare;
 use super::row::Effect::{Accepted, Effective};
@@ -87,7 +87,7 @@ options! {
     pidfile: String = "", "pidfile", ANY_TEXT, [IMMUTABLE], Effective;
     /// Supervisor that is told of readiness.
     supervised: Supervised = Supervised::No, "supervised",
-        Kind::Choice(Supervised::WORDS), [IMMUTABLE], Accepted("no supervisor is told of readiness yet");
+        Kind::Choice(Supervised::WORDS), [IMMUTABLE], Effective;
     /// Number of databases.
     databases: u32 = 16_u32, "databases", int(1, I32_MAX), [IMMUTABLE], Effective;
     /// Folder of all data files; a host replaces the default by its absolute path.
@@ -137,13 +137,33 @@ options! {
     /// Out-of-memory scores of a primary, a replica and a child.
     oom_score_adj_values: OomScores = OomScores::default(), "oom-score-adj-values",
         Kind::Words("primary replica child"), [], Accepted("the process leaves its kernel score alone");
+    /// Place of the server in a cloud.
+    availability_zone: String = "", "availability-zone", ANY_TEXT, [], Effective;
+    /// Answer as Redis where Valkey would name itself.
+    extended_redis_compatibility: bool = false, "extended-redis-compatibility",
+        Kind::Flag, [], Accepted("the server never names itself Valkey");
+    /// Seed of the hash tables; empty: a random one.
+    hash_seed: String = "", "hash-seed",
+        ANY_TEXT, [IMMUTABLE], Accepted("tables are seeded at random at each start");
+    /// Keep keys and values out of the log.
+    hide_user_data_from_log: bool = true, "hide-user-data-from-log",
+        Kind::Flag, [], Accepted("the log has no keys and values");
+    /// Keep expired keys for clients that import.
+    import_mode: bool = false, "import-mode", Kind::Flag, [], Accepted("there are no importing clients yet");
+    /// Connections accepted at a time.
+    max_new_connections_per_cycle: u32 = 10_u32, "max-new-connections-per-cycle",
+        int(1, 1000), [], Accepted("connections are accepted as they come");
+    /// Requests whose keys are fetched ahead.
+    prefetch_batch_max_size: u32 = 16_u32, "prefetch-batch-max-size",
+        int(0, 128), [], Accepted("the number of requests fetched ahead is fixed");
     /// Processors of the main thread.
-    server_cpulist: String = "", "server_cpulist",
+    server_cpulist: String = "", "server_cpulist" / "server-cpulist",
         ANY_TEXT, [IMMUTABLE], Accepted("threads are not pinned to processors");
     /// Processors of background threads.
-    bio_cpulist: String = "", "bio_cpulist", ANY_TEXT, [IMMUTABLE], Accepted("threads are not pinned to processors");
+    bio_cpulist: String = "", "bio_cpulist" / "bio-cpulist",
+        ANY_TEXT, [IMMUTABLE], Accepted("threads are not pinned to processors");
     /// Processors of the AOF rewrite child.
-    aof_rewrite_cpulist: String = "", "aof_rewrite_cpulist",
+    aof_rewrite_cpulist: String = "", "aof_rewrite_cpulist" / "aof-rewrite-cpulist",
         ANY_TEXT, [IMMUTABLE], Accepted("there is no child process");
     /// Processors of the snapshot child.
     bgsave_cpulist: String = "", "bgsave_cpulist", ANY_TEXT, [IMMUTABLE], Accepted("there is no child process");
@@ -408,15 +428,18 @@ options! {
     rdb_del_sync_files: bool = false, "rdb-del-sync-files", Kind::Flag, [], Effective;
     /// Microseconds to wait after each key saved.
     rdb_key_save_delay_micros: i32 = 0_i32, "rdb-key-save-delay",
-        int(I32_MIN, I32_MAX), [HIDDEN], Accepted("a testing aid of Redis that slows its child process");
+        int(I32_MIN, I32_MAX), [HIDDEN], Effective;
     /// Microseconds to wait after each key loaded.
     key_load_delay_micros: i32 = 0_i32, "key-load-delay",
-        int(I32_MIN, I32_MAX), [HIDDEN], Accepted("a testing aid of Redis that blocks its main thread");
+        int(I32_MIN, I32_MAX), [HIDDEN], Effective;
     /// Bytes loaded at start before clients are looked at.
     loading_process_events_interval_bytes: u32 = 2_u32 << 20, "loading-process-events-interval-bytes",
         int(1024, I32_MAX), [HIDDEN], Effective;
     /// Refuse writes while snapshots fail.
     stop_writes_on_bgsave_error: bool = true, "stop-writes-on-bgsave-error", Kind::Flag, [], Effective;
+    /// Whether files of newer versions are loaded as far as they can be read.
+    rdb_version_check: RdbVersionCheck = RdbVersionCheck::Strict, "rdb-version-check",
+        Kind::Choice(RdbVersionCheck::WORDS), [], Accepted("files of newer versions are refused");
     /// Which payloads are checked in full.
     sanitize_dump_payload: Sanitize = Sanitize::No, "sanitize-dump-payload",
         Kind::Choice(Sanitize::WORDS), [], Accepted("every payload is checked in full");
@@ -453,9 +476,12 @@ options! {
     /// Primary to follow from the start.
     replicaof: Option<Primary> = None, "replicaof" / "slaveof", Kind::Words("host port"), [IMMUTABLE], Effective;
     /// Password for the primary; empty: none is sent.
-    masterauth: Vec<u8> = b"", "masterauth", Kind::Bytes, [SENSITIVE], Effective;
+    masterauth: Vec<u8> = b"", "masterauth" / "primaryauth", Kind::Bytes, [SENSITIVE], Effective;
     /// User for the primary; empty: the default user.
-    masteruser: Vec<u8> = b"", "masteruser", Kind::Bytes, [SENSITIVE], Effective;
+    masteruser: Vec<u8> = b"", "masteruser" / "primaryuser", Kind::Bytes, [SENSITIVE], Effective;
+    /// Send the snapshot and the writes since on two connections.
+    dual_channel_replication_enabled: bool = false, "dual-channel-replication-enabled",
+        Kind::Flag, [], Accepted("a replica's snapshot and the writes since share one connection");
     /// Answer while the primary is away.
     replica_serve_stale_data: bool = true, "replica-serve-stale-data" / "slave-serve-stale-data",
         Kind::Flag, [], Effective;
@@ -546,7 +572,12 @@ options! {
     cluster_announce_hostname: String = "", "cluster-announce-hostname", Kind::Text(checks::hostname), [], Effective;
     /// Name for logs told to other nodes; empty: none.
     cluster_announce_human_nodename: String = "", "cluster-announce-human-nodename",
-        Kind::Text(checks::node_name), [], Accepted("the bus does not send names yet");
+        Kind::Text(checks::node_name), [], Effective;
+    /// Seconds for which a forgotten node stays forgotten.
+    cluster_blacklist_ttl_secs: u32 = 60_u32, "cluster-blacklist-ttl", int(0, I32_MAX), [], Effective;
+    /// Milliseconds after which a manual failover is given up.
+    cluster_manual_failover_timeout_ms: u32 = 5000_u32, "cluster-manual-failover-timeout",
+        int(1, I32_MAX), [], Effective;
     /// Client port told to other nodes; 0: `port`.
     cluster_announce_port: u16 = 0_u16, "cluster-announce-port", PORT, [], Effective;
     /// TLS port told to other nodes; 0: `tls-port`.

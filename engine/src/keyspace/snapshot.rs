@@ -52,6 +52,8 @@ pub(super) struct Snapshot {
     out: ChunkQueue,
     /// Flushed tables that are still to be walked.
     pub(super) custody: VecDeque<(DbIndex, Walk, Detached)>,
+    /// Entries encoded so far.
+    saved: u64,
 }
 
 impl ChunkQueue {
@@ -115,6 +117,7 @@ impl Snapshot {
         if entry.colour() != colour {
             self.encoder.encode(origin, entry, &mut self.out);
             entry.paint(colour);
+            self.saved += 1;
         }
     }
 }
@@ -148,7 +151,7 @@ impl Keyspace {
         self.shared.colour = free.ok_or(SnapshotRefusal::Unclean)?;
         self.colours |= 1 << self.shared.colour;
         self.shared.snapshot =
-            Some(Box::new(Snapshot { encoder, out: ChunkQueue::default(), custody: VecDeque::new() }));
+            Some(Box::new(Snapshot { encoder, out: ChunkQueue::default(), custody: VecDeque::new(), saved: 0 }));
         for (index, db) in self.dbs.iter_mut().enumerate() {
             db.origin = DbIndex(index as u32);
             db.walk = Walk::default();
@@ -162,7 +165,16 @@ impl Keyspace {
     /// Walks on only when nothing waits, so the output is bounded by `len_max` plus one entry, plus the entries
     /// written since the last call.
     pub fn snapshot_pull(&mut self, len_max: usize) -> Option<Bytes> {
-        while self.shared.snapshot.as_ref()?.out.len() < len_max && self.snapshot_step() {}
+        self.snapshot_pull_from(len_max, len_max)
+    }
+
+    /// As [`Keyspace::snapshot_pull`], but goes on only until there is anything at all: a few entries.
+    pub fn snapshot_pull_few(&mut self, len_max: usize) -> Option<Bytes> {
+        self.snapshot_pull_from(1, len_max)
+    }
+
+    fn snapshot_pull_from(&mut self, enough: usize, len_max: usize) -> Option<Bytes> {
+        while self.shared.snapshot.as_ref()?.out.len() < enough && self.snapshot_step() {}
         let chunk = self.shared.snapshot.as_mut()?.out.take(len_max);
         if chunk.is_none() {
             self.shared.snapshot = None;
@@ -174,6 +186,16 @@ impl Keyspace {
     /// Bytes of a running snapshot that wait to be pulled.
     pub fn snapshot_ahead(&self) -> usize {
         self.shared.snapshot.as_ref().map_or(0, |snapshot| snapshot.out.len())
+    }
+
+    /// Entries that a snapshot begun now would have.
+    pub fn snapshot_keys(&self) -> u64 {
+        self.dbs.iter().map(|db| db.items.len() as u64).sum()
+    }
+
+    /// Entries that the running snapshot has encoded.
+    pub fn snapshot_saved(&self) -> u64 {
+        self.shared.snapshot.as_ref().map_or(0, |snapshot| snapshot.saved)
     }
 
     /// Whether a snapshot is running.

@@ -278,8 +278,14 @@ impl Saver {
     }
 
     fn end(&mut self, now: Now, failed: bool) {
-        self.last_failed = failed;
-        self.last_duration_secs = self.running.take().map(|began| now.instant.since(began.instant).as_secs());
+        let took_secs = self.running.take().map(|began| now.instant.since(began.instant).as_secs());
+        // What fails in the foreground is told to who asked; a success speaks for the file in any case.
+        if self.occasion == Occasion::Background {
+            self.last_failed = failed;
+            self.last_duration_secs = took_secs;
+        } else if !failed {
+            self.last_failed = false;
+        }
         self.installing = None;
         self.dirty_before = 0;
         self.outputs.push_back(Output::Saved(!failed));

@@ -58,7 +58,9 @@ fn a_taken_port_is_told_and_the_old_one_stays() {
 
     fixture.listen(Endpoint::Client, listen(&["127.0.0.1"], taken));
 
-    let text = format!("Could not create server TCP listening socket 127.0.0.1:{taken}: bind: Address already in use");
+    let text = format!(
+        "Warning: Could not create server TCP listening socket 127.0.0.1:{taken}: bind: Address already in use"
+    );
     assert_eq!(fixture.next(), Seen::Listening(Endpoint::Client, Err(text)));
     echo(&mut client(port), b"hello");
 }

@@ -132,7 +132,7 @@ fn every_extension_survives_the_round_trip() {
     header.mflags = MessageFlags::EXT_DATA;
     let extensions = vec![
         Extension::Hostname("a.b-c".to_owned()),
-        Extension::Nodename("node one".to_owned()),
+        Extension::Nodename("node_one".to_owned()),
         Extension::Forgotten { id: id(b'f'), ttl_secs: 60 },
         Extension::ShardId(id(b'0')),
         Extension::Other { kind: 4, payload: b"10.0.0.1".to_vec() },

@@ -55,6 +55,8 @@ fn both_forms_of_redis_are_read() {
     let file = parse(redis_72().as_bytes()).unwrap();
     assert_eq!(file.nodes[0].hostname, "");
     assert_eq!(file.nodes[1].hostname, "h-2");
+    assert_eq!(file.nodes[1].nodename, "two");
+    assert!(file.nodes.iter().all(|node| node.shard.is_some_and(|shard| shard.as_str() == B)));
 }
 
 #[test]

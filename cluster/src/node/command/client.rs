@@ -113,7 +113,7 @@ fn info(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
 
 fn list(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     let args = call.args;
-    let mut wanted: Vec<ConnId> = node.conns.clients().map(|(conn, _)| conn).collect();
+    let mut wanted = node.client_conns();
     wanted.sort_by_key(|&conn| node.client_id(conn));
     let ids: Option<Vec<i64>> = args.from(3.min(args.len())).iter().map(parse_i64).collect();
     if let (true, Some(ids)) = (args.len() > 3 && args.is(2, "ID"), ids) {
@@ -158,9 +158,8 @@ fn kill(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     let filter = if old_form { Filter::of_address(args.at(2)) } else { Filter::parse(args, databases, ID_TOO_SMALL)? };
     let skips_me = filter.skips_me.unwrap_or(!old_form);
     let victims: Vec<ConnId> = node
-        .conns
-        .clients()
-        .map(|(conn, _)| conn)
+        .client_conns()
+        .into_iter()
         .filter(|&conn| !(skips_me && conn == call.conn) && node.matches(call, conn, &filter))
         .collect();
     if old_form && victims.is_empty() {
@@ -177,6 +176,8 @@ fn kill(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
             if let Some(client) = node.conns.client_mut(conn) {
                 client.closing = true;
             }
+        } else if node.client_kind(conn) == Some(ClientKind::Primary) {
+            node.kill_primary(call.now);
         } else {
             node.close_client(conn);
         }

@@ -5,6 +5,7 @@
 use slotmesh_engine::error::ReplyError;
 use slotmesh_engine::number::parse_i64;
 use slotmesh_engine::resp::args::Args;
+use slotmesh_engine::session::SessionState;
 
 use super::client::{client_kind, yes_or_no};
 use super::{Call, Node};
@@ -173,27 +174,27 @@ impl Node {
     }
 
     fn has(&self, call: &Call<'_>, conn: ConnId, property: &Property<'_>) -> bool {
-        let Some(client) = self.conns.client(conn) else { return false };
-        let session = self.engine.session(client.session);
-        let seconds_since = |at| call.now.instant.millis_since(at) / 1000;
+        let Some(session) = self.client_session(conn) else { return false };
+        let state = self.engine.session(session);
         match property {
-            Property::Text(text, wanted) => self.has_text(conn, *text, wanted),
-            Property::Capa(wanted) => wanted.is_empty() || session.follows_redirects,
-            Property::Db(db) => session.db.0 == *db,
+            Property::Text(text, wanted) => self.has_text(conn, state, *text, wanted),
+            Property::Capa(wanted) => wanted.is_empty() || state.follows_redirects,
+            Property::Db(db) => state.db.0 == *db,
             Property::Flags(wanted) => {
                 let flags = self.client_flags(conn);
                 wanted.iter().all(|letter| flags.as_bytes().contains(letter))
             }
-            Property::Ids(ids) => ids.contains(&client.session.client_id()),
-            Property::Idle(seconds) => seconds_since(client.active) >= *seconds,
+            Property::Ids(ids) => ids.contains(&session.client_id()),
+            Property::Idle(seconds) => self.client_idle_secs(call.now, conn) >= *seconds,
             Property::Kind(kind) => self.client_kind(conn) == Some(*kind),
-            Property::MaxAge(seconds) => seconds_since(client.opened) >= *seconds,
+            Property::MaxAge(seconds) => {
+                let opened = self.client_opened(conn);
+                opened.is_some_and(|opened| call.now.instant.millis_since(opened) / 1000 >= *seconds)
+            }
         }
     }
 
-    fn has_text(&self, conn: ConnId, text: Text, wanted: &[u8]) -> bool {
-        let Some(client) = self.conns.client(conn) else { return false };
-        let session = self.engine.session(client.session);
+    fn has_text(&self, conn: ConnId, session: &SessionState, text: Text, wanted: &[u8]) -> bool {
         // What was never said equals nothing, not even the empty text.
         let equals = |text: &[u8]| !text.is_empty() && text == wanted;
         let (addr, laddr) = self.client_addresses(conn);
@@ -204,7 +205,8 @@ impl Node {
             Text::LibName => equals(&session.lib_name),
             Text::LibVer => equals(&session.lib_version),
             Text::Name => equals(&session.name),
-            Text::User => wanted == b"default",
+            // The primary's stream has no user.
+            Text::User => wanted == b"default" && self.conns.client(conn).is_some(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use slotmesh_engine::command::help;
 use slotmesh_engine::command::keys::NO_KEYS;
-use slotmesh_engine::command::spec::{ADMIN, Flags, NO_ASYNC_LOADING, STALE, Spec, container, data};
+use slotmesh_engine::command::spec::{ADMIN, Flags, NO_ASYNC_LOADING, STALE, Spec, WRITE, container, data};
 use slotmesh_engine::command::unknown_form;
 use slotmesh_engine::error::ReplyError;
 use slotmesh_engine::keyspace::DbIndex;
@@ -36,6 +36,7 @@ const CLUSTER_ROWS: &[Spec<NodeFn>] = &[
     data("DELSLOTS", -3, CHANGE, NO_KEYS, delslots),
     data("DELSLOTSRANGE", -4, CHANGE, NO_KEYS, delslotsrange),
     data("FAILOVER", -2, CHANGE, NO_KEYS, failover),
+    data("FLUSHSLOT", -3, NO_ASYNC_LOADING.and(ADMIN).and(WRITE), NO_KEYS, flushslot),
     data("FLUSHSLOTS", 2, CHANGE, NO_KEYS, flushslots),
     data("FORGET", 3, CHANGE, NO_KEYS, forget),
     data("GETKEYSINSLOT", 4, STALE, NO_KEYS, getkeysinslot as NodeFn).tips(&["nondeterministic_output"]),
@@ -45,6 +46,8 @@ const CLUSTER_ROWS: &[Spec<NodeFn>] = &[
     data("LINKS", 2, STALE, NO_KEYS, links as NodeFn).tips(&["nondeterministic_output"]),
     data("MEET", -4, CHANGE, NO_KEYS, meet),
     data("MYID", 2, STALE, NO_KEYS, myid),
+    data("MYSHARDID", 2, STALE.and(slotmesh_engine::command::spec::LOADING), NO_KEYS, myshardid as NodeFn)
+        .tips(&["nondeterministic_output"]),
     data("NODES", 2, STALE, NO_KEYS, nodes as NodeFn).tips(&["nondeterministic_output"]),
     data("REPLICAS", 3, MANAGE, NO_KEYS, replicas as NodeFn).tips(&["nondeterministic_output"]),
     data("REPLICATE", 3, CHANGE, NO_KEYS, replicate),
@@ -266,6 +269,31 @@ fn myid(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     Ok(())
 }
 
+/// `ASYNC` and `SYNC` are the same here: the keys go at once, their memory in slices.
+fn flushslot(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    node.cluster()?;
+    let slot = slot_arg(&call.args[2])?;
+    match call.args.len() {
+        3 => {}
+        4 if call.args.is(3, "ASYNC") || call.args.is(3, "SYNC") => {}
+        4 => return Err(ReplyError::Syntax),
+        _ => {
+            return Err(ReplyError::Fixed(
+                "ERR unknown subcommand or wrong number of arguments for 'FLUSHSLOT'. Try CLUSTER HELP.",
+            ));
+        }
+    }
+    node.engine.delete_slot(slot);
+    node.engine.reply(call.session).ok();
+    Ok(())
+}
+
+fn myshardid(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    let shard = node.cluster()?.myself().shard();
+    node.engine.reply(call.session).bulk(shard.as_bytes());
+    Ok(())
+}
+
 /// Also without a cluster (Valkey 9).
 fn keyslot(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     node.engine.reply(call.session).int(i64::from(Slot::of_key(&call.args[2]).number()));
@@ -375,7 +403,7 @@ fn shards(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     let mut reply = engine.reply(call.session);
     reply.array(shards.len());
     for shard in &shards {
-        reply.map(2);
+        reply.map(3);
         reply.bulk(b"slots");
         reply.array(2 * shard.ranges.len());
         for range in &shard.ranges {
@@ -385,6 +413,8 @@ fn shards(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
         reply.bulk(b"nodes");
         reply.array(shard.nodes.len());
         shard.nodes.iter().for_each(|member| shard_node(bus, &mut reply, member));
+        reply.bulk(b"id");
+        reply.bulk(shard.id.as_bytes());
     }
     Ok(())
 }
@@ -455,6 +485,7 @@ fn cluster_help(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
             ("DELSLOTS <slot> [<slot> ...]", "Takes slots away from their owner, in this node's view."),
             ("DELSLOTSRANGE <start> <end> [<start> <end> ...]", "As DELSLOTS, for ranges."),
             ("FAILOVER [FORCE|TAKEOVER]", "Makes this replica the primary of its shard."),
+            ("FLUSHSLOT <slot> [ASYNC|SYNC]", "Deletes all keys of a slot that are here."),
             ("FLUSHSLOTS", "Takes all slots away from this node."),
             ("FORGET <node-id>", "Removes a node from this node's view."),
             ("GETKEYSINSLOT <slot> <count>", "Names keys of a slot that are here."),

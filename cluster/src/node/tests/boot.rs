@@ -45,3 +45,19 @@ fn a_signal_ends_a_node_that_still_loads() {
     assert!(fixture.logged("Received shutdown signal during loading, scheduling shutdown."));
     assert_eq!(fixture.exit, Some(0));
 }
+
+#[test]
+fn a_load_that_is_slowed_down_takes_its_time_for_each_key() {
+    let mut source = Fixture::new();
+    let writer = source.client();
+    source.call(writer, "MSET a 1 b 2 c 3");
+    source.call(writer, "SAVE");
+    let mut fixture = Fixture::started(|config| config.key_load_delay_micros = 1_000_000, source.disk);
+    let client = fixture.client();
+
+    assert_eq!(fixture.call(client, "GET a"), "-LOADING Redis is loading the dataset in memory|");
+    fixture.advance(4000);
+
+    assert_eq!(fixture.call(client, "GET a"), "$1|1|");
+    assert!(fixture.logged("Done loading RDB, keys loaded: 3, keys expired: 0."));
+}

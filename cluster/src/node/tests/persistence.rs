@@ -41,6 +41,9 @@ fn a_save_that_fails_says_so() {
     assert_eq!(fixture.call(client, "SAVE"), "-ERR|");
 
     assert!(fixture.logged("Write error saving DB on disk: No space left on device"));
+    // Who asked knows; writes are refused only when nobody was told.
+    assert!(fixture.call(client, "INFO persistence").contains("|rdb_last_bgsave_status:ok|"));
+    fixture.call(client, "BGSAVE");
     assert!(fixture.call(client, "INFO persistence").contains("|rdb_last_bgsave_status:err|"));
 }
 
@@ -161,4 +164,61 @@ fn what_was_due_begins_when_the_end_is_taken_back() {
 
     assert_eq!(fixture.exit, None);
     assert!(fixture.logged("Starting automatic rewriting of AOF"));
+}
+
+fn slowed(keys: usize) -> (Fixture, crate::machine::ConnId) {
+    let mut fixture = Fixture::with(|config| config.rdb_key_save_delay_micros = 1_000_000);
+    let client = fixture.client();
+    for key in 0..keys {
+        fixture.call(client, &format!("SET key:{key} v"));
+    }
+    (fixture, client)
+}
+
+#[test]
+fn a_snapshot_that_is_slowed_down_rests_behind_each_key() {
+    let (mut fixture, client) = slowed(200);
+
+    fixture.call(client, "BGSAVE");
+    fixture.advance(30_000);
+
+    let info = fixture.call(client, "INFO persistence");
+    assert!(info.contains("|rdb_bgsave_in_progress:1|") && info.contains("|current_save_keys_total:200|"), "{info}");
+    assert!(!info.contains("|current_save_keys_processed:0|") && !info.contains("|current_save_keys_processed:200|"));
+
+    fixture.advance(175_000);
+    assert!(fixture.call(client, "INFO persistence").contains("|rdb_bgsave_in_progress:0|"));
+    assert!(fixture.disk.files.contains_key("/data/dump.rdb"));
+}
+
+#[test]
+fn who_waits_for_a_save_does_not_wait_for_the_delay() {
+    let (mut fixture, client) = slowed(5);
+
+    assert_eq!(fixture.call(client, "SAVE"), "+OK|");
+}
+
+#[test]
+fn flushall_ends_a_bgsave() {
+    let (mut fixture, client) = slowed(5);
+    fixture.call(client, "BGSAVE");
+    fixture.advance(1500);
+
+    fixture.call(client, "FLUSHALL");
+
+    assert!(fixture.call(client, "INFO persistence").contains("|rdb_bgsave_in_progress:0|"));
+    assert!(fixture.disk.files.keys().all(|path| !path.contains("temp")), "{:?}", fixture.disk.files.keys());
+    assert_eq!(fixture.call(client, "BGSAVE"), "+Background saving started|");
+}
+
+#[test]
+fn an_end_leaves_no_half_written_dump_behind() {
+    let (mut fixture, client) = slowed(5);
+    fixture.call(client, "BGSAVE");
+    fixture.advance(1500);
+
+    fixture.send(client, "SHUTDOWN NOSAVE");
+
+    assert!(fixture.logged("There is a child saving an .rdb. Killing it!"));
+    assert!(fixture.disk.files.keys().all(|path| !path.contains("temp")), "{:?}", fixture.disk.files.keys());
 }

@@ -1,5 +1,7 @@
 //! INFO, MONITOR, SHUTDOWN.
 
+use slotmesh_engine::config::choices::LogLevel;
+
 use super::Fixture;
 use super::disk::TestDisk;
 
@@ -172,4 +174,15 @@ fn a_client_in_wait_is_unblocked_with_a_count_or_an_error() {
     assert_eq!(fixture.call(other, &format!("CLIENT UNBLOCK {id}")), ":0|");
     let refused = "-ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR|";
     assert_eq!(fixture.call(other, &format!("CLIENT UNBLOCK {id} x")), refused);
+}
+
+#[test]
+fn a_verbose_log_tells_who_comes_and_goes() {
+    let mut fixture = Fixture::with(|config| config.loglevel = LogLevel::Verbose);
+    let client = fixture.neighbour();
+
+    fixture.hang_up(client);
+
+    assert!(fixture.logged("Accepted 127.0.0.1:"));
+    assert!(fixture.logged("Reading from client: Connection refused id="));
 }
