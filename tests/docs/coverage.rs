@@ -10,21 +10,32 @@ use slotmesh_test_support::script::{Action, Case, Part, Script, Word, parse};
 /// one.
 ///
 /// A command that a script sends only to prepare something is not among them.
-pub(crate) fn compared(scripts: &Path, is_command: impl Fn(&str) -> bool) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
+pub(crate) fn compared(scripts: &Path, is_command: impl Fn(&str) -> bool) -> Coverage {
+    let mut coverage = Coverage::default();
     for path in scripts_below(scripts).expect("the folder of scripts can be read") {
         let text = std::fs::read_to_string(&path).expect("a script can be read");
         let script = parse(&path, &text).unwrap_or_else(|fault| panic!("{fault}"));
-        collect(&script, &is_command, &mut names);
+        collect(&script, &is_command, &mut coverage);
     }
-    names
+    coverage
 }
 
-fn collect(script: &Script, is_command: &impl Fn(&str) -> bool, names: &mut BTreeSet<String>) {
+/// Commands with a script, by what it says is right.
+#[derive(Debug, Default)]
+pub(crate) struct Coverage {
+    /// What a real server answers.
+    pub(crate) by_servers: BTreeSet<String>,
+    /// What the command's documentation says, since no real server here has it.
+    pub(crate) by_documentation: BTreeSet<String>,
+}
+
+fn collect(script: &Script, is_command: &impl Fn(&str) -> bool, coverage: &mut Coverage) {
     let runs_on = |case: &Case, name: &str| case.targets.iter().any(|target| target == name);
-    for case in
-        script.cases.iter().filter(|case| runs_on(case, "ours") && (runs_on(case, "redis") || runs_on(case, "valkey")))
-    {
+    for case in script.cases.iter().filter(|case| runs_on(case, "ours")) {
+        let names = match runs_on(case, "redis") || runs_on(case, "valkey") {
+            true => &mut coverage.by_servers,
+            false => &mut coverage.by_documentation,
+        };
         let mut sent: Option<(u8, String)> = None;
         for step in &case.steps {
             match &step.action {
