@@ -448,15 +448,16 @@ fn cluster(node: &mut Node, _: Now, text: &mut String) {
     fields!(text, "cluster_enabled" => u8::from(node.bus.is_some()));
 }
 
-fn keyspace(node: &mut Node, _: Now, text: &mut String) {
+fn keyspace(node: &mut Node, now: Now, text: &mut String) {
     let keyspace = &node.engine.core().keyspace;
     for index in 0..keyspace.databases() {
         let db = keyspace.db(DbIndex(index));
         if !db.is_empty() {
             let (keys, expires, of_fields) = (db.len(), db.volatile_len(), db.volatile_hashes_len());
+            let ttl = db.average_ttl(now.unix.into());
             let _ = write!(
                 text,
-                "db{index}:keys={keys},expires={expires},avg_ttl=0,keys_with_volatile_items={of_fields}\r\n"
+                "db{index}:keys={keys},expires={expires},avg_ttl={ttl},keys_with_volatile_items={of_fields}\r\n"
             );
         }
     }

@@ -57,6 +57,26 @@ fn info_counts_bytes_and_commands() {
 }
 
 #[test]
+fn info_tells_how_long_keys_live_on_average() {
+    let mut fixture = Fixture::new();
+    let client = fixture.client();
+    fixture.call(client, "MSET a 1 b 1 c 1");
+    let line = |fixture: &mut Fixture| fixture.call(client, "INFO keyspace");
+    assert!(line(&mut fixture).contains("|db0:keys=3,expires=0,avg_ttl=0,"));
+
+    fixture.call(client, "PEXPIRE a 10000");
+    fixture.call(client, "PEXPIRE b 50000");
+    assert!(line(&mut fixture).contains("|db0:keys=3,expires=2,avg_ttl=30000,"));
+
+    fixture.advance(4_000);
+    assert!(line(&mut fixture).contains("|db0:keys=3,expires=2,avg_ttl=26000,"));
+    fixture.call(client, "PERSIST a");
+    assert!(line(&mut fixture).contains("|db0:keys=3,expires=1,avg_ttl=46000,"));
+    fixture.call(client, "DEL b");
+    assert!(line(&mut fixture).contains("|db0:keys=2,expires=0,avg_ttl=0,"));
+}
+
+#[test]
 fn a_monitor_sees_other_clients_commands() {
     let mut fixture = Fixture::new();
     let (monitor, client) = (fixture.client(), fixture.client());
