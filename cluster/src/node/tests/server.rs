@@ -77,6 +77,42 @@ fn info_tells_how_long_keys_live_on_average() {
 }
 
 #[test]
+fn a_clients_line_counts_its_bytes_and_the_commands_that_ran() {
+    let mut fixture = Fixture::new();
+    let (client, other) = (fixture.client(), fixture.client());
+    let id = fixture.call(client, "CLIENT ID");
+    let id = id.trim_matches([':', '|']).to_owned();
+    let seen = |fixture: &mut Fixture| {
+        let line = fixture.call(other, &format!("CLIENT LIST ID {id}"));
+        let (_, counts) = line.split_once(" tot-net-").expect("the line has counts");
+        counts.trim_end_matches(['|', '\n']).to_owned()
+    };
+    // CLIENT ID as an array of two words, and its reply.
+    assert_eq!(seen(&mut fixture), "in=24 tot-net-out=4 tot-cmds=1");
+
+    // Refused and queued commands did not run; those of a transaction did, and so did EXEC.
+    for line in ["NOSUCH", "GET", "MULTI", "PING"] {
+        fixture.call(client, line);
+    }
+    assert!(seen(&mut fixture).ends_with(" tot-cmds=2"));
+    fixture.call(client, "EXEC");
+    assert!(seen(&mut fixture).ends_with(" tot-cmds=4"));
+
+    // Who waits has not run; who stopped waiting has.
+    fixture.call(client, "BLPOP q 0");
+    assert!(seen(&mut fixture).ends_with(" tot-cmds=4"));
+    fixture.call(other, "LPUSH q 1");
+    assert!(seen(&mut fixture).ends_with(" tot-cmds=5"));
+    fixture.call(client, "BLPOP q 1");
+    fixture.advance(1_500);
+    assert!(seen(&mut fixture).ends_with(" tot-cmds=6"));
+
+    // The command that asks is not among its own counts yet, and its reply is not either.
+    let own = fixture.call(client, "CLIENT INFO");
+    assert!(own.trim_end_matches(['|', '\n']).ends_with(" tot-cmds=6"), "{own}");
+}
+
+#[test]
 fn a_monitor_sees_other_clients_commands() {
     let mut fixture = Fixture::new();
     let (monitor, client) = (fixture.client(), fixture.client());
