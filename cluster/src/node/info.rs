@@ -1,7 +1,8 @@
 //! INFO: one function per section, each a list of fields in the order of Redis 7.
 //!
-//! Fields about jemalloc (`allocator_*`), single threads (`used_cpu_*_main_thread`), the C compiler's atomics and the
-//! progress of a forked child are left out: nothing here corresponds to them.
+//! Fields about jemalloc (`allocator_*`), the C compiler's atomics and the progress of a forked child are left out:
+//! nothing here corresponds to them. Where a host does not know the thread that a node works on, there is no
+//! `used_cpu_*_main_thread`.
 
 use std::fmt::Write as _;
 
@@ -10,11 +11,11 @@ use slotmesh_engine::keyspace::DbIndex;
 use slotmesh_engine::time::Now;
 use slotmesh_replication::link::LinkState;
 
-use super::Node;
 use super::conns::{Role, Waiting};
 use super::handover::HandOver;
 use super::memory::ratio;
 use super::pause::PauseKind;
+use super::{CpuTime, Node};
 
 /// A section's place in the order of the full text, and whether it is in the default text.
 struct Section {
@@ -397,11 +398,15 @@ fn replica(node: &Node, now: Now, text: &mut String) {
 }
 
 fn cpu(node: &mut Node, _: Now, text: &mut String) {
-    let usage = node.host.cpu;
-    for (name, micros) in [("used_cpu_sys", usage.system_micros), ("used_cpu_user", usage.user_micros)] {
-        let _ = write!(text, "{name}:{}.{:06}\r\n", micros / 1_000_000, micros % 1_000_000);
-    }
-    fields!(text, "used_cpu_sys_children" => "0.000000", "used_cpu_user_children" => "0.000000");
+    let mut times = |kind: &str, usage: CpuTime| {
+        for (name, micros) in [("used_cpu_sys", usage.system_micros), ("used_cpu_user", usage.user_micros)] {
+            field(text, &format!("{name}{kind}:{}.{:06}", micros / 1_000_000, micros % 1_000_000));
+        }
+    };
+    times("", node.host.cpu);
+    // No child saves anything.
+    times("_children", CpuTime::default());
+    node.host.cpu_of_main_thread.into_iter().for_each(|usage| times("_main_thread", usage));
 }
 
 fn modules(_: &mut Node, _: Now, _: &mut String) {}

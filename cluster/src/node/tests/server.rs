@@ -2,6 +2,7 @@
 
 use super::Fixture;
 use super::disk::TestDisk;
+use crate::node::CpuTime;
 
 fn sections(text: &str) -> Vec<&str> {
     text.split('|').filter_map(|line| line.strip_prefix("# ")).collect()
@@ -74,6 +75,20 @@ fn info_tells_how_long_keys_live_on_average() {
     assert!(line(&mut fixture).contains("|db0:keys=3,expires=1,avg_ttl=46000,"));
     fixture.call(client, "DEL b");
     assert!(line(&mut fixture).contains("|db0:keys=2,expires=0,avg_ttl=0,"));
+}
+
+#[test]
+fn info_tells_the_time_of_the_main_thread_only_where_it_is_known() {
+    let mut fixture = Fixture::new();
+    let client = fixture.client();
+    assert!(!fixture.call(client, "INFO cpu").contains("main_thread"));
+
+    fixture.node.set_main_thread_cpu_time(Some(CpuTime { system_micros: 1_000_250, user_micros: 40_000 }));
+
+    let text = fixture.call(client, "INFO cpu");
+    assert!(text.contains("|used_cpu_sys_children:0.000000|used_cpu_user_children:0.000000|"), "{text}");
+    let expected = "|used_cpu_sys_main_thread:1.000250|used_cpu_user_main_thread:0.040000|";
+    assert!(text.contains(expected), "{text}");
 }
 
 #[test]
