@@ -194,6 +194,7 @@ pub(crate) fn host_info(config_file: Option<String>) -> HostInfo {
         config_file,
         process_id: std::process::id(),
         cpu: CpuTime::default(),
+        cpu_of_main_thread: None,
         memory: memory(),
         supervisor: Supervisor::No.name().to_owned(),
         open_files_max: 0,
@@ -221,9 +222,12 @@ pub(crate) fn attend(handle: Handle<Node>) -> io::Result<()> {
     std::thread::Builder::new().name("cpu-time".to_owned()).spawn(move || {
         loop {
             std::thread::sleep(CPU_TIME_PERIOD);
-            let (cpu, memory) = (cpu_time(), memory());
+            // The process's first thread, whose number is the process's, runs the reactor.
+            let thread = cpu_time(&format!("/proc/self/task/{}/stat", std::process::id()));
+            let (cpu, memory) = (cpu_time("/proc/self/stat").unwrap_or_default(), memory());
             let renew = |node: &mut Node| {
                 node.set_cpu_time(cpu);
+                node.set_main_thread_cpu_time(thread);
                 node.set_memory(memory);
             };
             if handle.run(|node, _| renew(node)).is_err() {
@@ -276,14 +280,14 @@ fn memory() -> HostMemory {
     }
 }
 
-/// Processor time of the process, from the kernel's table; zero where there is none.
-fn cpu_time() -> CpuTime {
-    let Ok(stat) = std::fs::read_to_string("/proc/self/stat") else { return CpuTime::default() };
+/// Processor time of a process or a thread, from the kernel's table; nothing where there is none.
+fn cpu_time(path: &str) -> Option<CpuTime> {
+    let stat = std::fs::read_to_string(path).ok()?;
     // The program's name stands in brackets and may hold blanks; fields 14 and 15 are counted from its end.
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
     let micros = |ticks: u64| ticks * 1_000_000 / TICKS_PER_SECOND;
-    CpuTime { user_micros: micros(ticks(11)), system_micros: micros(ticks(12)) }
+    Some(CpuTime { user_micros: micros(ticks(11)), system_micros: micros(ticks(12)) })
 }
 
 fn write(log: &LogFile, level: LogLevel, role: char, text: impl Into<String>) {

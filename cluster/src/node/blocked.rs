@@ -96,8 +96,16 @@ impl Node {
     pub(super) fn tick_blocked(&mut self, now: Now) {
         while let Some(session) = self.engine.time_out(now) {
             if let Some(conn) = self.conns.of_session(session) {
+                self.count_ended(conn);
                 self.release_blocked(conn, session);
             }
+        }
+    }
+
+    /// Counts the command of a client whose wait ended without a key: it will not run again.
+    fn count_ended(&mut self, conn: ConnId) {
+        if let Some(client) = self.conns.client_mut(conn) {
+            client.commands += 1;
         }
     }
 
@@ -110,6 +118,7 @@ impl Node {
             None => self.engine.end_wait(session),
         };
         if ended {
+            self.count_ended(conn);
             self.release_blocked(conn, session);
         }
         ended

@@ -67,6 +67,8 @@ pub struct HostInfo {
     pub process_id: u32,
     /// Processor time used so far; the host renews it now and then.
     pub cpu: CpuTime,
+    /// Of it, that of the thread the node works on, where the host knows that thread.
+    pub cpu_of_main_thread: Option<CpuTime>,
     /// Memory of process and machine; the host renews it now and then.
     pub memory: HostMemory,
     /// The supervisor that is told of readiness, as INFO names it; empty for none.
@@ -84,7 +86,7 @@ pub struct HostMemory {
     pub system_bytes: usize,
 }
 
-/// Processor time of the process.
+/// Processor time of a process or a thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CpuTime {
     /// In the kernel, in microseconds.

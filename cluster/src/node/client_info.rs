@@ -127,7 +127,8 @@ impl Node {
             "id={} addr={addr} laddr={laddr} fd={} name={} age={age} idle={idle} flags={}{} db={} sub={sub} psub={psub} \
              ssub={ssub} multi={multi} watch={} qbuf={qbuf} qbuf-free={qbuf_free} argv-mem={argv_mem} \
              multi-mem={multi_mem} rbs={} rbp={} obl={} oll={} omem={} tot-mem={total} events=r cmd={command} \
-             user=default redir={} resp={} lib-name={} lib-ver={}",
+             user=default redir={} resp={} lib-name={} lib-ver={} \
+             tot-net-in={} tot-net-out={} tot-cmds={}",
             client.session.client_id(),
             conn.index + FIRST_DESCRIPTOR,
             String::from_utf8_lossy(&session.name),
@@ -145,6 +146,9 @@ impl Node {
             session.protocol.version(),
             String::from_utf8_lossy(&session.lib_name),
             String::from_utf8_lossy(&session.lib_version),
+            client.bytes_in,
+            client.bytes_out,
+            client.commands,
         );
         Some(line)
     }

@@ -82,6 +82,7 @@ pub(crate) struct Client {
     pub(crate) bytes_in: u64,
     /// Bytes ever put into its buffer, as far as they are counted.
     pub(crate) bytes_out: u64,
+    /// Commands that ran, those of transactions included.
     pub(crate) commands: u64,
 }
 

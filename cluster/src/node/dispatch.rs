@@ -42,7 +42,6 @@ impl Node {
     ) {
         let Some(client) = self.conns.client_mut(conn) else { return };
         let session = client.session;
-        client.commands += 1;
         let command = match command {
             Ok(command) => command,
             Err(error) => return self.refuse_unresolved(now, conn, session, args, &error),
@@ -99,6 +98,10 @@ impl Node {
             Action::Data(_) => self.engine.call_primed(call.now, call.session, call.command, call.args, key),
             Action::Exec => self.run_queue(call),
             Action::Host(number) => self.run_host(call, number),
+        }
+        // As in Valkey: what was refused or queued has not run, and what waits runs again later.
+        if let Some(client) = self.conns.client_mut(call.conn) {
+            client.commands += u64::from(!self.engine.is_blocked(client.session));
         }
     }
 
@@ -322,7 +325,6 @@ impl Node {
     fn pause_client(&mut self, conn: ConnId) {
         let Some(client) = self.conns.client_mut(conn) else { return };
         client.waiting = Some(Waiting::Pause);
-        client.commands -= 1;
         client.parser = RequestParser::default();
     }
 

@@ -1,7 +1,8 @@
 //! INFO: one function per section, each a list of fields in the order of Redis 7.
 //!
-//! Fields about jemalloc (`allocator_*`), single threads (`used_cpu_*_main_thread`), the C compiler's atomics and the
-//! progress of a forked child are left out: nothing here corresponds to them.
+//! Fields about jemalloc (`allocator_*`), the C compiler's atomics and the progress of a forked child are left out:
+//! nothing here corresponds to them. Where a host does not know the thread that a node works on, there is no
+//! `used_cpu_*_main_thread`.
 
 use std::fmt::Write as _;
 
@@ -11,11 +12,11 @@ use slotmesh_engine::time::Now;
 use slotmesh_replication::link::LinkState;
 use slotmesh_replication::persist::job::Purpose;
 
-use super::Node;
 use super::conns::{Role, Waiting};
 use super::handover::HandOver;
 use super::memory::ratio;
 use super::pause::PauseKind;
+use super::{CpuTime, Node};
 
 /// A section's place in the order of the full text, and whether it is in the default text.
 struct Section {
@@ -435,11 +436,15 @@ fn replica(node: &Node, now: Now, text: &mut String) {
 }
 
 fn cpu(node: &mut Node, _: Now, text: &mut String) {
-    let usage = node.host.cpu;
-    for (name, micros) in [("used_cpu_sys", usage.system_micros), ("used_cpu_user", usage.user_micros)] {
-        let _ = write!(text, "{name}:{}.{:06}\r\n", micros / 1_000_000, micros % 1_000_000);
-    }
-    fields!(text, "used_cpu_sys_children" => "0.000000", "used_cpu_user_children" => "0.000000");
+    let mut times = |kind: &str, usage: CpuTime| {
+        for (name, micros) in [("used_cpu_sys", usage.system_micros), ("used_cpu_user", usage.user_micros)] {
+            field(text, &format!("{name}{kind}:{}.{:06}", micros / 1_000_000, micros % 1_000_000));
+        }
+    };
+    times("", node.host.cpu);
+    // No child saves anything.
+    times("_children", CpuTime::default());
+    node.host.cpu_of_main_thread.into_iter().for_each(|usage| times("_main_thread", usage));
 }
 
 fn modules(_: &mut Node, _: Now, _: &mut String) {}
@@ -486,15 +491,16 @@ fn cluster(node: &mut Node, _: Now, text: &mut String) {
     fields!(text, "cluster_enabled" => u8::from(node.bus.is_some()));
 }
 
-fn keyspace(node: &mut Node, _: Now, text: &mut String) {
+fn keyspace(node: &mut Node, now: Now, text: &mut String) {
     let keyspace = &node.engine.core().keyspace;
     for index in 0..keyspace.databases() {
         let db = keyspace.db(DbIndex(index));
         if !db.is_empty() {
             let (keys, expires, of_fields) = (db.len(), db.volatile_len(), db.volatile_hashes_len());
+            let ttl = db.average_ttl(now.unix.into());
             let _ = write!(
                 text,
-                "db{index}:keys={keys},expires={expires},avg_ttl=0,keys_with_volatile_items={of_fields}\r\n"
+                "db{index}:keys={keys},expires={expires},avg_ttl={ttl},keys_with_volatile_items={of_fields}\r\n"
             );
         }
     }

@@ -307,6 +307,11 @@ impl Node {
         self.host.cpu = cpu;
     }
 
+    /// Renews what INFO shows of the processor time of the thread the node works on; nothing leaves that out.
+    pub fn set_main_thread_cpu_time(&mut self, cpu: Option<CpuTime>) {
+        self.host.cpu_of_main_thread = cpu;
+    }
+
     /// Renews the memory that INFO shows.
     pub fn set_memory(&mut self, memory: HostMemory) {
         self.host.memory = memory;

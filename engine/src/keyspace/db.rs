@@ -9,7 +9,7 @@ use std::ops::{Deref, RangeInclusive};
 
 use super::DbIndex;
 use super::entry::{Birth, Entry, prefetch};
-use super::expire::{Due, Expiry, UnixMillis, Volatile};
+use super::expire::{Due, Expiry, UnixMillis, Volatile, VolatileKeys};
 use super::object::{NewValue, Object};
 use super::packed::Desk;
 use super::slots::SlotCounts;
@@ -25,7 +25,7 @@ use crate::value::{PrefetchStage, Typed};
 pub struct Db {
     pub(super) items: Table<Entry, Volatile>,
     pub(super) entry_bytes: usize,
-    volatile: usize,
+    volatile: VolatileKeys,
     /// Number of hashes with fields that expire.
     volatile_hashes: usize,
     pub(super) due: Due,
@@ -71,7 +71,7 @@ impl Db {
         Self {
             items: Table::new(),
             entry_bytes: 0,
-            volatile: 0,
+            volatile: VolatileKeys::default(),
             volatile_hashes: 0,
             due: Due::default(),
             slots,
@@ -128,7 +128,12 @@ impl Db {
 
     /// Number of keys with an expiry.
     pub const fn volatile_len(&self) -> usize {
-        self.volatile
+        self.volatile.count
+    }
+
+    /// Milliseconds that keys with an expiry have left on average; 0 without such keys, or when most are past theirs.
+    pub fn average_ttl(&self, now: UnixMillis) -> i64 {
+        self.volatile.average_ttl(now)
     }
 
     /// Number of hashes with fields that expire.
@@ -283,7 +288,7 @@ impl<'a> DbMut<'a> {
         self.shared.protect(self.db.origin, self.db.items.at(spot)?);
         let entry = self.db.items.take(spot)?;
         self.db.entry_bytes -= entry.memory_usage();
-        self.db.volatile -= usize::from(entry.expiry().is_some());
+        self.db.volatile.change(entry.expiry(), None);
         self.db.volatile_hashes -= usize::from(entry.has_volatile_fields());
         if let Some(slots) = &mut self.db.slots {
             slots.remove(self.shared.hasher.hash(entry.key()));
@@ -318,7 +323,7 @@ impl<'a> DbMut<'a> {
         entry.paint(self.shared.colour);
         let db = &mut *self.db;
         db.entry_bytes += entry.memory_usage();
-        db.volatile += usize::from(entry.expiry().is_some());
+        db.volatile.change(None, entry.expiry());
         db.volatile_hashes += usize::from(entry.has_volatile_fields());
         if let Some(slots) = &mut db.slots {
             slots.add(hash);
@@ -348,7 +353,7 @@ pub struct EntryMut<'a> {
     summary: &'a mut Volatile,
     place: Place,
     entry_bytes: &'a mut usize,
-    volatile: &'a mut usize,
+    volatile: &'a mut VolatileKeys,
     volatile_hashes: &'a mut usize,
     due: &'a mut Due,
     desk: &'a mut Desk,
@@ -359,7 +364,7 @@ pub struct EntryMut<'a> {
 #[derive(Debug)]
 struct Before {
     bytes: usize,
-    is_volatile: bool,
+    expiry: Option<UnixMillis>,
     has_volatile_fields: bool,
     next_due: Option<UnixMillis>,
 }
@@ -369,7 +374,7 @@ impl Before {
     fn of(entry: &Entry) -> Self {
         Self {
             bytes: entry.memory_usage(),
-            is_volatile: entry.expiry().is_some(),
+            expiry: entry.expiry(),
             has_volatile_fields: entry.has_volatile_fields(),
             next_due: entry.next_due(),
         }
@@ -441,9 +446,10 @@ impl Drop for EntryMut<'_> {
     fn drop(&mut self) {
         let (before, after) = (&self.before, Before::of(self.entry));
         *self.entry_bytes = *self.entry_bytes + after.bytes - before.bytes;
-        if after.is_volatile != before.is_volatile {
-            self.summary.count = self.summary.count + u32::from(after.is_volatile) - u32::from(before.is_volatile);
-            *self.volatile = *self.volatile + usize::from(after.is_volatile) - usize::from(before.is_volatile);
+        if after.expiry != before.expiry {
+            let (is, was) = (after.expiry.is_some(), before.expiry.is_some());
+            self.summary.count = self.summary.count + u32::from(is) - u32::from(was);
+            self.volatile.change(before.expiry, after.expiry);
         }
         let (has, had) = (after.has_volatile_fields, before.has_volatile_fields);
         *self.volatile_hashes = *self.volatile_hashes + usize::from(has) - usize::from(had);

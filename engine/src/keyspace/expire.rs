@@ -61,6 +61,31 @@ pub(crate) struct Volatile {
     pub(crate) earliest: Earliest,
 }
 
+/// What a database knows about its keys with an expiry.
+#[derive(Debug, Default)]
+pub(super) struct VolatileKeys {
+    pub(super) count: usize,
+    /// Sum of their expiry times, in milliseconds. Exact, so that no order of writes shows in it; 128 bits hold as many
+    /// times as memory has keys.
+    expiry_sum: i128,
+}
+
+impl VolatileKeys {
+    /// Notes that a key's expiry became another one.
+    #[inline]
+    pub(super) fn change(&mut self, before: Option<UnixMillis>, after: Option<UnixMillis>) {
+        let time = |expiry: Option<UnixMillis>| expiry.map_or(0, |at| i128::from(at.0));
+        self.count = self.count + usize::from(after.is_some()) - usize::from(before.is_some());
+        self.expiry_sum += time(after) - time(before);
+    }
+
+    /// Milliseconds left on average, never below 0.
+    pub(super) fn average_ttl(&self, now: UnixMillis) -> i64 {
+        let Ok(count @ 1..) = i128::try_from(self.count) else { return 0 };
+        i64::try_from((self.expiry_sum / count - i128::from(now.0)).max(0)).unwrap_or(i64::MAX)
+    }
+}
+
 /// A lower bound of expiry times, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Earliest(i64);

@@ -152,6 +152,9 @@ impl Pair {
             assert!(held == *model, "database {index} differs");
             assert_eq!(db.len(), model.len());
             assert_eq!(db.volatile_len(), model.values().filter(|row| row.1.is_some()).count());
+            let expiries = || model.values().filter_map(|row| row.1).map(i128::from);
+            let average = expiries().sum::<i128>() / (expiries().count().max(1) as i128);
+            assert_eq!(i128::from(db.average_ttl(UnixMillis(0))), average);
             assert_eq!(db.entry_bytes, db.iter().map(Entry::memory_usage).sum::<usize>());
             assert_eq!(db.items.bytes(), db.stats().bytes);
             for tag in 0..3 {

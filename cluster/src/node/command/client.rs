@@ -1,19 +1,16 @@
 //! CLIENT: what clients ask about themselves and operators about clients.
 
-use std::collections::BTreeMap;
-
 use slotmesh_engine::command::help;
 use slotmesh_engine::command::keys::NO_KEYS;
 use slotmesh_engine::command::spec::{
     ADMIN, ALLOW_BUSY, Flags, LOADING, NO_MULTI, NO_SCRIPT, STALE, Spec, container, data,
 };
 use slotmesh_engine::error::ReplyError;
-use slotmesh_engine::number::parse_i64;
 use slotmesh_engine::session::ReplyMode;
 
 use super::super::conns::Waiting;
 use super::super::pause::PauseKind;
-use super::client_filter::{Filter, ID_TOO_SMALL};
+use super::client_filter::Filter;
 use super::tracking::{caching, getredir, tracking, trackinginfo};
 use super::{Call, Node, NodeFn, integer};
 use crate::machine::ConnId;
@@ -115,18 +112,10 @@ fn list(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     let args = call.args;
     let mut wanted = node.client_conns();
     wanted.sort_by_key(|&conn| node.client_id(conn));
-    let ids: Option<Vec<i64>> = args.from(3.min(args.len())).iter().map(parse_i64).collect();
-    if let (true, Some(ids)) = (args.len() > 3 && args.is(2, "ID"), ids) {
-        // In the order of the ids that were asked for, once for each time one was named.
-        let by_id: BTreeMap<u64, ConnId> =
-            wanted.iter().filter_map(|&conn| Some((node.client_id(conn)?, conn))).collect();
-        wanted = ids.into_iter().filter_map(|id| by_id.get(&u64::try_from(id).ok()?).copied()).collect();
-    } else {
-        let databases = node.engine.core().keyspace.databases();
-        let filter = Filter::parse(args, databases, ReplyError::Fixed("ERR Invalid client ID"))?;
-        wanted.retain(|&conn| !(filter.skips_me == Some(true) && conn == call.conn));
-        wanted.retain(|&conn| node.matches(call, conn, &filter));
-    }
+    let databases = node.engine.core().keyspace.databases();
+    let filter = Filter::parse(args, databases)?;
+    wanted.retain(|&conn| !(filter.skips_me == Some(true) && conn == call.conn));
+    wanted.retain(|&conn| node.matches(call, conn, &filter));
     let mut text = String::new();
     for conn in wanted {
         if let Some(line) = node.client_line(call.now, conn) {
@@ -155,7 +144,7 @@ fn kill(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     let args = call.args;
     let old_form = args.len() == 3;
     let databases = node.engine.core().keyspace.databases();
-    let filter = if old_form { Filter::of_address(args.at(2)) } else { Filter::parse(args, databases, ID_TOO_SMALL)? };
+    let filter = if old_form { Filter::of_address(args.at(2)) } else { Filter::parse(args, databases)? };
     let skips_me = filter.skips_me.unwrap_or(!old_form);
     let victims: Vec<ConnId> = node
         .client_conns()

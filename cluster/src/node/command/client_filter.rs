@@ -63,11 +63,11 @@ impl<'a> Filter<'a> {
         Self { conditions: vec![Condition { is_negated: false, property }], skips_me: None }
     }
 
-    /// The words of a command from the third on; `bad_id` is the error for an id that is no number.
+    /// The words of a command from the third on.
     ///
     /// # Errors
     /// When a property is unknown, or its value is none that it can have.
-    pub(super) fn parse(args: Args<'a>, databases: u32, bad_id: ReplyError) -> Result<Self, ReplyError> {
+    pub(super) fn parse(args: Args<'a>, databases: u32) -> Result<Self, ReplyError> {
         let (mut filter, mut at) = (Self::default(), 2);
         while at < args.len() {
             let value = args.get(at + 1).ok_or(ReplyError::Syntax)?;
@@ -80,7 +80,7 @@ impl<'a> Filter<'a> {
             let is_negated = name.len() > NOT.len() && name[..NOT.len()].eq_ignore_ascii_case(NOT);
             let name = if is_negated { &name[NOT.len()..] } else { name };
             if name.eq_ignore_ascii_case(b"ID") {
-                let ids = ids(args, at + 1, &bad_id)?;
+                let ids = ids(args, at + 1)?;
                 at += 1 + ids.len();
                 filter.put(is_negated, Property::Ids(ids));
                 continue;
@@ -143,10 +143,10 @@ fn property<'a>(name: &[u8], value: &'a [u8], is_negated: bool, databases: u32) 
 }
 
 /// The numbers from a word on, up to the next that is none.
-fn ids(args: Args<'_>, first: usize, bad_id: &ReplyError) -> Result<Vec<u64>, ReplyError> {
+fn ids(args: Args<'_>, first: usize) -> Result<Vec<u64>, ReplyError> {
     let numbers: Vec<i64> = args.from(first).iter().map_while(parse_i64).collect();
     if numbers.is_empty() {
-        return Err(bad_id.clone());
+        return Err(ReplyError::Syntax);
     }
     let positive = |id| u64::try_from(id).ok().filter(|&id| id > 0).ok_or(ID_TOO_SMALL);
     numbers.into_iter().map(positive).collect()
@@ -218,4 +218,4 @@ const NOT: &[u8] = b"NOT-";
 const FLAGS: &[u8] = b"ABEIMNOPRSTUbcdeirtux";
 
 /// No client has such an id.
-pub(super) const ID_TOO_SMALL: ReplyError = ReplyError::Fixed("ERR client-id should be greater than 0");
+const ID_TOO_SMALL: ReplyError = ReplyError::Fixed("ERR client-id should be greater than 0");

@@ -57,7 +57,7 @@ const FORMS: &[Form] = &[
     form("POPULATE", "<count> [<prefix>] [<size>]", 3..=5, populate, "Makes string keys; nobody else hears of them."),
     form("PROTOCOL", "<type>", 3..=3, protocol, "Replies with a value of this type."),
     form("QUICKLIST-PACKED-THRESHOLD", "<size>", 3..=3, packed_threshold, "Sets where list elements stand alone."),
-    form("RELOAD", "[NOSAVE]", 2..=5, reload, "Saves the dump (unless NOSAVE) and reads it back."),
+    form("RELOAD", "[NOSAVE] [MERGE] [NOFLUSH]", 2..=ANY, reload, "Saves the dump (unless NOSAVE) and reads it back."),
     form("REPLYBUFFER", "<setting> <value>", 4..=4, ok, "Changes nothing: buffers of replies have no fixed size here."),
     form("SET-ACTIVE-EXPIRE", "<0|1>", 3..=3, set_active_expire, "Stops or begins to look for expired keys."),
     form("SET-DISABLE-DENY-SCRIPTS", "<0|1>", 3..=3, set_disable_deny, "Lets scripts run what is denied to them."),
@@ -107,9 +107,9 @@ fn digest_value(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
 fn object(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     let db = node.engine.session(call.session).db;
     let detail = match call.args.len() {
-        3 => Detail::Full,
-        _ if call.args.is(3, "fast") => Detail::Fast,
-        _ => return Err(ReplyError::Syntax),
+        4 if call.args.is(3, "fast") => Detail::Fast,
+        // As in Valkey, another word means nothing.
+        _ => Detail::Full,
     };
     let line = inside::object_line(node.engine.core(), call.now, db, &call.args[2], detail);
     let line = line.ok_or(ReplyError::NoSuchKey)?;
@@ -201,17 +201,26 @@ fn stringmatch_len(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
 // --- files ----------------------------------------------------------------------------------------------------
 
 fn reload(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
-    let words = call.args.from(2);
-    if let Some(word) = words.iter().find(|word| !word.eq_ignore_ascii_case(b"nosave")) {
-        let known = [&b"merge"[..], b"noflush"].iter().any(|known| word.eq_ignore_ascii_case(known));
-        return Err(ReplyError::Fixed(if known {
-            "ERR DEBUG RELOAD always replaces the dataset: MERGE and NOFLUSH are not supported"
-        } else {
-            "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options."
-        }));
+    let (mut saves, mut merges, mut flushes) = (true, false, true);
+    for word in call.args.from(2).iter() {
+        match word.to_ascii_lowercase().as_slice() {
+            b"nosave" => saves = false,
+            b"merge" => merges = true,
+            b"noflush" => flushes = false,
+            _ => {
+                return Err(ReplyError::Fixed("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options."));
+            }
+        }
+    }
+    // What was saved this moment has every key, so that loading it over the data is loading it in their place. Without
+    // MERGE the first key that is there already would end a Redis.
+    if !flushes && (!merges || !saves) {
+        return Err(ReplyError::Fixed(
+            "ERR DEBUG RELOAD replaces the dataset: NOFLUSH is only supported with MERGE and without NOSAVE",
+        ));
     }
     refuse_waiting(node)?;
-    node.begin_reload(call.now, call.conn, words.is_empty())
+    node.begin_reload(call.now, call.conn, saves)
 }
 
 fn loadaof(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
@@ -248,8 +257,10 @@ fn log(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     ok(node, call)
 }
 
-fn error(_: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
-    Err(ReplyError::text(&call.args[2]))
+/// An error that nothing counts: it is a reply like those of DEBUG PROTOCOL.
+fn error(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
+    node.engine.reply(call.session).error(&ReplyError::text(&call.args[2]));
+    Ok(())
 }
 
 fn change_repl_id(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {

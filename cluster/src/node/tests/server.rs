@@ -4,6 +4,7 @@ use slotmesh_engine::config::choices::LogLevel;
 
 use super::Fixture;
 use super::disk::TestDisk;
+use crate::node::CpuTime;
 
 fn sections(text: &str) -> Vec<&str> {
     text.split('|').filter_map(|line| line.strip_prefix("# ")).collect()
@@ -56,6 +57,76 @@ fn info_counts_bytes_and_commands() {
     assert!(text.contains("|total_commands_processed:2|"), "{text}");
     assert!(text.contains("|total_net_output_bytes:14|"), "{text}");
     assert!(text.contains("|total_reads_processed:3|"), "{text}");
+}
+
+#[test]
+fn info_tells_how_long_keys_live_on_average() {
+    let mut fixture = Fixture::new();
+    let client = fixture.client();
+    fixture.call(client, "MSET a 1 b 1 c 1");
+    let line = |fixture: &mut Fixture| fixture.call(client, "INFO keyspace");
+    assert!(line(&mut fixture).contains("|db0:keys=3,expires=0,avg_ttl=0,"));
+
+    fixture.call(client, "PEXPIRE a 10000");
+    fixture.call(client, "PEXPIRE b 50000");
+    assert!(line(&mut fixture).contains("|db0:keys=3,expires=2,avg_ttl=30000,"));
+
+    fixture.advance(4_000);
+    assert!(line(&mut fixture).contains("|db0:keys=3,expires=2,avg_ttl=26000,"));
+    fixture.call(client, "PERSIST a");
+    assert!(line(&mut fixture).contains("|db0:keys=3,expires=1,avg_ttl=46000,"));
+    fixture.call(client, "DEL b");
+    assert!(line(&mut fixture).contains("|db0:keys=2,expires=0,avg_ttl=0,"));
+}
+
+#[test]
+fn info_tells_the_time_of_the_main_thread_only_where_it_is_known() {
+    let mut fixture = Fixture::new();
+    let client = fixture.client();
+    assert!(!fixture.call(client, "INFO cpu").contains("main_thread"));
+
+    fixture.node.set_main_thread_cpu_time(Some(CpuTime { system_micros: 1_000_250, user_micros: 40_000 }));
+
+    let text = fixture.call(client, "INFO cpu");
+    assert!(text.contains("|used_cpu_sys_children:0.000000|used_cpu_user_children:0.000000|"), "{text}");
+    let expected = "|used_cpu_sys_main_thread:1.000250|used_cpu_user_main_thread:0.040000|";
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
+fn a_clients_line_counts_its_bytes_and_the_commands_that_ran() {
+    let mut fixture = Fixture::new();
+    let (client, other) = (fixture.client(), fixture.client());
+    let id = fixture.call(client, "CLIENT ID");
+    let id = id.trim_matches([':', '|']).to_owned();
+    let seen = |fixture: &mut Fixture| {
+        let line = fixture.call(other, &format!("CLIENT LIST ID {id}"));
+        let (_, counts) = line.split_once(" tot-net-").expect("the line has counts");
+        counts.trim_end_matches(['|', '\n']).to_owned()
+    };
+    // CLIENT ID as an array of two words, and its reply.
+    assert_eq!(seen(&mut fixture), "in=24 tot-net-out=4 tot-cmds=1");
+
+    // Refused and queued commands did not run; those of a transaction did, and so did EXEC.
+    for line in ["NOSUCH", "GET", "MULTI", "PING"] {
+        fixture.call(client, line);
+    }
+    assert!(seen(&mut fixture).ends_with(" tot-cmds=2"));
+    fixture.call(client, "EXEC");
+    assert!(seen(&mut fixture).ends_with(" tot-cmds=4"));
+
+    // Who waits has not run; who stopped waiting has.
+    fixture.call(client, "BLPOP q 0");
+    assert!(seen(&mut fixture).ends_with(" tot-cmds=4"));
+    fixture.call(other, "LPUSH q 1");
+    assert!(seen(&mut fixture).ends_with(" tot-cmds=5"));
+    fixture.call(client, "BLPOP q 1");
+    fixture.advance(1_500);
+    assert!(seen(&mut fixture).ends_with(" tot-cmds=6"));
+
+    // The command that asks is not among its own counts yet, and its reply is not either.
+    let own = fixture.call(client, "CLIENT INFO");
+    assert!(own.trim_end_matches(['|', '\n']).ends_with(" tot-cmds=6"), "{own}");
 }
 
 #[test]
