@@ -8,9 +8,10 @@ use super::conns::Role;
 pub(super) struct MemoryUse {
     /// Keys and their values.
     pub(super) entries: usize,
-    /// Keyspace and all that belongs to it.
+    /// Keyspace and all that belongs to it, without what is on its way out: for whoever flushed or deleted it, that is
+    /// gone, and limits are set by what is told right afterwards.
     pub(super) keyspace: usize,
-    /// What waits to be freed is among the keyspace's.
+    /// Something waits to be freed.
     pub(super) has_detached: bool,
     /// The log that replicas and the append only file follow.
     pub(super) backlog: usize,
@@ -54,7 +55,7 @@ impl Node {
         let dataset = self.engine.core().keyspace.memory();
         let mut found = MemoryUse {
             entries: dataset.entries,
-            keyspace: dataset.total(),
+            keyspace: dataset.total() - dataset.detached,
             has_detached: dataset.detached > 0,
             backlog: self.replication.log.allocated(),
             links: self.conns.link_bytes(),

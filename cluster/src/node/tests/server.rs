@@ -257,3 +257,25 @@ fn a_verbose_log_tells_who_comes_and_goes() {
     assert!(fixture.logged("Accepted 127.0.0.1:"));
     assert!(fixture.logged("Reading from client: Connection refused id="));
 }
+
+#[test]
+fn what_was_flushed_uses_no_memory_any_more() {
+    let mut fixture = Fixture::new();
+    let client = fixture.client();
+    let used = |fixture: &mut Fixture| {
+        let info = fixture.call(client, "INFO memory");
+        let (_, rest) = info.split_once("|used_memory:").expect("INFO tells it");
+        rest.split('|').next().unwrap_or_default().parse::<usize>().expect("a number")
+    };
+    let empty = used(&mut fixture);
+    for number in 0..20_000 {
+        fixture.call(client, &format!("SET key:{number:05} {number}"));
+    }
+    let full = used(&mut fixture);
+    assert!(full > empty + 600_000, "{empty} {full}");
+
+    fixture.call(client, "FLUSHALL");
+
+    let flushed = used(&mut fixture);
+    assert!(flushed < empty + 100_000, "{empty} {full} {flushed}");
+}
