@@ -29,7 +29,7 @@ fn the_compatibility_page_is_that_of_the_tables() {
 fn every_difference_is_about_a_command_there_is() {
     let ours = our_commands();
 
-    for (name, note) in DIFFERENCES {
+    for (name, note) in DIFFERENCES.iter().chain(UNPROMISED) {
         assert!(ours.contains_key(*name), "{name} is no command");
         assert!(!note.is_empty());
     }
@@ -108,7 +108,8 @@ fn page(references: &References, scripts: &Path) -> String {
     for (group, commands) in &references.groups {
         write!(text, "\n### {group}\n\n| command | since | here |\n|---|---|---|\n").unwrap();
         for Reference { name, since } in commands {
-            let note = DIFFERENCES.iter().find(|(differs, _)| differs == name).map(|(_, note)| format!(": {note}"));
+            let mut notes = DIFFERENCES.iter().chain(UNPROMISED);
+            let note = notes.find(|(noted, _)| noted == name).map(|(_, note)| format!(": {note}"));
             let is_newer = standing(name) == Standing::Works && !compared.by_servers.contains(*name);
             let note = note.unwrap_or_else(|| if is_newer { format!(": {NEWER}") } else { String::new() });
             writeln!(text, "| `{name}` | {since} | {}{note} |", standing(name).word()).unwrap();
@@ -173,14 +174,18 @@ fn options(text: &mut String) {
 
 /// Commands that answer otherwise than Redis does, and how.
 const DIFFERENCES: &[(&str, &str)] = &[
-    ("DUMP", "compressed strings may be compressed in another way; either server restores the other's"),
-    ("KEYS", "the order is another one, which Redis does not promise either"),
     ("MEMORY DOCTOR", "it looks for the same problems, and says so in words of its own"),
     ("MEMORY MALLOC-STATS", "the allocator is none that tells of itself"),
+    ("MIGRATE", "other clients go on meanwhile, who writes a key in transit waits; it cannot be in a transaction"),
+];
+
+/// Commands whose replies are compared but for a part that real servers do not promise either.
+const UNPROMISED: &[(&str, &str)] = &[
+    ("DUMP", "compressed strings may be compressed in another way; either server restores the other's"),
+    ("KEYS", "the order is another one, as it is for each run of Redis"),
     ("MEMORY STATS", "the fields of Valkey 9; the figures are those of our own layout"),
     ("MEMORY USAGE", "the figures are those of our own layout, which is smaller"),
-    ("MIGRATE", "other clients go on meanwhile, who writes a key in transit waits; it cannot be in a transaction"),
-    ("SCAN", "cursors are other numbers; a whole iteration gives the same keys"),
+    ("SCAN", "cursors are other numbers, as they are for each run of Redis; a whole iteration gives the same keys"),
 ];
 
 /// What is said of a command that works and could not be compared.
@@ -193,7 +198,8 @@ Made by `SLOTMESH_BLESS=1 cargo test --test docs` from the table of commands, th
 `tests/scripts` and the list in `tests/clients/valkey_py`; `cargo test` fails when this page is no longer what they say.
 
 - **works**: a script compares its replies with those of a real server (Redis 7.0, or Valkey 9 for what is newer), byte
-  for byte but for what changes from run to run; where neither has it, with its documentation;
+  for byte but for what changes from run to run or from one version to the next; where neither has it, with its
+  documentation;
 - **differs**: it is there and answers otherwise in the way that is told;
 - **absent**: it is not there: `ERR unknown command`.
 
