@@ -240,8 +240,8 @@ fn memory(node: &mut Node, _: Now, text: &mut String) {
         "mem_aof_buffer" => 0,
         "mem_allocator" => node.host.allocator,
         "active_defrag_running" => 0,
-        "lazyfree_pending_objects" => u8::from(found.has_detached),
-        "lazyfreed_objects" => 0,
+        "lazyfree_pending_objects" => found.pending_objects,
+        "lazyfreed_objects" => found.freed_objects,
     );
 }
 

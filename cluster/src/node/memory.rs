@@ -11,8 +11,10 @@ pub(super) struct MemoryUse {
     /// Keyspace and all that belongs to it, without what is on its way out: for whoever flushed or deleted it, that is
     /// gone, and limits are set by what is told right afterwards.
     pub(super) keyspace: usize,
-    /// Something waits to be freed.
-    pub(super) has_detached: bool,
+    /// Keys and values that wait to be freed.
+    pub(super) pending_objects: usize,
+    /// Keys and values that had to wait and are freed.
+    pub(super) freed_objects: u64,
     /// The log that replicas and the append only file follow.
     pub(super) backlog: usize,
     /// Input and output of ordinary clients.
@@ -56,7 +58,8 @@ impl Node {
         let mut found = MemoryUse {
             entries: dataset.entries,
             keyspace: dataset.total() - dataset.detached,
-            has_detached: dataset.detached > 0,
+            pending_objects: self.engine.core().keyspace.pending_objects(),
+            freed_objects: self.engine.core().keyspace.freed_objects(),
             backlog: self.replication.log.allocated(),
             links: self.conns.link_bytes(),
             resident: self.host.memory.resident_bytes,

@@ -4,6 +4,7 @@ use slotmesh_engine::time::{Instant, Now};
 use slotmesh_replication::feed::Standing;
 
 use super::Node;
+use super::conns::Role;
 use crate::machine::Timer;
 
 /// When the node's periodic work is due.
@@ -91,10 +92,12 @@ impl Node {
         }
     }
 
+    /// Memory of clients that counts towards the limit: not that of replicas, which grows when keys are evicted.
     fn client_buffer_bytes(&self) -> u64 {
         let bytes =
             |client: &super::conns::Client| client.input.capacity() + self.engine.out_ref(client.session).allocated();
-        self.conns.clients().map(|(_, client)| bytes(client) as u64).sum()
+        let clients = self.conns.clients().map(|(_, client)| client).filter(|client| client.role != Role::Replica);
+        clients.map(|client| bytes(client) as u64).sum()
     }
 
     fn client_deadline(&self) -> Option<Instant> {

@@ -54,6 +54,22 @@ impl Keyspace {
         }
     }
 
+    /// Number of removed keys and values that wait to be freed (`lazyfree_pending_objects`).
+    pub fn pending_objects(&self) -> usize {
+        let custody = self.shared.snapshot.iter().flat_map(|snapshot| snapshot.custody.iter().map(|held| &held.2));
+        self.detached.iter().chain(custody).map(|table| table.items.len()).sum::<usize>() + self.shared.trash.len()
+    }
+
+    /// Number of removed keys and values that were freed later than they were removed (`lazyfreed_objects`).
+    pub fn freed_objects(&self) -> u64 {
+        self.shared.trash.freed()
+    }
+
+    /// Counts what is freed from 0 again (`CONFIG RESETSTAT`).
+    pub fn reset_freed_objects(&mut self) {
+        self.shared.trash.reset_freed();
+    }
+
     /// Empties a database. Returns how many keys it had.
     ///
     /// The keys' memory is given back by [`Keyspace::maintain`], so this costs the same for any number of keys.
@@ -110,7 +126,7 @@ impl Detached {
 }
 
 fn free_slice(tables: &mut VecDeque<Detached>, trash: &mut Trash, entries_max: usize) {
-    let mut freed = 0;
+    let (mut freed, large) = (0, trash.len());
     while freed < entries_max
         && let Some(table) = tables.front_mut()
     {
@@ -124,6 +140,8 @@ fn free_slice(tables: &mut VecDeque<Detached>, trash: &mut Trash, entries_max: u
             tables.pop_front();
         }
     }
+    // Large values went to the trash, which counts them.
+    trash.note_freed((freed - (trash.len() - large)) as u64);
 }
 
 /// Entries one slice of clean-up should free before other work has its turn: about 0.4 ms.

@@ -295,12 +295,16 @@ fn flushed_memory_comes_back_in_slices() {
     let flushed = pair.keyspace.memory();
     assert_eq!((flushed.entries, flushed.tables), (0, 0));
     assert_eq!(flushed.detached, full.total());
+    let keys = pair.keyspace.pending_objects();
+    assert!(keys > 10_000, "{keys}");
+    assert_eq!(pair.keyspace.freed_objects(), 0);
     let mut slices = 0;
     while pair.keyspace.maintain(1_000) {
         slices += 1;
     }
     assert!(slices > 3, "{slices}");
     assert_eq!(pair.keyspace.memory().total(), 0);
+    assert_eq!((pair.keyspace.pending_objects(), pair.keyspace.freed_objects()), (0, keys as u64));
 }
 
 #[test]

@@ -12,6 +12,8 @@ use super::object::Object;
 pub(super) struct Trash {
     objects: VecDeque<Object>,
     bytes: usize,
+    /// Values that are freed, ever.
+    freed: u64,
 }
 
 impl Trash {
@@ -33,12 +35,33 @@ impl Trash {
     /// Takes another's values.
     pub(super) fn append(&mut self, other: &mut Self) {
         self.bytes += std::mem::take(&mut other.bytes);
+        self.freed += std::mem::take(&mut other.freed);
         self.objects.append(&mut other.objects);
     }
 
     /// Memory that is still to be freed.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Number of values that are still to be freed.
+    pub(super) fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    /// Values that were freed, those included that [`Trash::note_freed`] tells of.
+    pub(super) const fn freed(&self) -> u64 {
+        self.freed
+    }
+
+    /// Counts values that somebody else freed late.
+    pub(super) fn note_freed(&mut self, values: u64) {
+        self.freed += values;
+    }
+
+    /// Counts from 0 again.
+    pub(super) fn reset_freed(&mut self) {
+        self.freed = 0;
     }
 
     /// Whether nothing is left to free.
@@ -57,6 +80,7 @@ impl Trash {
             if piece == 0 {
                 self.bytes -= before;
                 self.objects.pop_front();
+                self.freed += 1;
             } else {
                 self.bytes -= before - object.memory_usage();
             }
@@ -104,6 +128,7 @@ mod tests {
             count += 1;
         }
         assert_eq!(keyspace.memory().detached, 0);
+        assert_eq!((keyspace.pending_objects(), keyspace.freed_objects()), (0, 1));
         count
     }
 

@@ -52,6 +52,7 @@ fn rewrite(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
 
 fn resetstat(node: &mut Node, call: &Call<'_>) -> Result<(), ReplyError> {
     node.engine.core_mut().stats = Stats::default();
+    node.engine.core_mut().keyspace.reset_freed_objects();
     node.timing.reset_histograms();
     node.counters = Counters::default();
     node.replication.feeds.reset_counts();

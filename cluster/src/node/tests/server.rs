@@ -278,4 +278,9 @@ fn what_was_flushed_uses_no_memory_any_more() {
 
     let flushed = used(&mut fixture);
     assert!(flushed < empty + 100_000, "{empty} {full} {flushed}");
+    fixture.advance(5000);
+    let info = fixture.call(client, "INFO memory");
+    assert!(info.contains("|lazyfree_pending_objects:0|lazyfreed_objects:20000|"), "{info}");
+    fixture.call(client, "CONFIG RESETSTAT");
+    assert!(fixture.call(client, "INFO memory").contains("|lazyfreed_objects:0|"));
 }
